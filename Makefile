@@ -1,0 +1,77 @@
+# Every target sets the environment up by itself: .venv, from Pipfile.lock, hashes required.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PORT ?= 5000
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.locked
+# The Pipfile names no index, so pipenv's hash of it would follow this machine's pip settings.
+PIPENV := env -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL -u PIP_FIND_LINKS \
+	PIP_CONFIG_FILE=/dev/null PIPENV_VENV_IN_PROJECT=1 PIPENV_IGNORE_VIRTUALENVS=1 $(BIN)/pipenv
+
+# Tools called by hooks and tests by their bare name are those of the environment.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup train test docs lint format mlflow lock clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## build .venv from Pipfile.lock (the other targets do it when the lock changes)
+
+$(BIN)/python:
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
+		echo "Python 3.11 is needed, PYTHON='$(PYTHON)' is not: install it, or name it:" \
+			"make PYTHON=/path/to/python3.11 setup" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) has no venv module: install it (Debian: apt install python3.11-venv)" >&2; \
+		exit 1; }
+	@"$(PYTHON)" -m venv --clear $(VENV)
+
+$(STAMP): Pipfile.lock | $(BIN)/python
+	@echo "Setting up $(VENV) from Pipfile.lock"
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null
+	@requirements=$$(mktemp -d); trap 'rm -rf "$$requirements"' EXIT; \
+	$(BIN)/python .ci/requirements.py --only uv > "$$requirements/uv.txt"; \
+	$(BIN)/python .ci/requirements.py > "$$requirements/all.txt"; \
+	$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r "$$requirements/uv.txt"; \
+	$(BIN)/python .ci/run_uv.py pip sync --quiet --require-hashes --python $(BIN)/python \
+		"$$requirements/all.txt"
+	@touch $@
+
+train: $(STAMP) ## train and evaluate on the built-in sample; ARGS="epochs=3 ..." overrides
+	@$(BIN)/python -m train +pipeline=train_resnet50v2ft env=development $(ARGS)
+
+test: $(STAMP) ## run the tests; ARGS="tests/test_setup.py -k hash" selects
+	@$(BIN)/python -m pytest $(ARGS)
+
+docs: $(STAMP) ## write the documentation to site/
+	@$(BIN)/python docs/build.py $(ARGS)
+
+lint: $(STAMP) ## run every pre-commit hook on every tracked file
+	@$(BIN)/pre-commit run --all-files $(ARGS)
+
+format: $(STAMP) ## format the code and apply the safe fixes of ruff
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+mlflow: $(STAMP) ## open the tracking pages of development; PORT=5000
+	@$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(PORT)
+
+lock: $(STAMP) ## lock the Pipfile again (director of development only)
+	@$(PIPENV) lock
+	@$(BIN)/python .ci/clean_lock.py
+	@echo "Pipfile.lock written; the next target installs it."
+
+clean: ## remove caches, built docs and outputs/; leaves .venv, mlflow.db, mlruns/ and data/
+	@rm -rf .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache multirun outputs site
+	@find . -path ./$(VENV) -prune -o -path ./.git -prune -o \
+		-type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
+	@echo "Left in place: $(VENV), mlflow.db, mlruns/, data/. Remove them by hand if they must go."

@@ -1,0 +1,233 @@
+"""The rules of the tree, as functions from a root folder to the list of what breaks them.
+
+They read files and import nothing of the project, so they answer in about a second, and
+`tests/test_structure.py` can point them at a bad tree to see that each of them can fail.
+"""
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.common import folders
+
+CODE = ("conf", "datasets", "models", "train", "deploy", "tests")
+MAX_LINES = 300
+FORBIDDEN_NAMES = {"utils", "core", "lib", "src"}
+PROJECT = {"conf", "datasets", "models", "train"}
+MLFLOW_IMPORTER = "train/common/run.py"
+SLOW = {"tensorflow", "keras", "mlflow", "pandas", "matplotlib", "sklearn", "bentoml"}
+"""Not at module level of what runs before the configuration is known to be valid."""
+
+PIECE = re.compile(r"[a-z][a-zA-Z0-9]*")
+TRAINING = re.compile(r"(?P<model>[a-zA-Z0-9]+)-(?P<dataset>[a-zA-Z0-9]+)_v[1-9][0-9]*")
+PIPELINE = re.compile(r"(?P<task>[a-z]+)_[a-zA-Z0-9]+(?:[_-][a-zA-Z0-9]+)*")
+RESERVED_TASKS = {"train": "train", "dataset": "datasets", "study": "models"}
+"""The module that runs the pipelines of each reserved task."""
+
+
+def python_files(root: Path, *parts: str) -> Iterator[Path]:
+    """Python files below `root`/`parts`; notebooks are their authors' own ground."""
+    for path in sorted(root.joinpath(*parts).rglob("*.py")):
+        relative = path.relative_to(root).parts
+        if "notebooks" not in relative and not any(p.startswith(".") for p in relative):
+            yield path
+
+
+def imported(path: Path, root: Path) -> Iterator[tuple[str, bool]]:
+    """Absolute names that a file imports, and whether it does so when it is itself imported.
+
+    `from a import b` gives `a.b`. Relative imports are resolved by the folders, which works for
+    names with hyphens as well, and `import_module("a")` counts where its argument is a constant.
+    """
+    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    package = path.relative_to(root).parts[:-1]
+    eager = set(_eager(tree))
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            start = ".".join([*base, *([node.module] if node.module else [])])
+            names = [f"{start}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            names = [str(a.value) for a in node.args[:1] if isinstance(a, ast.Constant)]
+        yield from ((name, node in eager) for name in names)
+
+
+def _eager(tree: ast.AST) -> Iterator[ast.AST]:
+    """Nodes that run on import: those outside functions and `if TYPE_CHECKING:`."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            continue
+        yield node
+        yield from _eager(node)
+
+
+def allowed(relative: Path) -> tuple[str, ...] | None:
+    """Modules of the project that a file may import; None where every one is allowed."""
+    layer, *rest = relative.parts
+    if layer == "conf":
+        return ("conf",)
+    if layer in ("datasets", "models"):
+        own = f"{layer}.{rest[0]}" if len(rest) > 1 else f"{layer}.common"
+        return ("conf", f"{layer}.common", own)
+    if layer == "deploy":
+        return ()
+    if layer != "train":
+        return None
+    if len(rest) == 1 or rest[0] == "common":
+        return ("conf", "datasets", "models", "train.common")
+    return ("conf", "datasets", "models", "train.common", f"train.{rest[0]}")
+
+
+def import_problems(root: Path) -> list[str]:
+    """Imports against the order conf <- datasets, models <- train.common <- train.<pipeline>."""
+    problems = []
+    for path in (file for layer in CODE for file in python_files(root, layer)):
+        relative = path.relative_to(root)
+        layer, may, entry = relative.parts[0], allowed(relative), path.name == "__main__.py"
+        for name, eager in imported(path, root):
+            top = name.split(".")[0]
+            inside = any(name == m or name.startswith(f"{m}.") for m in may or ())
+            if may is not None and top in PROJECT and not inside:
+                rule = f"may import of the project only: {', '.join(may) or 'nothing'}"
+                problems.append(f"{relative} imports {name}: {rule}")
+            if layer in PROJECT and top == "mlflow" and relative.as_posix() != MLFLOW_IMPORTER:
+                problems.append(f"{relative} imports {name}: only {MLFLOW_IMPORTER} may")
+            if layer in ("datasets", "models") and top == "hydra":
+                problems.append(f"{relative} imports {name}: configuration arrives as arguments")
+            if eager and top in SLOW and (layer == "conf" or entry):
+                problems.append(f"{relative} imports {name} at module level: --help would wait")
+    return problems
+
+
+def file_problems(root: Path) -> list[str]:
+    """Missing strict files, ill-named folders, forbidden names, an __init__.py in deploy."""
+    problems = []
+    for layer, strict in (("datasets", "dataset.py"), ("models", "model.py")):
+        kind = layer.removesuffix("s")
+        for name in folders(root / layer):
+            if not PIECE.fullmatch(name):
+                problems.append(f"{layer}/{name}: letters and digits only, a small one first")
+            for needed in ("__init__.py", strict, "common.py"):
+                if not (root / layer / name / needed).is_file():
+                    problems.append(f"{layer}/{name}/{needed} is missing, also if it is empty")
+            if not (root / "conf" / kind / f"{name}.yaml").is_file():
+                problems.append(f"conf/{kind}/{name}.yaml is missing for {layer}/{name}")
+    for path in sorted((root / "deploy").rglob("__init__.py")):
+        problems.append(f"{path.relative_to(root)}: deploy has none, so that pdoc leaves it out")
+    for name in folders(root / "deploy"):
+        for version in folders(root / "deploy" / name):
+            if not re.fullmatch(r"V[1-9][0-9]*", version):
+                continue  # a service's own static files and the like
+            home = root / "deploy" / name / version
+            for needed in ("create_bento_model.py", "common.py", "service.py", "ecr.sh"):
+                if not (home / needed).is_file():
+                    problems.append(f"{(home / needed).relative_to(root)} is missing")
+            if not any(home.glob("sample-input.*")):
+                problems.append(f"{home.relative_to(root)}/sample-input.* is missing")
+    candidates = [*root.iterdir(), *(path for layer in CODE for path in (root / layer).rglob("*"))]
+    for path in sorted(candidates):
+        code = path.is_dir() or path.suffix == ".py"
+        if code and path.stem in FORBIDDEN_NAMES:
+            problems.append(f"{path.relative_to(root)}: call it by its subject, or common")
+    return problems
+
+
+def training_problems(root: Path) -> list[str]:
+    """Training folders: the name, what it refers to, and `train(config: DictConfig)`."""
+    problems = []
+    for name in folders(root / "train"):
+        if not (match := TRAINING.fullmatch(name)):
+            problems.append(f"train/{name}: expected <model>-<dataset>_v<N>")
+        else:
+            for layer, piece in (("models", match["model"]), ("datasets", match["dataset"])):
+                if not (root / layer / piece).is_dir():
+                    problems.append(f"train/{name}: there is no {layer}/{piece}")
+        path = root / "train" / name / "pipeline.py"
+        if not path.is_file():
+            problems.append(f"train/{name}/pipeline.py is missing")
+        elif not any(_is_train(node) for node in ast.parse(path.read_text("utf-8")).body):
+            problems.append(f"train/{name}/pipeline.py has no train(config: DictConfig)")
+    return problems
+
+
+def _is_train(node: ast.stmt) -> bool:
+    if not isinstance(node, ast.FunctionDef) or node.name != "train":
+        return False
+    given = ast.unparse(node.args).replace("omegaconf.", "")
+    return given == "config: DictConfig"
+
+
+def pipeline_problems(root: Path) -> list[str]:
+    """Pipelines of the configuration: the name, and the command as the first comment."""
+    problems = []
+    for path in sorted((root / "conf" / "pipeline").iterdir()):
+        relative = path.relative_to(root)
+        match = PIPELINE.fullmatch(path.stem)
+        if path.suffix != ".yaml" or not match:
+            problems.append(f"{relative}: expected <task>_<name>.yaml, such as train_resnet.yaml")
+            continue
+        comment = []
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if not line.startswith("#"):
+                break
+            comment.append(line)
+        module = RESERVED_TASKS.get(match["task"], r"\w+")
+        command = rf"python -m {module} \+pipeline={re.escape(path.stem)}\b"
+        if not re.search(command, "\n".join(comment)):
+            shown = command.replace("\\", "").removesuffix("b").replace("w+", "<module>")
+            problems.append(f"{relative}: its first comment must hold the command `{shown}`")
+    return problems
+
+
+def model_card_problems(root: Path) -> list[str]:
+    """The parts that a model's `__init__` carries for its readers."""
+    problems = []
+    for name in folders(root / "models", "__init__.py"):
+        path = root / "models" / name / "__init__.py"
+        text = (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").lower()
+        for part in ("motivation", "changes", "```mermaid"):
+            if part not in text:
+                problems.append(f"{path.relative_to(root)}: its docstring has no {part}")
+    return problems
+
+
+def code_lines(text: str) -> int:
+    """Lines that hold code: blank lines, comments and docstrings do not count."""
+    docstrings: set[int] = set()
+    for node in ast.walk(ast.parse(text)):
+        value = node.value if isinstance(node, ast.Expr) else None
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            docstrings.update(range(value.lineno, (value.end_lineno or value.lineno) + 1))
+    skipped = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
+    lines: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in skipped and token.string:
+            lines.update(range(token.start[0], token.end[0] + 1))
+    return len(lines - docstrings)
+
+
+def length_problems(root: Path) -> list[str]:
+    """Files with more lines of code than one subject takes."""
+    return [
+        f"{path.relative_to(root)} has {lines} lines of code, over {MAX_LINES}: it has two subjects"
+        for path in (file for layer in CODE for file in python_files(root, layer))
+        if (lines := code_lines(path.read_text(encoding="utf-8"))) > MAX_LINES
+    ]
+
+
+CHECKS = (
+    import_problems,
+    file_problems,
+    training_problems,
+    pipeline_problems,
+    model_card_problems,
+    length_problems,
+)

@@ -1,0 +1,166 @@
+"""The tree keeps the rules of CONTRIBUTING.md, and each rule is seen to fail on a bad tree."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests import structure
+from tests.common import ROOT, datasets, models, pipelines, trainings
+
+GOOD_TREE = {
+    "conf/__init__.py": "",
+    "conf/entry.py": "def run():\n    import pandas\n",
+    "conf/dataset/frames.yaml": "",
+    "conf/model/net.yaml": "",
+    "conf/pipeline/train_net.yaml": "# @package _global_\n# python -m train +pipeline=train_net\n",
+    "datasets/__init__.py": "",
+    "datasets/__main__.py": "from conf.entry import run\n",
+    "datasets/common.py": "import numpy\n",
+    "datasets/frames/__init__.py": "",
+    "datasets/frames/common.py": "",
+    "datasets/frames/dataset.py": "from ..common import x\nfrom .common import y\nimport conf\n",
+    "models/common.py": "import keras\n",
+    "models/net/__init__.py": '"""Net.\n\n# Motivation\n```mermaid\n```\n# Changes\n"""\n',
+    "models/net/common.py": "",
+    "models/net/model.py": "from models.common import freeze\n",
+    "train/__main__.py": "from conf.entry import run\n",
+    "train/common/run.py": "import mlflow\nfrom datasets.common import x\n",
+    "train/net-frames_v1/pipeline.py": (
+        "from omegaconf import DictConfig\nfrom ..common.run import tracked\n"
+        "from .steps.train import fit\n\n\ndef train(config: DictConfig):\n    return fit(config)\n"
+    ),
+    "train/net-frames_v1/steps/train.py": "from train.common.run import log\n",
+    "deploy/net/V1/create_bento_model.py": "import bentoml\n",
+    "deploy/net/V1/common.py": "",
+    "deploy/net/V1/service.py": "from common import x\n",
+    "deploy/net/V1/ecr.sh": "",
+    "deploy/net/V1/sample-input.json": "{}",
+}
+"""The smallest tree that keeps every rule: path and content."""
+
+BAD_CHANGES: dict[str, tuple[str, str, str | None, str]] = {
+    # what is wrong: (check, file, new content or None to remove the file, part of the message)
+    "conf imports a dataset": (
+        "import_problems", "conf/entry.py", "import datasets.common\n", "imports datasets.common"),
+    "conf imports pandas at once": (
+        "import_problems", "conf/entry.py", "import pandas\n", "pandas at module level"),
+    "an entry imports TensorFlow at once": (
+        "import_problems", "train/__main__.py", "import tensorflow as tf\n", "--help would wait"),
+    "a dataset imports a model": (
+        "import_problems", "datasets/frames/dataset.py", "from models.net import model\n",
+        "imports models.net.model"),
+    "a dataset imports another dataset": (
+        "import_problems", "datasets/frames/dataset.py", "from datasets.other import x\n",
+        "imports datasets.other.x"),
+    "a dataset climbs to a model by dots": (
+        "import_problems", "datasets/frames/dataset.py", "from ...models.net import model\n",
+        "imports models.net.model"),
+    "a model imports a dataset inside a function": (
+        "import_problems", "models/net/model.py", "def f():\n    import datasets.common\n",
+        "imports datasets.common"),
+    "a model imports MLflow": (
+        "import_problems", "models/net/model.py", "import mlflow.keras\n", "only train/common/run"),
+    "a dataset imports Hydra": (
+        "import_problems", "datasets/frames/dataset.py", "import hydra\n", "imports hydra"),
+    "a step imports MLflow": (
+        "import_problems", "train/net-frames_v1/steps/train.py", "from mlflow import log_metric\n",
+        "only train/common/run.py may"),
+    "a step imports MLflow by its name": (
+        "import_problems", "train/net-frames_v1/steps/train.py",
+        "import importlib\nimportlib.import_module('mlflow')\n", "only train/common/run.py may"),
+    "common imports a pipeline": (
+        "import_problems", "train/common/run.py",
+        "import importlib\nimportlib.import_module('train.net-frames_v1.pipeline')\n",
+        "imports train.net-frames_v1.pipeline"),
+    "a deployment imports the project": (
+        "import_problems", "deploy/net/V1/service.py", "from models.net import model\n",
+        "only: nothing"),
+    "a dataset has no common.py": (
+        "file_problems", "datasets/frames/common.py", None, "datasets/frames/common.py is missing"),
+    "a model has no model.py": (
+        "file_problems", "models/net/model.py", None, "models/net/model.py is missing"),
+    "a model has no configuration": (
+        "file_problems", "conf/model/net.yaml", None, "conf/model/net.yaml is missing"),
+    "a dataset's name has a hyphen": (
+        "file_problems", "datasets/my-frames/dataset.py", "", "letters and digits only"),
+    "deploy has an __init__.py": (
+        "file_problems", "deploy/net/V1/__init__.py", "", "deploy has none"),
+    "a deployment has no service": (
+        "file_problems", "deploy/net/V1/service.py", None, "service.py is missing"),
+    "a deployment has no sample": (
+        "file_problems", "deploy/net/V1/sample-input.json", None, "sample-input.* is missing"),
+    "a module is called utils": (
+        "file_problems", "datasets/utils.py", "", "call it by its subject"),
+    "a folder at the root is called src": (
+        "file_problems", "src/x.txt", "", "call it by its subject"),
+    "a training folder has no version": (
+        "training_problems", "train/net-frames/pipeline.py", "", "<model>-<dataset>_v<N>"),
+    "a training folder names no model": (
+        "training_problems", "train/other-frames_v1/pipeline.py", "", "no models/other"),
+    "a training has no pipeline": (
+        "training_problems", "train/net-frames_v1/pipeline.py", None, "pipeline.py is missing"),
+    "train takes something else": (
+        "training_problems", "train/net-frames_v1/pipeline.py", "def train(config: dict): ...\n",
+        "has no train(config: DictConfig)"),
+    "a pipeline has no task": (
+        "pipeline_problems", "conf/pipeline/net.yaml", "", "expected <task>_<name>.yaml"),
+    "a pipeline shows no command": (
+        "pipeline_problems", "conf/pipeline/train_net.yaml", "# @package _global_\n",
+        "python -m train +pipeline=train_net"),
+    "a pipeline shows the command of another": (
+        "pipeline_problems", "conf/pipeline/study_net.yaml",
+        "# python -m train +pipeline=study_net\n", "python -m models +pipeline=study_net"),
+    "a model says no motivation": (
+        "model_card_problems", "models/net/__init__.py", '"""Net. Changes ```mermaid"""\n',
+        "has no motivation"),
+    "a file is too long": (
+        "length_problems", "models/net/model.py", "x = 1\n" * 301, "301 lines of code"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def good_tree(tmp_path: Path) -> Path:
+    for name, content in GOOD_TREE.items():
+        write(tmp_path / name, content)
+    return tmp_path
+
+
+def write(path: Path, content: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+
+
+@pytest.mark.parametrize("check", structure.CHECKS, ids=lambda check: check.__name__)
+def test_this_tree_keeps_the_rule(check: Callable[[Path], list[str]]) -> None:
+    problems = check(ROOT)
+    assert not problems, "\n" + "\n".join(problems)
+
+
+@pytest.mark.parametrize("check", structure.CHECKS, ids=lambda check: check.__name__)
+def test_a_good_tree_passes(check: Callable[[Path], list[str]], good_tree: Path) -> None:
+    assert check(good_tree) == []
+
+
+@pytest.mark.parametrize("wrong", BAD_CHANGES)
+def test_a_bad_tree_is_refused_when(wrong: str, good_tree: Path) -> None:
+    check, name, content, expected = BAD_CHANGES[wrong]
+    if content is None:
+        (good_tree / name).unlink()
+    else:
+        write(good_tree / name, content)
+    problems = getattr(structure, check)(good_tree)
+    assert any(expected in problem for problem in problems), problems
+
+
+def test_every_rule_is_seen_to_fail() -> None:
+    assert {change[0] for change in BAD_CHANGES.values()} == {c.__name__ for c in structure.CHECKS}
+
+
+def test_comments_and_docstrings_are_no_lines_of_code() -> None:
+    text = '"""M.\n\nMore.\n"""\n\n# why\nx = """\ntwo\n"""  # value\n\n\ndef f():\n    """F."""\n'
+    assert structure.code_lines(text) == 4
+
+
+def test_the_folders_are_discovered() -> None:
+    assert models() and datasets() and trainings() and pipelines(task="train")
