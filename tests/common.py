@@ -63,7 +63,8 @@ def composed(*overrides: str) -> DictConfig:
 def part(group: str, name: str, *overrides: str) -> DictConfig:
     """One model's or dataset's settings in development, without a pipeline around it."""
     config = _compose(f"+{group}={name}", *overrides)
-    return OmegaConf.create({group: OmegaConf.to_container(config, resolve=True)[group]})[group]
+    OmegaConf.resolve(config)
+    return config[group]
 
 
 def _compose(*overrides: str) -> DictConfig:

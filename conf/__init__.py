@@ -1,0 +1,20 @@
+"""What runs, and with which values: the typed schema, the YAML files and the one entry point.
+
+Two environments govern everything (`env=development`, `env=production`); a pipeline chooses a
+dataset and a model and fills in the recipe:
+
+```mermaid
+flowchart LR
+    cli["python -m train<br/>+pipeline=train_resnet50v2ft"] --> entry
+    schema --> entry
+    env["env/*.yaml"] --> entry
+    pipeline["pipeline/*.yaml"] --> entry
+    dataset["dataset/*.yaml"] --> pipeline
+    model["model/*.yaml"] --> pipeline
+    entry["entry: compose, check, import"]
+    entry --> job["train/&lt;model&gt;-&lt;dataset&gt;_v&lt;N&gt;/pipeline.py"]
+```
+
+Every value can be changed on the command line (`fit.finetune.epochs=5`); `--cfg job` prints
+what a run would use, `--help` what there is to choose.
+"""

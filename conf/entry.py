@@ -1,0 +1,158 @@
+"""The one entry point: compose the configuration, check it, then import and call the job.
+
+Nothing heavier than Hydra is imported before the configuration is known to be good, so `--help`,
+`--cfg job` and every mistake answer in about a second.
+"""
+
+import errno
+import importlib
+import importlib.util
+import os
+import signal
+import sys
+from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from conf.errors import UserError
+from conf.schema import Config, register
+
+CONF = Path(__file__).parent
+TASKS = ("train", "dataset", "study")
+"""Reserved first words of a pipeline's name, `<task>_<name>`."""
+
+
+def cap(value: float, limit: float | None) -> float:
+    """`value`, or `limit` where an environment sets a smaller one.
+
+    In YAML: `${cap:20,${env.limits.epochs}}`.
+    """
+    return value if limit is None else min(value, limit)
+
+
+def pipelines(*tasks: str) -> list[str]:
+    """Names of the pipelines under conf/pipeline that belong to `tasks`."""
+    names = (path.stem for path in (CONF / "pipeline").glob("*.yaml"))
+    return sorted(name for name in names if name.split("_")[0] in tasks)
+
+
+def check(config: DictConfig) -> DictConfig:
+    """The composed `config` merged once more onto the schema.
+
+    A key given as `+key=` passes Hydra's own check; here an unknown or ill-typed key, or a
+    value that is still missing, raises `omegaconf.errors.OmegaConfBaseException`.
+    """
+    schema = OmegaConf.structured(
+        Config(
+            dataset=OmegaConf.get_type(config, "dataset"),
+            model=OmegaConf.get_type(config, "model"),
+        )
+    )
+    merged = OmegaConf.merge(schema, OmegaConf.to_container(config, resolve=True))
+    assert isinstance(merged, DictConfig)
+    missing = sorted(OmegaConf.missing_keys(merged))
+    if missing:
+        keys = ", ".join(missing)
+        raise UserError(f"no value for {keys}; give it on the command line: {missing[0]}=...")
+    OmegaConf.set_readonly(merged, True)
+    return merged
+
+
+def find_train(config: DictConfig) -> str:
+    """Name of the module that trains `config`: computed from it, never listed.
+
+    Raises `UserError` naming the folder to create when there is none.
+    """
+    folder = f"{config.model.name}-{config.dataset.name}_{config.version}"
+    name = f"train.{folder}.pipeline"
+    try:
+        found = importlib.util.find_spec(name)
+    except ModuleNotFoundError:
+        found = None
+    if found is None:
+        raise UserError(
+            f"no training for model={config.model.name}, dataset={config.dataset.name}, "
+            f"version={config.version}: create train/{folder}/pipeline.py with "
+            "train(config: DictConfig), or choose another combination"
+        )
+    return name
+
+
+def explain(error: Exception, tasks: tuple[str, ...]) -> str:
+    """A message for `error` of Hydra or OmegaConf that names the key and the choices."""
+    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
+    lines = [str(cause).strip()]
+    if isinstance(cause, OmegaConfBaseException):
+        lines = lines[0].splitlines()[:1]
+    key = getattr(cause, "full_key", None) or getattr(cause, "key", None)
+    if key:
+        lines.append(f"key: {key}")
+    parent = getattr(cause, "parent_node", None)
+    if isinstance(parent, DictConfig) and "type" not in type(cause).__name__.lower():
+        known = [str(name) for name in parent]
+        word = str(getattr(cause, "key", "") or "").split(".")[-1]
+        if word and word not in known:
+            near = get_close_matches(word, known, n=1)
+            lines.append(f"choices: {', '.join(known)}")
+            lines += [f"did you mean {near[0]}?"] if near else []
+    if "Could not find 'pipeline/" in str(error):
+        lines = [lines[0].split("\n")[0], f"choices: {', '.join(pipelines(*tasks))}"]
+    elif "Available options in" in str(error):
+        head, _, options = str(error).partition("Available options in")
+        names = options.split("Config search path")[0].split()[1:]
+        shown = [name for name in names if not name.endswith("schema")]
+        lines = [head.strip(), f"choices: {', '.join(shown)}"]
+    elif "MLFLOW_TRACKING_URI" in str(error):
+        lines = [
+            "env=production needs the environment variable MLFLOW_TRACKING_URI, for example "
+            "export MLFLOW_TRACKING_URI=http://mlflow.example:5000 (or sqlite:///mlflow.db)"
+        ]
+    return "\n".join(lines)
+
+
+def main(name: str, tasks: tuple[str, ...], find: Callable[[DictConfig], str]) -> None:
+    """Run `python -m <name>`: compose, check, call the function `name` of the module that is found.
+
+    Exits with status 1 and a message on bad input, 130 on Ctrl-C or SIGTERM.
+    """
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us instead of being printed by Hydra
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    register()
+    OmegaConf.register_new_resolver("cap", cap, replace=True)
+
+    @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
+    def job(config: DictConfig) -> Any:
+        chosen = HydraConfig.get().runtime.choices.get("pipeline")
+        if chosen is None or chosen not in pipelines(*tasks):
+            what = "no +pipeline= given" if chosen is None else f"'{chosen}' is not for {name}"
+            raise UserError(
+                f"{what}; choices: {', '.join(pipelines(*tasks))}\n"
+                f"for example: python -m {name} +pipeline={(pipelines(*tasks) or ['...'])[0]}"
+            )
+        config = check(config)
+        module = find(config)
+        return getattr(importlib.import_module(module), name)(config)
+
+    try:
+        job()
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    except (HydraException, OmegaConfBaseException) as error:
+        sys.exit(f"error: {explain(error, tasks)}")
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        sys.exit(
+            f"error: the disk is full ({error.filename or error}); free some space, then repeat "
+            "the command: finished epochs are kept. env.cache=/a/larger/disk moves what is large"
+        )
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from the last finished epoch", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,171 @@
+"""The contract every image dataset keeps before anything trains on it.
+
+```mermaid
+flowchart LR
+    T[table of files] --> C{counts as expected}
+    C --> D[read, decode, hash]
+    D -->|unreadable, too small| Q[quarantined, with a reason]
+    D --> S{share of bad images}
+    S --> E{no class empty}
+    E --> U{no image in two classes}
+    U --> L[limit] --> I[Images]
+```
+
+Whatever fails is a `conf.errors.UserError` that names the folder, the figure and the way out.
+"""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from omegaconf import DictConfig
+
+from conf.errors import UserError
+from datasets.common import digests
+
+log = logging.getLogger(__name__)
+
+COLUMNS = ["path", "file", "label", "split", "sha256", "cluster", "width", "height"]
+SHOWN = 5
+"""Examples in a message."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """A verified set of images. Nothing is decoded in it; `path` says where the pixels are."""
+
+    name: str
+    classes: tuple[str, ...]
+    table: pd.DataFrame
+    """One row an image: path (absolute), file (relative), label (int), split (train, validation,
+    test or ""), sha256, cluster (int, equal for near-duplicates), width, height."""
+    quarantined: pd.DataFrame
+    """What is left out: file, reason."""
+    duplicates: pd.DataFrame
+    """Byte-identical images in several official splits: file, sha256, split, label."""
+    digest: str
+    """Hex sha256 of the files, contents, labels and splits in `table`."""
+
+
+def verify(
+    table: pd.DataFrame,
+    rejected: pd.DataFrame,
+    config: DictConfig,
+    cache: Path,
+    expected: dict[str, int] | None = None,
+) -> Images:
+    """Check `table` (path, file, label, split, group) and complete it.
+
+    `rejected` (file, reason) are files that were left out before. `expected` is the number of
+    files of each split. Raises `UserError` where the contract is broken.
+    """
+    if len(config.classes) < 2:
+        raise UserError(
+            f"dataset.classes={list(config.classes)}: a classifier needs two classes or more"
+        )
+    if table.empty:
+        raise UserError(f"dataset {config.name} has no images")
+    _check_counts(table, expected)
+    measured = digests.measure(table["path"].tolist(), config.max_pixels, cache)
+    table = pd.concat([table.reset_index(drop=True), measured], axis=1)
+    table, bad = _quarantine(table, config.min_side)
+    quarantined = pd.concat([rejected, bad], ignore_index=True).astype(object)
+    _check_share(quarantined, len(table), config)
+    _check_classes(table, config)
+    _check_labels(table, config)
+    looks, groups = table["look"].tolist(), table["group"].tolist()
+    table["cluster"] = digests.clusters(looks, groups, config.hash_distance)
+    table = _limited(table, config)[COLUMNS].reset_index(drop=True)
+    duplicates = _duplicates(table)
+    log.info(
+        "%s: %d images, %d quarantined, %d near-duplicate clusters of two or more",
+        config.name, len(table), len(quarantined), (table["cluster"].value_counts() > 1).sum(),
+    )  # fmt: skip
+    return Images(
+        config.name,
+        tuple(config.classes),
+        table,
+        quarantined,
+        duplicates,
+        digests.digest(table),
+    )
+
+
+def _check_counts(table: pd.DataFrame, expected: dict[str, int] | None) -> None:
+    counts = table["split"].value_counts()
+    for split, count in (expected or {}).items():
+        if counts.get(split, 0) != count:
+            raise UserError(
+                f"split {split} has {counts.get(split, 0)} files, expected {count} "
+                f"(dataset.expected.{split}): the download is not whole, or another version of "
+                "the set; dataset.expected=null accepts any number"
+            )
+
+
+def _quarantine(table: pd.DataFrame, min_side: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    small = (table["reason"] == "") & (table[["width", "height"]].min(axis=1) < min_side)
+    size = table["width"].astype(str) + " x " + table["height"].astype(str)
+    table.loc[small, "reason"] = size + f": a side under {min_side} pixels (dataset.min_side)"
+    bad = table.loc[table["reason"] != "", ["file", "reason"]]
+    for file, reason in bad.head(SHOWN).itertuples(index=False):
+        log.warning("quarantined: %s: %s", file, reason)
+    return table[table["reason"] == ""].reset_index(drop=True), bad
+
+
+def _check_share(quarantined: pd.DataFrame, good: int, config: DictConfig) -> None:
+    bad = len(quarantined)
+    if bad <= config.max_bad_share * (good + bad):
+        return
+    rows = quarantined.head(SHOWN).itertuples(index=False)
+    shown = "".join(f"\n  {file}: {reason}" for file, reason in rows)
+    raise UserError(
+        f"{bad} of {good + bad} images cannot be used, more than "
+        f"dataset.max_bad_share={config.max_bad_share}; mend or remove them, or raise it:{shown}"
+        + (f"\n  and {bad - SHOWN} more" if bad > SHOWN else "")
+    )
+
+
+def _check_classes(table: pd.DataFrame, config: DictConfig) -> None:
+    for split in sorted(table["split"].unique()) or [""]:
+        counts = table.loc[table["split"] == split, "label"].value_counts()
+        for label, name in enumerate(config.classes):
+            if not counts.get(label, 0):
+                where = f"split {split}" if split else f"dataset {config.name}"
+                raise UserError(
+                    f"{where} has no usable image of class {name}; add some, or take the class "
+                    "out of dataset.classes"
+                )
+
+
+def _check_labels(table: pd.DataFrame, config: DictConfig) -> None:
+    classes = table.groupby("sha256")["label"].transform("nunique")
+    wrong = table[classes > 1].sort_values(["sha256", "file"])
+    if len(wrong):
+        rows = wrong[wrong["sha256"] == wrong["sha256"].iat[0]]
+        names = " and ".join(rows["file"].head(SHOWN))
+        raise UserError(
+            f"the same image has two labels in dataset {config.name} ({len(wrong)} files in all): "
+            f"{names}; remove the wrong one"
+        )
+
+
+def _duplicates(table: pd.DataFrame) -> pd.DataFrame:
+    splits = table.groupby("sha256")["split"].transform("nunique")
+    found = table.loc[splits > 1, ["file", "sha256", "split", "label"]]
+    return found.sort_values(["sha256", "file"], ignore_index=True)
+
+
+def _limited(table: pd.DataFrame, config: DictConfig) -> pd.DataFrame:
+    """At most `config.limit` rows of each class and split, cluster by cluster, by the seed."""
+    if config.limit is None:
+        return table
+    if config.limit < 1:
+        raise UserError(f"dataset.limit={config.limit} leaves no images; null is no limit")
+    count = int(table["cluster"].max()) + 1
+    order = np.random.default_rng(config.seed).permutation(count)[table["cluster"]]
+    rank = pd.Series(order, index=table.index)
+    taken = table.assign(rank=rank).sort_values(["rank", "file"])
+    kept = taken.groupby(["label", "split"]).head(config.limit)
+    return kept.drop(columns="rank").sort_index()

@@ -1,0 +1,193 @@
+"""Folders of images, one folder per class, read as a table.
+
+```text
+root/<class>/*            no official split
+root/<split>/<class>/*    train, validation (or val, valid) and test
+root/manifest.csv         optional: file, label, split, group
+```
+
+A single folder around either layout, as archives like to have it, is stepped into. With a
+manifest the listed files are the set; `label` and `split` may be left out where the folders say
+them, and `group` joins images that must never be separated (one patient, one series).
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from conf.errors import UserError
+
+SPLITS = {
+    "train": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "test": "test",
+}
+"""Accepted names of split folders, any case, and what they mean."""
+
+MANIFEST = "manifest.csv"
+IGNORED = {"__macosx", "thumbs.db", "desktop.ini"}
+"""Left behind by other systems; hidden files are ignored as well."""
+
+COLUMNS = ["path", "file", "label", "split", "group"]
+REJECTED = ["file", "reason"]
+
+
+def scan(root: Path, classes: list[str], split: str = "") -> tuple[pd.DataFrame, pd.DataFrame]:
+    """All files below `root` that are meant to be images, nothing decoded yet.
+
+    Returns the table path, file (relative, POSIX), label, split, group, sorted by file; and the
+    rejected files with a reason: file, reason. Where the whole `root` is one official `split`,
+    `file` begins with it.
+
+    Raises `UserError` for a missing folder, a class folder that is missing or unknown, and a
+    manifest that contradicts the folders.
+    """
+    root = root.expanduser().absolute()
+    if not root.is_dir():
+        raise UserError(f"{str(root)!r} is no folder; expected one folder per class in it")
+    top = _top(root, classes)
+    manifest = top / MANIFEST
+    if manifest.is_file():
+        table, rejected = _from_manifest(manifest, classes)
+    else:
+        table, rejected = _from_folders(top, classes)
+    if split:
+        other = sorted(set(table["split"]) - {"", split})
+        if other:
+            raise UserError(f"{top} is the {split} split and holds a folder {other[0]}")
+        table = table.assign(split=split, file=f"{split}/" + table["file"])
+        rejected = rejected.assign(file=f"{split}/" + rejected["file"])
+    return table.sort_values("file", ignore_index=True), rejected
+
+
+def _visible(folder: Path) -> list[Path]:
+    entries = sorted(folder.iterdir())
+    return [p for p in entries if not p.name.startswith(".") and p.name.casefold() not in IGNORED]
+
+
+def _folders(folder: Path) -> list[str]:
+    return [path.name for path in _visible(folder) if path.is_dir()]
+
+
+def _top(root: Path, classes: list[str]) -> Path:
+    """`root`, or the single folder of folders around the set in it."""
+    known = {*classes, *SPLITS}
+    top = root
+    while not (top / MANIFEST).is_file():
+        names = _folders(top)
+        if len(names) != 1 or names[0] in known or names[0].casefold() in SPLITS:
+            break
+        if not _folders(top / names[0]) and not (top / names[0] / MANIFEST).is_file():
+            break  # a folder of files is a class, if an unknown one
+        top = top / names[0]
+    return top
+
+
+def _from_folders(top: Path, classes: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    names = _folders(top)
+    splits = [name for name in names if name.casefold() in SPLITS and name not in classes]
+    found: dict[str, str] = {}
+    for name in splits:
+        if (split := SPLITS[name.casefold()]) in found:
+            raise UserError(f"{top} has two {split} splits: {found[split]} and {name}; keep one")
+        found[split] = name
+    if splits and (beside := sorted(set(names) - set(splits))):
+        raise UserError(
+            f"{top} has split folders ({', '.join(splits)}) and, beside them, {beside[0]}; "
+            "expected either splits that hold class folders, or class folders alone"
+        )
+    rows: list[tuple[Path, int, str]] = []
+    loose = [path for path in _visible(top) if path.is_file() and _is_image_name(path)]
+    for split, home in [(s, top / n) for s, n in found.items()] or [("", top)]:
+        _check_classes(home, classes)
+        if home != top:
+            loose += [path for path in _visible(home) if path.is_file()]
+        for label, name in enumerate(classes):
+            rows += [(path, label, split) for path in _files(home / name)]
+    table = pd.DataFrame(
+        [(str(p), p.relative_to(top).as_posix(), label, s, "") for p, label, s in rows],
+        columns=COLUMNS,
+    )
+    outside = [(path.relative_to(top).as_posix(), "lies outside of every class") for path in loose]
+    return table.astype({"label": int}), pd.DataFrame(outside, columns=REJECTED, dtype=object)
+
+
+def _check_classes(home: Path, classes: list[str]) -> None:
+    names = _folders(home)
+    expected = f"expected one folder per class: {', '.join(classes)}"
+    if unknown := sorted(set(names) - set(classes)):
+        raise UserError(
+            f"{str(home)!r} has a folder {unknown[0]} that is no class; {expected} "
+            "(remove it, or change dataset.classes)"
+        )
+    if missing := [name for name in classes if name not in names]:
+        raise UserError(f"{str(home)!r} has no folder {missing[0]}; {expected}")
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Every visible file below `folder`; linked folders are not followed."""
+    for home, folders, files in os.walk(folder):
+        kept = (f for f in folders if not f.startswith(".") and f.casefold() not in IGNORED)
+        folders[:] = sorted(kept)
+        for name in sorted(files):
+            if not name.startswith(".") and name.casefold() not in IGNORED:
+                yield Path(home, name)
+
+
+def _is_image_name(path: Path) -> bool:
+    suffixes = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+    return path.suffix.casefold() in suffixes
+
+
+def _from_manifest(manifest: Path, classes: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    try:
+        given = pd.read_csv(manifest, dtype=str, keep_default_na=False)
+    except (ValueError, UnicodeDecodeError) as error:  # pandas' parser errors are ValueErrors
+        raise UserError(f"{manifest} cannot be read as CSV: {error}") from error
+    if "file" not in given:
+        raise UserError(f"{manifest} has no column file; columns: {', '.join(given.columns)}")
+    if twice := given["file"][given["file"].duplicated()].tolist():
+        raise UserError(f"{manifest} lists {twice[0]} twice")
+    top = manifest.parent
+    rows, rejected = [], []
+    for row in given.to_dict("records"):
+        parts = PurePosixPath(row["file"]).parts
+        if not parts or ".." in parts or parts[0].startswith("/") or "\0" in row["file"]:
+            raise UserError(
+                f"{manifest}: file {row['file']!r} must lie below the manifest's folder"
+            )
+        folder = next((part for part in parts[:-1] if part in classes), "")
+        name = row.get("label") or folder
+        if name not in classes:
+            raise UserError(
+                f"{manifest}: {row['file']} has label {name!r}; classes: {', '.join(classes)}"
+            )
+        if folder and folder != name:
+            raise UserError(f"{manifest}: {row['file']} lies in {folder} and is labelled {name}")
+        split = row.get("split") or (parts[0] if parts[0].casefold() in SPLITS else "")
+        if split and split.casefold() not in SPLITS:
+            raise UserError(
+                f"{manifest}: {row['file']} has split {split!r}; choices: train, validation, test"
+            )
+        path = top.joinpath(*parts)
+        if not path.is_file():
+            rejected.append((row["file"], f"listed in {MANIFEST}, but there is no such file"))
+            continue
+        known = SPLITS.get(split.casefold(), "")
+        rows.append(
+            (str(path), path.relative_to(top).as_posix(), classes.index(name), known,
+             row.get("group", ""))
+        )  # fmt: skip
+    table = pd.DataFrame(rows, columns=COLUMNS).astype({"label": int})
+    if len({split == "" for split in table["split"]}) > 1:
+        raise UserError(f"{manifest} gives a split for some files and none for others")
+    listed = set(given["file"]) | set(table["file"])
+    for path in _files(top):
+        name = path.relative_to(top).as_posix()
+        if name not in listed and _is_image_name(path):
+            rejected.append((name, f"not listed in {MANIFEST}"))
+    return table, pd.DataFrame(rejected, columns=REJECTED, dtype=object)

@@ -1,0 +1,17 @@
+"""kvasir4: where its images come from, and what is verified before they are used."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from datasets.common.contract import Images
+from datasets.common.sources import load
+from datasets.kvasir4.common import draw
+
+
+def build(config: DictConfig, cache: Path) -> Images:
+    """The verified images of `config` (`conf.schema.ImageDataset`), from the source it names.
+
+    `cache` holds generated images, downloads and digests. Raises `conf.errors.UserError`.
+    """
+    return load(config, cache, draw)

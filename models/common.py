@@ -1,0 +1,126 @@
+"""What models share: backbone weights, the head, freezing, and export to ONNX."""
+
+import hashlib
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from conf.errors import UserError
+
+if TYPE_CHECKING:
+    import keras
+
+log = logging.getLogger(__name__)
+
+FEATURE_MAP = "feature_map"
+PROBABILITIES = "probabilities"
+"""Names of the two outputs of a serving model."""
+
+
+def load_backbone(
+    application: Callable[..., "keras.Model"], weights: str, **arguments: Any
+) -> "keras.Model":
+    """`application(**arguments)` with `weights`: `imagenet`, `none` or a path of `.weights.h5`.
+
+    Never falls back: raises `UserError` when the download fails, the file is missing or does
+    not fit. What was loaded is logged, with the sha256 of a file.
+    """
+    if weights == "none":
+        log.info("backbone weights: none (random initialisation)")
+        return application(weights=None, **arguments)
+    if weights == "imagenet":
+        try:
+            model = application(weights="imagenet", **arguments)
+        except Exception as error:  # Keras raises a bare Exception when a download fails
+            raise UserError(
+                f"model.weights=imagenet could not be downloaded ({error}); give the path of a "
+                ".weights.h5 file (model.weights=...), or model.weights=none to start from "
+                "random weights"
+            ) from error
+        log.info("backbone weights: imagenet, from Keras")
+        return model
+    path = Path(weights)
+    if not path.is_file():
+        raise UserError(
+            f"model.weights={weights} is not a file; choices: imagenet, none, or the path of a "
+            ".weights.h5 file"
+        )
+    model = application(weights=None, **arguments)
+    try:
+        model.load_weights(path)
+    except (ValueError, OSError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"model.weights={weights} does not fit {model.name}, or is no weights file: {reason}"
+        ) from error
+    log.info("backbone weights: %s, sha256 %s", path, weights_digest(weights))
+    return model
+
+
+def weights_digest(weights: str) -> str:
+    """Hex sha256 of a weights file; the word itself for `imagenet` and `none`."""
+    if weights in ("imagenet", "none"):
+        return weights
+    with Path(weights).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def head(features: Any, classes: int, hidden: int, dropout: float) -> Any:
+    """Probabilities (B, classes) from a feature map (B, h, w, C)."""
+    from keras import layers
+
+    x = layers.GlobalAveragePooling2D(name="pool")(features)  # (B, C)
+    x = layers.Dense(hidden, activation="relu", name="hidden")(x)
+    x = layers.Dropout(dropout, name="dropout")(x)
+    return layers.Dense(classes, activation="softmax", name=PROBABILITIES)(x)
+
+
+def freeze(model: "keras.Model", boundary: str) -> None:
+    """Make the layers up to and with `boundary`, and every BatchNorm, not trainable.
+
+    A BatchNorm that is not trainable runs in inference mode in Keras. Raises `UserError` when no
+    layer has that name.
+    """
+    import keras
+
+    names = [layer.name for layer in model.layers]
+    if boundary not in names:
+        raise UserError(f"model.freeze={boundary} is no layer of {model.name}; see model.summary()")
+    last = names.index(boundary)
+    for position, layer in enumerate(model.layers):
+        batch_norm = isinstance(layer, keras.layers.BatchNormalization)
+        layer.trainable = position > last and not batch_norm
+
+
+def freeze_backbone(model: "keras.Model") -> None:
+    """Leave only the head, everything behind the `pool` layer, trainable."""
+    freeze(model, "pool")
+
+
+def serving_model(model: "keras.Model") -> "keras.Model":
+    """The same graph with two outputs: probabilities and the feature map before pooling."""
+    import keras
+
+    outputs = {PROBABILITIES: model.output, FEATURE_MAP: model.get_layer("pool").input}
+    return keras.Model(model.input, outputs, name=model.name)
+
+
+def export_onnx(model: "keras.Model", path: Path) -> None:
+    """Write `serving_model(model)` as ONNX: `uint8` (B, S, S, 3) in, two float32 outputs out."""
+    import keras
+
+    image = keras.InputSpec(shape=model.input_shape, dtype=model.input.dtype, name="image")
+    serving_model(model).export(path, format="onnx", verbose=False, input_signature=[image])
+
+
+def onnx_predict(path: Path, pixels: np.ndarray) -> dict[str, np.ndarray]:
+    """Outputs by name of the ONNX model at `path` for `pixels`, uint8 (B, S, S, 3)."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    values = session.run(names, {session.get_inputs()[0].name: pixels})
+    return dict(zip(names, values, strict=True))

@@ -1,0 +1,41 @@
+r"""ResNet50V2 with a small head, fine-tuned behind `conv4_block5`.
+
+## Description
+A residual network of 50 layers in its pre-activation form [1], without its ImageNet
+classifier, followed by global average pooling, a dense layer of 32 ReLU units, dropout of 0.2 and a
+softmax over the classes. The recipe (head, dropout, the 13 convolutions that train) is that
+of the modft report. All is one flat graph, from `uint8` pixels to probabilities.
+
+## Simple explanation
+A network that has learned to see edges, textures and shapes on everyday photographs looks at
+the picture; the part that knows about parts of objects is re-trained on medical images, and a
+small new layer on top says which class it is.
+
+## Motivation
+Few labelled medical images exist. Features learned elsewhere transfer, and fine-tuning the
+last blocks alone needs less data, less memory and about a third of the arithmetic.
+
+## Flow
+```mermaid
+flowchart TD
+    pixels["uint8 pixels (B, H, W, 3)"] --> rescale["Rescaling to [-1, 1]"]
+    rescale --> frozen["conv1 ... conv4_block5: frozen"]
+    frozen -->|"(B, H/16, W/16, 1024)"| tail["conv4_block6, conv5: 13 convolutions train"]
+    tail -->|"feature map (B, H/32, W/32, 2048)"| pool["global average pooling"]
+    pool --> dense["Dense 32, ReLU"] --> drop["Dropout 0.2"] --> out["Dense, softmax (B, classes)"]
+```
+
+With \(f\) the feature map, \(g = \frac{1}{hw}\sum_{ij} f_{ij}\) its average and \(W_1, W_2\) the
+dense layers, the answer is \(\mathrm{softmax}(W_2\,\mathrm{relu}(W_1 g + b_1) + b_2)\). Its
+gradient with respect to \(f\), and with it Grad-CAM [2], therefore has a closed form.
+
+BatchNorm stays in inference mode: batches of 32 medical images would replace the
+statistics of a million photographs by noise.
+
+## Sources
+1. He, Zhang, Ren, Sun: *Identity Mappings in Deep Residual Networks*, ECCV 2016.
+2. Selvaraju et al.: *Grad-CAM*, ICCV 2017.
+
+## Changes
+- v1: first version.
+"""

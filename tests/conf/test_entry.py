@@ -1,0 +1,105 @@
+"""The command line as a user meets it: quick, and every mistake is told with the way out."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from omegaconf import OmegaConf
+
+from tests.common import ROOT, composed, pipelines
+
+HEAVY = ("tensorflow", "keras", "mlflow", "pandas", "sklearn")
+PIPELINE = "+pipeline=train_resnet50v2ft"
+# Runs `python -m <package>` and prints the heavy modules it loaded.
+WATCHED = f"""
+import atexit, runpy, sys
+atexit.register(lambda: print("HEAVY", [m for m in {HEAVY!r} if m in sys.modules]))
+sys.argv[0] = "train"
+runpy.run_module("train", run_name="__main__", alter_sys=True)
+"""
+
+
+def answer(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The finished `python -m train`; its stdout ends with the heavy modules it loaded."""
+    env = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"} | environment
+    return subprocess.run(
+        [sys.executable, "-c", WATCHED, *arguments],
+        cwd=ROOT, env=env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("env", ["development", "production"])
+@pytest.mark.parametrize("pipeline", pipelines(task="train"))
+def test_every_pipeline_composes_in_every_environment(pipeline: str, env: str) -> None:
+    done = answer(
+        f"+pipeline={pipeline}", f"env={env}", "--cfg", "job", "--resolve",
+        MLFLOW_TRACKING_URI="http://127.0.0.1:1",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    text, _, heavy = done.stdout.partition("HEAVY ")
+    assert heavy.strip() == "[]"
+    config = OmegaConf.create(text)
+    assert config.env.name == env
+    assert config.env.promotion == (env == "production")
+
+
+@pytest.mark.parametrize("pipeline", pipelines(task="train"))
+def test_development_is_small_and_production_is_the_full_recipe(
+    pipeline: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    small = composed(f"+pipeline={pipeline}", "env=development")
+    full = composed(f"+pipeline={pipeline}", "env=production")
+    assert small.dataset.source.name == "sample"
+    assert small.env.limits.epochs is not None
+    assert all(limit is None for limit in full.env.limits.values())
+    assert full.dataset.source.name != "sample"
+
+
+def test_production_of_resnet50v2ft_is_the_recipe_of_the_report(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    config = composed(PIPELINE, "env=production")
+    assert config.model.weights == "imagenet"
+    assert config.model.image_size == config.transform.image_size == 224
+    assert (config.fit.warmup.epochs, config.fit.warmup.learning_rate) == (2, 1e-3)
+    assert (config.fit.finetune.epochs, config.fit.finetune.learning_rate) == (20, 1e-4)
+    assert config.fit.batch_size == 32
+    augment = config.fit.augment
+    assert (augment.rotation, augment.shift, augment.shear, augment.zoom) == (10, 0.2, 0.2, 0.2)
+    assert augment.horizontal_flip
+
+
+def test_help_lists_the_pipelines_without_heavy_imports() -> None:
+    done = answer("--help")
+    assert done.returncode == 0
+    assert "train_resnet50v2ft" in done.stdout
+    assert done.stdout.rstrip().endswith("HEAVY []")
+
+
+MISTAKES = {
+    "a misspelt key": ([PIPELINE, "fit.batchsize=3"], ["fit.batchsize", "did you mean batch_size"]),
+    "a misspelt group": ([PIPELINE, "fti.batch_size=3"], ["fti", "did you mean fit"]),
+    "a key added with +": ([PIPELINE, "+fit.foo=1"], ["fit.foo", "batch_size"]),
+    "a wrong type": ([PIPELINE, "fit.batch_size=many"], ["fit.batch_size", "many", "Integer"]),
+    "a value that is no choice": ([PIPELINE, "dataset.source=ftp"], ["ftp", "directory"]),
+    "an unknown pipeline": (["+pipeline=train_nothing"], ["train_nothing", "train_resnet50v2ft"]),
+    "an unknown environment": ([PIPELINE, "env=prod"], ["env/prod", "development, production"]),
+    "a missing +pipeline": ([], ["+pipeline", "train_resnet50v2ft"]),
+    "a pipeline without +": (["pipeline=train_resnet50v2ft"], ["+pipeline=train_resnet50v2ft"]),
+    "a missing training folder": ([PIPELINE, "version=v9"], ["train/resnet50v2ft-kvasir4_v9/"]),
+    "production without a server": ([PIPELINE, "env=production"], ["MLFLOW_TRACKING_URI"]),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_answered_with_the_key_and_the_choices(mistake: str) -> None:
+    arguments, expected = MISTAKES[mistake]
+    done = answer(*arguments)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    for text in expected:
+        assert text in done.stderr
+    assert done.stdout.rstrip().endswith("HEAVY []")

@@ -1,0 +1,251 @@
+"""What breaks the contract is refused with a message that names it."""
+
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from conf.errors import UserError
+from conf.schema import Archive, Source
+from datasets.common.contract import COLUMNS, Images
+from datasets.common.sources import load
+from tests.datasets.common import CLASSES, config, image_set, picture, save
+
+SPLITS = ("train", "validation", "test")
+
+
+def draw(label: int, seed: np.random.SeedSequence) -> np.ndarray:
+    return picture(int(seed.generate_state(1)[0]) + label)
+
+
+def build(root: Path, **values: Any) -> Images:
+    given = {"path": str(root)} | values
+    return load(config(**given), root.parent / "cache", draw)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return image_set(tmp_path / "set")
+
+
+def test_a_folder_a_class_is_read(root: Path) -> None:
+    images = build(root)
+    assert images.table.columns.tolist() == COLUMNS
+    assert images.table["label"].tolist() == [0] * 4 + [1] * 4
+    assert set(images.table["split"]) == {""}
+    assert images.table["file"].iat[0] == "0_first/0.png"
+    assert Path(images.table["path"].iat[0]).is_absolute()
+    assert (images.table["width"].iat[0], images.table["height"].iat[0]) == (48, 40)
+    assert images.quarantined.empty and images.duplicates.empty and len(images.digest) == 64
+
+
+@pytest.mark.parametrize("validation", ["val", "valid", "validation", "Val"])
+def test_official_splits_are_found_by_their_usual_names(tmp_path: Path, validation: str) -> None:
+    images = build(image_set(tmp_path / "set", splits=("train", validation, "test")))
+    assert images.table.groupby("split").size().to_dict() == dict.fromkeys(SPLITS, 8)
+
+
+def test_a_single_folder_around_the_set_is_stepped_into(tmp_path: Path) -> None:
+    image_set(tmp_path / "set" / "download" / "v2", splits=SPLITS)
+    (tmp_path / "set" / "__MACOSX").mkdir()
+    assert len(build(tmp_path / "set").table) == 24
+
+
+def test_the_same_data_have_the_same_digest_elsewhere(root: Path, tmp_path: Path) -> None:
+    there = shutil.copytree(root, tmp_path / "elsewhere" / "copy")
+    assert build(there).digest == build(root).digest
+    save(there / "0_first" / "0.png", seed=77)
+    assert build(there).digest != build(root).digest
+
+
+BROKEN: dict[str, tuple[Any, dict[str, Any], str]] = {
+    # what is wrong: (change of the folder, settings, part of the message)
+    "the folder is missing": (shutil.rmtree, {}, r"dataset.path=.* is no folder"),
+    "no path is given": (None, {"path": None}, "needs dataset.path="),
+    "a class folder is missing": (
+        lambda r: shutil.rmtree(r / "1_second"), {},
+        "has no folder 1_second; expected one folder per class: 0_first, 1_second"),
+    "a folder is no class": (
+        lambda r: (r / "unknown").mkdir(), {}, "folder unknown that is no class"),
+    "a class is empty": (
+        lambda r: [p.unlink() for p in (r / "1_second").iterdir()], {},
+        "no usable image of class 1_second"),
+    "there is one class only": (None, {"classes": ["0_first"]}, "two classes or more|no class"),
+    "a class is named twice": (None, {"classes": ["0_first", "0_first"]}, "names a class twice"),
+    "there are no images": (
+        lambda r: [p.unlink() for p in r.rglob("*.png")], {}, "has no images"),
+    "too many are bad": (
+        lambda r: (r / "0_first" / "0.png").write_bytes(b"no"), {},
+        r"(?s)1 of 8 images cannot be used.*max_bad_share=0.01.*0_first/0.png: not an image"),
+    "all are too small": (None, {"min_side": 41}, r"48 x 40: a side under 41 pixels"),
+    "all are too large": (None, {"max_pixels": 100}, r"48 x 40: more than 100 pixels"),
+    "an image has two labels": (
+        lambda r: shutil.copy(r / "0_first" / "0.png", r / "1_second" / "z.png"), {},
+        "two labels.*0_first/0.png and 1_second/z.png"),
+    "no image may be used": (None, {"limit": 0}, "dataset.limit=0"),
+    "splits and classes lie side by side": (
+        lambda r: (r / "train").mkdir(), {}, "splits that hold class folders, or class folders"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", BROKEN)
+def test_it_is_refused_when(wrong: str, root: Path) -> None:
+    change, settings, message = BROKEN[wrong]
+    if change:
+        change(root)
+    with pytest.raises(UserError, match=message):
+        build(root, **settings)
+
+
+def test_a_class_missing_in_one_split_is_named(tmp_path: Path) -> None:
+    root = image_set(tmp_path / "set", splits=SPLITS)
+    for path in (root / "test" / "1_second").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(UserError, match="split test has no usable image of class 1_second"):
+        build(root, max_bad_share=1.0)
+
+
+def test_one_class_only_is_refused(tmp_path: Path) -> None:
+    root = image_set(tmp_path / "set", classes=["0_first"])
+    with pytest.raises(UserError, match="a classifier needs two classes or more"):
+        build(root, classes=["0_first"])
+
+
+def test_bad_files_are_quarantined_each_with_its_reason(root: Path) -> None:
+    whole = (root / "0_first" / "0.png").read_bytes()
+    (root / "0_first" / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (root / "0_first" / "empty.png").write_bytes(b"")
+    (root / "0_first" / "notes.txt").write_text("seen by Dr. X")
+    save(root / "1_second" / "deep" / "tiny.png", 5)
+    Image.new("RGB", (31, 99)).save(root / "1_second" / "deep" / "tiny.png")
+    save(root / "loose.png", 6)
+    (root / "0_first" / ".DS_Store").write_bytes(b"\0")
+    images = build(root, max_bad_share=0.5)
+    reasons = images.quarantined.set_index("file")["reason"].to_dict()
+    assert len(images.table) == 8
+    assert set(reasons) == {
+        "0_first/cut.png", "0_first/empty.png", "0_first/notes.txt",
+        "1_second/deep/tiny.png", "loose.png",
+    }  # fmt: skip
+    assert "cannot be decoded" in reasons["0_first/cut.png"]
+    assert reasons["0_first/empty.png"] == "empty file"
+    assert "not an image" in reasons["0_first/notes.txt"]
+    assert "side under 32 pixels" in reasons["1_second/deep/tiny.png"]
+    assert "outside of every class" in reasons["loose.png"]
+
+
+def test_identical_images_in_two_splits_are_listed(tmp_path: Path) -> None:
+    root = image_set(tmp_path / "set", splits=SPLITS)
+    shutil.copy(root / "train" / "0_first" / "0.png", root / "test" / "0_first" / "again.png")
+    shutil.copy(root / "train" / "0_first" / "1.png", root / "train" / "0_first" / "twin.png")
+    images = build(root)
+    assert images.duplicates["file"].tolist() == ["test/0_first/again.png", "train/0_first/0.png"]
+    clusters = images.table.set_index("file")["cluster"]
+    assert clusters["train/0_first/1.png"] == clusters["train/0_first/twin.png"]
+
+
+def test_the_limit_holds_for_each_class_and_split_and_follows_the_seed(tmp_path: Path) -> None:
+    root = image_set(tmp_path / "set", count=8, splits=("train", "test"))
+    images = build(root, limit=3)
+    assert set(images.table.groupby(["label", "split"]).size()) == {3}
+    assert build(root, limit=3).digest == images.digest
+    assert build(root, limit=3, seed=1).digest != images.digest
+    assert build(root, limit=99).digest == build(root).digest
+
+
+def write_manifest(root: Path, **columns: Any) -> None:
+    files = sorted(p.relative_to(root).as_posix() for p in root.rglob("*.png"))
+    pd.DataFrame({"file": files, **columns}).to_csv(root / "manifest.csv", index=False)
+
+
+def test_a_manifest_gives_splits_and_groups(root: Path) -> None:
+    group = ["g1", "", "g1", "", "", "", "", ""]
+    write_manifest(root, split=["train", "train", "val", "test"] * 2, group=group)
+    table = build(root).table
+    assert table["split"].tolist() == ["train", "train", "validation", "test"] * 2
+    assert table["cluster"].iat[0] == table["cluster"].iat[2] and table["cluster"].nunique() == 7
+
+
+def test_a_manifest_may_hold_the_labels_of_a_flat_folder(tmp_path: Path) -> None:
+    for k in range(4):
+        save(tmp_path / "set" / "images" / f"{k}.png", k)
+    write_manifest(tmp_path / "set", label=["1_second", "0_first"] * 2)
+    assert build(tmp_path / "set").table["label"].tolist() == [1, 0, 1, 0]
+
+
+def test_what_the_manifest_and_the_folder_disagree_on_is_quarantined(root: Path) -> None:
+    write_manifest(root)
+    (root / "0_first" / "0.png").unlink()
+    save(root / "0_first" / "new.png", 5)
+    quarantined = build(root, max_bad_share=0.5).quarantined.set_index("file")["reason"]
+    assert "there is no such file" in quarantined["0_first/0.png"]
+    assert "not listed" in quarantined["0_first/new.png"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"label": "2_third"}, "has label '2_third'; classes: 0_first, 1_second"),
+        ({"label": "1_second"}, "lies in 0_first and is labelled 1_second"),
+        ({"split": "holdout"}, "has split 'holdout'; choices: train, validation, test"),
+        ({"split": ["train"] * 7 + [""]}, "a split for some files and none for others"),
+        ({"file": "../secret.png"}, "must lie below|twice"),
+    ],
+)
+def test_a_manifest_that_contradicts_is_refused(
+    root: Path, columns: dict[str, Any], message: str
+) -> None:
+    write_manifest(root, **columns)
+    with pytest.raises(UserError, match=message):
+        build(root)
+
+
+def archived(folder: Path, count: int) -> dict[str, Archive]:
+    """Three archives in the seeds' layout, the second one below a top folder."""
+    entries = {}
+    for i, (split, name) in enumerate(zip(SPLITS, ("train", "val", "test"), strict=True)):
+        image_set(folder / split, count, classes=[f"{c}" for c in CLASSES])
+        with zipfile.ZipFile(folder / f"{name}.zip", "w") as archive:
+            for path in sorted((folder / split).rglob("*.png")):
+                save(path, seed=hash((i, path.parent.name, path.name)) % 10**6)
+                top = "val/" if name == "val" else ""
+                archive.write(path, top + path.relative_to(folder / split).as_posix())
+        shutil.rmtree(folder / split)
+        entries[split] = Archive(uri=str(folder / f"{name}.zip"))
+    return entries
+
+
+def test_archives_become_the_three_splits(tmp_path: Path) -> None:
+    entries = archived(tmp_path, count=3)
+    settings = {"source": Source.archives, "archives": entries, "path": None}
+    images = build(tmp_path / "x", **settings, expected=dict.fromkeys(SPLITS, 6))
+    assert images.table.groupby("split").size().to_dict() == dict.fromkeys(SPLITS, 6)
+    assert images.table["file"].str.fullmatch(r"(\w+)/\d_\w+/\d\.png").all()
+    assert build(tmp_path / "x", **settings).digest == images.digest
+    with pytest.raises(UserError, match="split test has 6 files, expected 7"):
+        build(tmp_path / "x", **settings, expected=dict.fromkeys(SPLITS, 6) | {"test": 7})
+
+
+def test_an_archive_that_is_not_named_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"needs dataset.archives.train.uri"):
+        build(tmp_path / "x", source=Source.archives, archives={"train": Archive()})
+
+
+def test_kaggle_needs_a_handle(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="needs dataset.kaggle="):
+        build(tmp_path / "x", source=Source.kaggle, kaggle=None)
+
+
+def test_real_endoscopy_frames_keep_the_contract(data_root: Path, tmp_path: Path) -> None:
+    folder = data_root / "endoscopy4"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there")
+    classes = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    images = load(config(path=str(folder), classes=classes, limit=40), tmp_path, draw)
+    assert images.quarantined.empty and images.duplicates.empty
+    assert images.table["label"].value_counts().max() == 40

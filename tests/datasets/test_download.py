@@ -1,0 +1,198 @@
+"""Downloads from a real server: resumed, verified, and refused with the way out."""
+
+import hashlib
+import os
+import random
+import re
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from conf.errors import UserError
+from datasets.common import download
+from datasets.common.download import fetch, kaggle
+
+CONTENT = random.Random(1).randbytes(300_000)
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+UNREACHABLE = "http://127.0.0.1:9"  # the discard port: nothing listens there
+
+
+class Server(ThreadingHTTPServer):
+    """Serves CONTENT at any path, remembers what was asked, and misbehaves on request."""
+
+    daemon_threads = True
+
+    def __init__(self, cuts: list[int], ranges: bool = True) -> None:
+        self.cuts, self.ranges, self.asked = cuts, ranges, []
+        super().__init__(("127.0.0.1", 0), partial(Handler))
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/set.zip"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        wanted = self.headers.get("Range", "")
+        self.server.asked.append(wanted)
+        if self.path.startswith("/missing"):
+            return self.send_error(404)
+        start = int(re.findall(r"\d+", wanted)[0]) if wanted and self.server.ranges else 0
+        if start >= len(CONTENT):
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(CONTENT)}")
+            return self.end_headers()
+        self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")
+        self.send_header("Content-Length", str(len(CONTENT) - start))
+        self.end_headers()
+        cut = self.server.cuts.pop(0) if self.server.cuts else len(CONTENT)
+        self.wfile.write(CONTENT[start : start + cut])  # then the connection is closed
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def serve() -> Iterator[type[Server]]:
+    running: list[Server] = []
+
+    def start(cuts: list[int] | None = None, ranges: bool = True) -> Server:
+        server = Server(cuts or [], ranges)
+        running.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return server
+
+    yield start  # type: ignore[misc]
+    for server in running:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_file_is_fetched_once(serve, tmp_path: Path) -> None:
+    server = serve()
+    path = fetch(server.url, SHA256, tmp_path / "kept")
+    assert path.read_bytes() == CONTENT and path.name.endswith("set.zip")
+    assert fetch(server.url, SHA256.upper(), tmp_path / "kept") == path
+    assert server.asked == [""]
+
+
+def test_an_interrupted_transfer_goes_on_where_it_stopped(serve, tmp_path: Path) -> None:
+    server = serve(cuts=[100_000, 50_000])
+    path = fetch(server.url, SHA256, tmp_path)
+    assert path.read_bytes() == CONTENT
+    assert server.asked == ["", "bytes=100000-", "bytes=150000-"]
+
+
+def test_a_killed_run_leaves_a_part_that_the_next_goes_on_from(
+    serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "ATTEMPTS", 1)
+    server = serve(cuts=[120_000])
+    with pytest.raises(UserError, match="goes on where this one stopped"):
+        fetch(server.url, SHA256, tmp_path)
+    assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
+    assert fetch(server.url, SHA256, tmp_path).read_bytes() == CONTENT
+    assert server.asked[-1] == "bytes=120000-"
+
+
+def test_a_server_without_ranges_starts_again(serve, tmp_path: Path) -> None:
+    server = serve(cuts=[100_000], ranges=False)
+    assert fetch(server.url, SHA256, tmp_path).read_bytes() == CONTENT
+
+
+def test_a_whole_part_is_not_fetched_again(serve, tmp_path: Path) -> None:
+    (tmp_path / f"{SHA256[:12]}-set.zip.part").write_bytes(CONTENT)
+    server = serve()
+    assert fetch(server.url, SHA256, tmp_path).read_bytes() == CONTENT
+    assert server.asked == [f"bytes={len(CONTENT)}-"]
+
+
+def test_a_part_that_is_too_long_is_thrown_away(serve, tmp_path: Path) -> None:
+    (tmp_path / f"{SHA256[:12]}-set.zip.part").write_bytes(CONTENT + b"more")
+    assert fetch(serve().url, SHA256, tmp_path).read_bytes() == CONTENT
+
+
+def test_a_wrong_checksum_is_refused_and_nothing_is_kept(serve, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"has sha256 {SHA256}, expected {'0' * 64}"):
+        fetch(serve().url, "0" * 64, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_file_is_said_at_once_and_secrets_are_not(serve, tmp_path: Path) -> None:
+    server = serve()
+    url = server.url.replace("/set", "/missing").replace("http://", "http://me:pass@")
+    with pytest.raises(UserError, match="404") as error:
+        fetch(url + "?signature=hidden", SHA256, tmp_path)
+    assert len(server.asked) == 1
+    assert "hidden" not in str(error.value) and "pass" not in str(error.value)
+
+
+def test_an_unreachable_server_names_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "ATTEMPTS", 1)
+    with pytest.raises(UserError, match="fetch the file by hand"):
+        fetch(f"{UNREACHABLE}/set.zip", SHA256, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "uri", ["https://example.org/set.zip", "https://drive.google.com/file/d/abc/view"]
+)
+def test_a_download_without_a_checksum_is_refused(tmp_path: Path, uri: str) -> None:
+    with pytest.raises(UserError, match="has no sha256"):
+        fetch(uri, None, tmp_path)
+
+
+def test_a_local_file_stays_where_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "my set.zip"
+    path.write_bytes(CONTENT)
+    assert fetch(str(path), None, tmp_path / "kept") == path
+    assert fetch(path.as_uri(), SHA256, tmp_path / "kept") == path
+    assert not (tmp_path / "kept").exists()
+    with pytest.raises(UserError, match="expected 000"):
+        fetch(str(path), "0" * 64, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("uri", "reason"), [("/no/such/set.zip", "is no file"), ("ftp://host/x.zip", "not supported")]
+)
+def test_what_cannot_be_fetched_says_what_can(tmp_path: Path, uri: str, reason: str) -> None:
+    with pytest.raises(UserError, match=reason):
+        fetch(uri, SHA256, tmp_path)
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Every connection goes to a proxy that is not there; no credentials are found."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, UNREACHABLE)
+    for name in ("NO_PROXY", "no_proxy", "KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_API_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(tmp_path / "none"))
+
+
+def test_google_drive_without_network_names_the_way_out(no_network, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"(?s)Google Drive.*by hand in a browser"):
+        fetch("https://drive.google.com/file/d/0B_none/view", SHA256, tmp_path)
+
+
+def test_kaggle_without_network_names_the_way_out(no_network, tmp_path: Path) -> None:
+    before = os.environ.get("KAGGLEHUB_CACHE")
+    with pytest.raises(UserError, match=r"(?s)owner/set.*sign in.*dataset.source=directory"):
+        kaggle("owner/set", tmp_path)
+    assert os.environ.get("KAGGLEHUB_CACHE") == before
+
+
+def test_a_kaggle_set_that_is_there_needs_no_network(no_network, tmp_path: Path) -> None:
+    kept = tmp_path / "datasets" / "owner" / "set" / "versions" / "1"
+    kept.mkdir(parents=True)
+    (tmp_path / "kaggle-owner-set.txt").write_text("datasets/owner/set/versions/1")
+    assert kaggle("owner/set", tmp_path) == kept

@@ -1,0 +1,72 @@
+"""Every folder under datasets/ builds from its sample and honours the contract."""
+
+import importlib
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+
+from conf.entry import cap
+from conf.schema import register
+from datasets.common.contract import COLUMNS, Images
+from datasets.common.images import read_image
+from tests.common import ROOT, datasets
+
+PER_CLASS = 10
+
+
+def configured(name: str, *overrides: str) -> DictConfig:
+    """The dataset `name` as `env=development` composes it."""
+    register()
+    OmegaConf.register_new_resolver("cap", cap, replace=True)
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = compose("config", [f"+dataset={name}", *overrides])
+    OmegaConf.resolve(config.dataset)
+    return config.dataset
+
+
+@pytest.fixture(scope="module", params=datasets())
+def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
+    name = request.param
+    config = configured(name, "dataset.source=sample", f"dataset.sample_images={PER_CLASS}")
+    build = importlib.import_module(f"datasets.{name}.dataset").build
+    cache = tmp_path_factory.mktemp(name)
+    return config, build(config, cache), build, cache
+
+
+def test_the_sample_is_complete(built) -> None:
+    config, images, _, _ = built
+    assert isinstance(images, Images)
+    assert images.name == config.name and images.classes == tuple(config.classes)
+    assert images.table.columns.tolist() == COLUMNS
+    assert images.table.index.tolist() == list(range(len(images.table)))
+    counts = images.table.groupby(["split", "label"]).size().unstack()
+    assert set(counts.index) == {"train", "validation", "test"}
+    assert counts.notna().all(axis=None) and (counts.sum() == PER_CLASS).all()
+    assert images.quarantined.empty and images.duplicates.empty
+    assert re.fullmatch("[0-9a-f]{64}", images.digest)
+    assert images.table["sha256"].is_unique
+
+
+def test_no_near_duplicates_cross_the_splits(built) -> None:
+    _, images, _, _ = built
+    assert (images.table.groupby("cluster")["split"].nunique() == 1).all()
+
+
+def test_every_image_reads_in_its_stated_size(built) -> None:
+    config, images, _, _ = built
+    for row in images.table.itertuples():
+        pixels = read_image(Path(row.path), config.max_pixels)
+        assert pixels.dtype == np.uint8 and pixels.shape == (row.height, row.width, 3)
+
+
+def test_building_again_gives_the_same_and_another_seed_another_set(built, tmp_path: Path) -> None:
+    config, images, build, cache = built
+    assert build(config, cache).digest == images.digest
+    assert build(config, tmp_path / "elsewhere").digest == images.digest
+    other = OmegaConf.merge(config, {"seed": config.seed + 1})
+    assert isinstance(other, DictConfig)
+    assert not set(build(other, cache).table["sha256"]) & set(images.table["sha256"])

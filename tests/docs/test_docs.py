@@ -1,0 +1,317 @@
+"""The documentation is complete, opens without a network, and draws its diagrams and formulas."""
+
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.common import ROOT
+
+PACKAGES = ("conf", "datasets", "models", "train")
+UNREACHABLE = "npm cannot reach a package registry"
+LOADS = re.compile(
+    r"<(?:script|link|img|iframe|source)\b[^>]*?\b(?:src|href)=[\"']?(?:https?:)?//[^>]*"
+    r"|\bfrom\s+[\"']https?://[^\"']*|url\([\"']?https?://[^)]*"
+)
+CHROMIUM_FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+DRAWN_MS = 20_000  # two busy cores; a quiet machine needs one second
+
+NOTATION = r'''r"""The notation of class diagrams.
+
+```mermaid
+classDiagram
+class DS["DataSetV1"]{
+    client ~str~
+    config ~DictConfig~
+
+    -__init__(client~str~, config~DictConfig~) None
+    +createDS() ~bool~
+    #check() ~bool~
+}
+DS <|-- DictConfig
+```
+
+One formula \(a_1 * b_2 * c_3 < d\) in the text, `$5 and $6` in code, and on its own:
+
+$$
+\begin{aligned} x &= \{1, 2\} \\ y_i &= \sum_j w_{ij} \end{aligned}
+$$
+"""
+
+SETTING = "${env.limits.epochs} and ${env.limits.image_size}"
+'''
+
+
+def run_build(output: Path, *folders: Path) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "docs/build.py", "--output", output, *folders],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    if UNREACHABLE in done.stderr:
+        pytest.skip(f"{UNREACHABLE}, so the pages' scripts cannot be installed")
+    return done
+
+
+def write_package(folder: Path, text: str) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text(text)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("docs") / "site"
+    done = run_build(output)
+    assert done.returncode == 0, done.stderr
+    return output
+
+
+@pytest.fixture(scope="module")
+def notation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a small package in a training folder's name."""
+    root = tmp_path_factory.mktemp("notation")
+    write_package(root / "small", '"""Small."""')
+    write_package(root / "small" / "net-frames_v1", NOTATION)
+    done = run_build(root / "site", root / "small")
+    assert done.returncode == 0, done.stderr
+    return root / "site" / "small" / "net-frames_v1.html"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    if not (path := next(filter(None, map(shutil.which, names)), None)):
+        pytest.skip(f"none of {', '.join(names)} is installed: no browser to open pages with")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page without a network; it ends without an error and without having asked for one."""
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    asked: list[str] = []
+    errors: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    context.close()
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+    assert errors == []
+
+
+def open_drawn(page: Page, path: Path, query: str = "") -> None:
+    """Open a page and wait until MathJax and Mermaid have done their work."""
+    page.goto(path.as_uri() + query)
+    page.wait_for_function("window.MathJax?.startup?.promise !== undefined", timeout=DRAWN_MS)
+    page.evaluate("MathJax.startup.promise")
+    page.wait_for_function(
+        "[...document.querySelectorAll('.mermaid')].every((e) => e.querySelector('svg'))",
+        timeout=DRAWN_MS,
+    )
+
+
+def assert_well_drawn(page: Page) -> None:
+    text = page.inner_text("main")
+    assert "Syntax error" not in text  # what Mermaid draws in place of a diagram it cannot read
+    assert page.locator("[data-mjx-error]").count() == 0
+    assert page.locator(".docstring svg .error-icon").count() == 0
+    prose = page.evaluate(
+        """() => [...document.querySelectorAll('.docstring')].map((docstring) => {
+            const copy = docstring.cloneNode(true);
+            copy.querySelectorAll('code, pre, mjx-container').forEach((e) => e.remove());
+            return copy.textContent;
+        }).join(' ')"""
+    )
+    assert not re.search(r"\$\$|\\\(|\\\[", prose)
+
+
+def test_every_module_has_a_page(site: Path) -> None:
+    sources = [
+        path.relative_to(ROOT)
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        if path.name != "__main__.py" and "notebooks" not in path.parts
+    ]
+    pages = {
+        (path.parent if path.name == "__init__.py" else path.with_suffix("")).with_suffix(".html")
+        for path in sources
+    }
+    # A folder without __init__.py would be left out in silence.
+    assert len(pages) > len(PACKAGES)
+    assert sorted(str(page) for page in pages if not (site / page).exists()) == []
+
+
+def test_deploy_has_no_page(site: Path) -> None:
+    assert not [path for path in site.rglob("*") if "deploy" in path.relative_to(site).parts[0]]
+    assert 'href="deploy' not in (site / "index.html").read_text()
+
+
+def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
+    pages = sorted(site.rglob("*.html"))
+    assert pages
+    assert {path.name: LOADS.findall(path.read_text()) for path in pages} == {
+        path.name: [] for path in pages
+    }
+
+
+def test_no_page_shows_where_this_machine_keeps_the_project(site: Path) -> None:
+    pages = [*site.rglob("*.html"), site / "search.js"]
+    assert [page for page in pages if str(ROOT) in page.read_text()] == []
+
+
+def test_the_landing_page_lists_every_module(site: Path, page: Page) -> None:
+    open_drawn(page, site / "index.html")
+    assert page.title() == "Sonda"
+    listed = {row.get_attribute("href") for row in page.locator("table.modules a").all()}
+    pages = {path.relative_to(site).as_posix() for path in site.rglob("*.html")}
+    assert listed == pages - {"index.html"}
+
+
+def test_every_diagram_and_formula_of_the_project_is_drawn(site: Path, page: Page) -> None:
+    diagrams = formulas = 0
+    for path in sorted(site.rglob("*.html")):
+        text = path.read_text()
+        if 'class="mermaid"' not in text and not re.search(r"\\\(|\$\$", text):
+            continue
+        open_drawn(page, path)
+        assert_well_drawn(page)
+        diagrams += page.locator(".mermaid svg").count()
+        formulas += page.locator("mjx-container svg").count()
+    assert diagrams
+    assert formulas
+
+
+def test_the_class_notation_of_the_project_is_drawn(notation: Path, page: Page) -> None:
+    open_drawn(page, notation)
+    assert_well_drawn(page)
+    diagram = page.locator(".mermaid svg")
+    assert diagram.count() == 1
+    text = diagram.text_content() or ""
+    for member in ("DataSetV1", "client <str>", "-__init__(client<str>", "+createDS() : <bool>"):
+        assert member in text
+
+
+def test_markdown_leaves_formulas_alone(notation: Path, page: Page) -> None:
+    open_drawn(page, notation)
+    formulas = page.evaluate(
+        "[...MathJax.startup.document.math].map((formula) => formula.math.trim())"
+    )
+    assert formulas == [
+        r"a_1 * b_2 * c_3 < d",
+        r"\begin{aligned} x &= \{1, 2\} \\ y_i &= \sum_j w_{ij} \end{aligned}",
+    ]
+    assert page.locator("mjx-container svg").count() == len(formulas)
+
+
+def test_search_finds_and_draws_without_a_network(notation: Path, page: Page) -> None:
+    open_drawn(page, notation.parents[1] / "small.html", "?search=notation")
+    page.wait_for_selector(".search-result .mermaid svg", timeout=DRAWN_MS)
+    page.wait_for_selector(".search-result mjx-container svg", timeout=DRAWN_MS)
+    assert "net-frames_v1" in page.inner_text("main")
+
+
+def test_a_module_that_cannot_be_imported_fails_the_build(tmp_path: Path) -> None:
+    package = write_package(tmp_path / "small", '"""Small."""')
+    (package / "broken.py").write_text("import a_module_that_is_not_there\n")
+    done = run_build(tmp_path / "site", package)
+    assert done.returncode == 1
+    assert "cannot import small.broken" in done.stderr
+    assert "a_module_that_is_not_there" in done.stderr
+    assert not (tmp_path / "site").exists()
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "![chart](https://example.org/chart.png)",
+        '<script src="//example.org/a.js"></script>',
+        '<link rel="stylesheet" href="http://example.org/a.css">',
+        '<script type="module">import a from "https://example.org/a.mjs";</script>',
+        "<style>@import 'https://example.org/a.css';</style>",
+    ],
+)
+def test_a_page_that_loads_from_elsewhere_fails_the_build(markup: str, tmp_path: Path) -> None:
+    package = write_package(tmp_path / "small", f"__doc__ = {markup!r}")
+    done = run_build(tmp_path / "site", package)
+    assert done.returncode == 1
+    assert "small.html" in done.stderr
+    assert "example.org" in done.stderr
+
+
+def test_a_link_to_elsewhere_is_no_load(tmp_path: Path) -> None:
+    package = write_package(tmp_path / "small", '"""See [the paper](https://example.org/a)."""')
+    done = run_build(tmp_path / "site", package)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_folder_of_something_else_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    done = run_build(tmp_path, ROOT / "conf")
+    assert done.returncode == 1
+    assert "holds something else" in done.stderr
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.fixture
+def build() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_build", ROOT / "docs" / "build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_an_unreachable_registry_is_named(
+    build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9/")
+    monkeypatch.setenv("npm_config_fetch_retries", "0")
+    monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm"))
+    with pytest.raises(SystemExit, match=UNREACHABLE):
+        build.install_scripts(tmp_path / "scripts")
+    assert not (tmp_path / "scripts" / "installed.json").exists()
+
+
+def test_a_script_with_another_hash_is_refused(
+    build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("package.json", "package-lock.json", ".npmrc"):
+        shutil.copy(ROOT / "docs" / name, tmp_path)
+    lock = tmp_path / "package-lock.json"
+    lock.write_text(re.sub(r"sha512-[\w+/]{8}", "sha512-AAAAAAAA", lock.read_text()))
+    monkeypatch.setattr(build, "DOCS", tmp_path)
+    with pytest.raises(SystemExit) as refused:
+        build.install_scripts(tmp_path / "scripts")
+    if UNREACHABLE in str(refused.value):
+        pytest.skip(UNREACHABLE)
+    assert "does not match" in str(refused.value)
+
+
+def test_the_lock_of_the_scripts_names_no_registry() -> None:
+    lock = (ROOT / "docs" / "package-lock.json").read_text()
+    assert "resolved" not in lock
+    assert "://" not in lock
+    assert lock.count('"integrity"') == lock.count('"node_modules/')

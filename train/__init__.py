@@ -1,0 +1,9 @@
+"""Training: one folder per `<model>-<dataset>_v<N>`, and what they share in `train.common`.
+
+```mermaid
+flowchart LR
+    ingest --> transform --> split --> fit --> metrics --> report["MLflow run, report, models"]
+```
+
+    python -m train +pipeline=train_resnet50v2ft env=development
+"""

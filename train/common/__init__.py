@@ -1,0 +1,33 @@
+"""What pipelines share: typed values between steps, the step bodies, the MLflow run and the report.
+
+```mermaid
+classDiagram
+    class Samples["Samples"]{
+        table ~DataFrame~
+        classes ~tuple~
+        digest ~str~
+        pixels ~Path~
+    }
+    class Splits["Splits"]{
+        samples ~Samples~
+        train ~ndarray~
+        validation ~ndarray~
+        test ~ndarray~
+        digest ~str~
+    }
+    class Fitted["Fitted"]{
+        model ~Model~
+        history ~DataFrame~
+        best_epoch ~int~
+        checkpoints ~Path~
+    }
+    class Report["Report"]{
+        scalars ~dict~
+        tables ~dict~
+        figures ~dict~
+    }
+    Splits <|-- Samples
+    Fitted <.. Splits : fit
+    Report <.. Fitted : metrics
+```
+"""

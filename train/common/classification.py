@@ -1,0 +1,117 @@
+r"""Metrics of a classifier on test, each with a bootstrap interval over near-duplicate clusters.
+
+Frames of one polyp are not independent, so whole clusters are drawn with replacement [1]; the
+interval of a metric is the central 95 % of its values over the resamples (percentile bootstrap):
+
+$$ \left[\hat m^*_{(\alpha/2)},\ \hat m^*_{(1-\alpha/2)}\right], \quad \alpha = 1 - 0.95 $$
+
+1. Field, Welsh: *Bootstrapping clustered data*, JRSS B 69 (2007), and Efron: *Better bootstrap
+   confidence intervals* (1987) for the percentile method.
+"""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from rich.progress import track
+from sklearn.metrics import (
+    accuracy_score,
+    log_loss,
+    matthews_corrcoef,
+    precision_recall_fscore_support,
+    roc_auc_score,
+)
+
+PER_CLASS = ("precision", "recall", "f1")
+FEW = 10
+"""Test images of a class below which the report warns that its interval says little."""
+
+
+def scores(
+    labels: np.ndarray, probabilities: np.ndarray, classes: tuple[str, ...]
+) -> dict[str, float]:
+    """Flat metrics of labels (N,) and probabilities (N, K); NaN for a class without images.
+
+    Names: accuracy, mcc, log_loss, roc_auc_macro, `<metric>_macro`, `<metric>_weighted` and
+    `<metric>_<class>` for precision, recall and f1.
+    """
+    numbers = np.arange(len(classes))
+    answers = probabilities.argmax(axis=1)
+    *values, support = precision_recall_fscore_support(
+        labels, answers, labels=numbers, zero_division=0
+    )
+    present = support > 0
+    aucs = [
+        roc_auc_score(labels == k, probabilities[:, k])
+        for k in numbers
+        if 0 < support[k] < len(labels)
+    ]
+    result = {
+        "accuracy": accuracy_score(labels, answers),
+        "mcc": matthews_corrcoef(labels, answers),
+        "log_loss": log_loss(labels, probabilities, labels=numbers),
+        "roc_auc_macro": float(np.mean(aucs)) if aucs else np.nan,
+    }
+    for name, series in zip(PER_CLASS, values, strict=True):
+        result[f"{name}_macro"] = series[present].mean()
+        result[f"{name}_weighted"] = np.average(series[present], weights=support[present])
+        for k, class_name in enumerate(classes):
+            result[f"{name}_{class_name}"] = series[k] if present[k] else np.nan
+    return {name: float(value) for name, value in result.items()}
+
+
+def intervals(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    clusters: np.ndarray,
+    classes: tuple[str, ...],
+    resamples: int,
+    confidence: float,
+    seed: int,
+) -> pd.DataFrame:
+    """Metrics with intervals: rows by name, columns value, low, high.
+
+    `clusters` (N,) are drawn whole. Resamples without a class leave that class' metrics out.
+    """
+    rng = np.random.default_rng(seed)
+    members = list(pd.Series(np.arange(len(labels))).groupby(clusters).indices.values())
+    drawn = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scikit-learn warns of every class a resample lacks
+        for _ in track(range(resamples), "bootstrap"):
+            chosen = rng.integers(0, len(members), len(members))
+            rows = np.concatenate([members[i] for i in chosen])
+            drawn.append(scores(labels[rows], probabilities[rows], classes))
+    tail = (1 - confidence) / 2
+    table = pd.DataFrame({"value": scores(labels, probabilities, classes)})
+    table["low"] = pd.DataFrame(drawn).quantile(tail)
+    table["high"] = pd.DataFrame(drawn).quantile(1 - tail)
+    return table
+
+
+def per_class(table: pd.DataFrame, labels: np.ndarray, classes: tuple[str, ...]) -> pd.DataFrame:
+    """The rows of `intervals` laid out for reading: a row a class, then the two averages."""
+    support = np.bincount(labels, minlength=len(classes))
+    rows = []
+    for name, count in [*zip(classes, support, strict=True), ("macro", 0), ("weighted", 0)]:
+        row: dict[str, object] = {"class": name, "support": int(count) or int(support.sum())}
+        for metric in PER_CLASS:
+            value, low, high = table.loc[f"{metric}_{name}"]
+            row[metric] = f"{value:.3f} [{low:.3f}, {high:.3f}]"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def caveats(labels: np.ndarray, classes: tuple[str, ...], crossing: int) -> list[str]:
+    """Sentences a reader must know before quoting a figure."""
+    notes = [
+        f"{name} has {count} test images: its interval says little."
+        for name, count in zip(classes, np.bincount(labels, minlength=len(classes)), strict=True)
+        if count < FEW
+    ]
+    if crossing:
+        notes.append(
+            f"{crossing} near-duplicate clusters have images in more than one split: the figures "
+            "are optimistic. split.by=cluster avoids that."
+        )
+    return notes

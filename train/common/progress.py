@@ -1,0 +1,56 @@
+"""Progress of training: one bar per epoch on a terminal, one line per epoch anywhere else."""
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    import keras
+
+log = logging.getLogger(__name__)
+
+
+class EpochBar:
+    """A context manager whose `callback` feeds Keras' batches into a rich progress bar."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[state]}"),
+            transient=True,
+        )
+
+    def __enter__(self) -> "EpochBar":
+        self.progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.progress.stop()
+
+    def callback(self, epoch: int, phase: str) -> "keras.callbacks.Callback":
+        """A Keras callback for one call of `model.fit` that trains `epoch`, 1-based, of `phase`."""
+        import keras
+
+        progress, title = self.progress, f"epoch {epoch} of {self.epochs}, {phase}"
+
+        class Bar(keras.callbacks.Callback):
+            def on_train_begin(self, _logs: dict[str, Any] | None = None) -> None:
+                self.task = progress.add_task(title, total=self.params["steps"], state="")
+
+            def on_train_batch_end(self, _batch: int, logs: dict[str, Any] | None = None) -> None:
+                progress.update(self.task, advance=1, state=_figures(logs or {}))
+
+            def on_epoch_end(self, _epoch: int, logs: dict[str, Any] | None = None) -> None:
+                progress.remove_task(self.task)
+                log.info("%s: %s", title, _figures(logs or {}))
+
+        return Bar()
+
+
+def _figures(logs: dict[str, Any]) -> str:
+    return " ".join(f"{name} {value:.4f}" for name, value in logs.items())

@@ -1,0 +1,45 @@
+"""Where a run comes from: code, lock, machine, versions."""
+
+import hashlib
+import platform
+import subprocess
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("keras", "numpy", "pandas", "scikit-learn", "mlflow", "onnx", "pillow", "hydra-core")
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def requirements(*names: str) -> list[str]:
+    """Installed versions as pip pins; `tensorflow` is what provides it, tensorflow-cpu on Linux."""
+    installed = packages_distributions()
+    return [f"{name}=={version(name)}" for name in (installed.get(n, [n])[0] for n in names)]
+
+
+def provenance() -> dict[str, str]:
+    """Flat facts for tags: git revision and dirty flag, lock hash, hardware, versions."""
+    revision, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
+    lock = ROOT / "Pipfile.lock"
+    facts = {
+        "git_revision": revision or "unknown",
+        "git_dirty": "unknown" if changes is None else str(bool(changes)).lower(),
+        "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else "none",
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": f"{psutil.cpu_count()} x {platform.processor() or platform.machine()}",
+        "memory_gib": f"{psutil.virtual_memory().total / 2**30:.0f}",
+        "tensorflow": requirements("tensorflow")[0],
+    }
+    return facts | {f"version_{name}": version(name) for name in PACKAGES}

@@ -1,0 +1,1 @@
+"""resnet50v2ft on kvasir4, version 1: see `pipeline`."""
