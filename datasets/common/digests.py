@@ -70,7 +70,12 @@ def measure_one(path: Path, max_pixels: int) -> Measured:
     except BadImage as bad:
         return Measured(sha256, reason=bad.reason)
     height, width = pixels.shape[:2]
-    return Measured(sha256, str(imagehash.phash(Image.fromarray(pixels))), width, height)
+    return Measured(sha256, look(pixels), width, height)
+
+
+def look(pixels: np.ndarray) -> str:
+    """The 64-bit pHash of uint8 (H, W, 3), in hex."""
+    return str(imagehash.phash(Image.fromarray(pixels)))
 
 
 def measure(paths: list[str], max_pixels: int, cache: Path) -> pd.DataFrame:
@@ -78,23 +83,10 @@ def measure(paths: list[str], max_pixels: int, cache: Path) -> pd.DataFrame:
     folder = cache / "digests"
     with disk.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(folder / CACHE, timeout=60)) as known:
-        known.execute(SCHEMA)
-        keys = [_key(path, max_pixels) for path in paths]
-        found = dict(_known(known, keys))
-        new = [key for key in keys if key not in found]
-        log.info("digests: %d images, %d of them known", len(keys), len(keys) - len(new))
-        if new:
-            with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-                for block in track(
-                    list(_blocks(new, BLOCK)), "reading images", disable=len(new) < BLOCK
-                ):
-                    work = pool.map(lambda key: measure_one(Path(key[0]), max_pixels), block)
-                    answers = list(zip(block, work, strict=True))
-                    _keep(known, folder, answers)
-                    found.update(answers)
+        with closing(sqlite3.connect(folder / CACHE, timeout=60)) as known:
+            found = _measured([_key(path, max_pixels) for path in paths], known)
     names = ["sha256", "look", "width", "height", "reason"]
-    return pd.DataFrame([astuple(found[key]) for key in keys], columns=names)
+    return pd.DataFrame([astuple(answer) for answer in found], columns=names)
 
 
 Key = tuple[str, int, int, int]
@@ -108,6 +100,24 @@ def _key(path: str, max_pixels: int) -> Key:
     return (path, status.st_size, status.st_mtime_ns, max_pixels)
 
 
+def _measured(keys: list[Key], known: sqlite3.Connection) -> list[Measured]:
+    """The answers for `keys`: those that are `known`, and new ones, which become known."""
+    known.execute(SCHEMA)
+    found = dict(_known(known, keys))
+    new = [key for key in keys if key not in found]
+    log.info("digests: %d images, %d of them known", len(keys), len(keys) - len(new))
+    blocks = list(_blocks(new, BLOCK))
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for block in track(blocks, "reading images", disable=len(new) < BLOCK):
+            answers = pool.map(lambda key: measure_one(Path(key[0]), key[3]), block)
+            measured = dict(zip(block, answers, strict=True))
+            rows = [(*k, *astuple(m)) for k, m in measured.items() if k[1] >= 0 and m.sha256]
+            with known:
+                known.executemany("insert or replace into images values (?,?,?,?,?,?,?,?,?)", rows)
+            found.update(measured)
+    return [found[key] for key in keys]
+
+
 def _known(known: sqlite3.Connection, keys: list[Key]) -> Iterator[tuple[Key, Measured]]:
     query = (
         "select sha256, look, width, height, reason from images "
@@ -116,17 +126,6 @@ def _known(known: sqlite3.Connection, keys: list[Key]) -> Iterator[tuple[Key, Me
     for key in keys:
         if key[1] >= 0 and (row := known.execute(query, key).fetchone()):
             yield key, Measured(*row)
-
-
-def _keep(known: sqlite3.Connection, folder: Path, answers: list[tuple[Key, Measured]]) -> None:
-    rows = [(*key, *astuple(answer)) for key, answer in answers if key[1] >= 0 and answer.sha256]
-    try:
-        with known:
-            known.executemany("insert or replace into images values (?,?,?,?,?,?,?,?,?)", rows)
-    except sqlite3.OperationalError as error:
-        if "full" in str(error):
-            raise disk.full(folder) from error
-        raise
 
 
 def _blocks(items: Iterable[Key], size: int) -> Iterator[list[Key]]:

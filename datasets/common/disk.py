@@ -2,6 +2,7 @@
 
 import errno
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,15 +23,11 @@ def writing(folder: Path) -> Iterator[None]:
     """Turn a full disk while writing below `folder` into a `UserError` that names it."""
     try:
         yield
-    except OSError as error:
-        if error.errno in FULL:
-            raise full(folder) from error
+    except (OSError, sqlite3.OperationalError) as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code == sqlite3.SQLITE_FULL or getattr(error, "errno", None) in FULL:
+            raise UserError(f"{folder}: the disk is full; {WAY_OUT}") from error
         raise
-
-
-def full(folder: Path) -> UserError:
-    """The error for a disk that cannot hold what belongs in `folder`."""
-    return UserError(f"{folder}: the disk is full; {WAY_OUT}")
 
 
 def need(folder: Path, size: int) -> None:

@@ -19,7 +19,8 @@ from datasets.common import disk
 
 log = logging.getLogger(__name__)
 
-CHUNK = 1 << 20
+CHUNK = 1 << 16
+"""Bytes read at a time: what an interruption loses at most."""
 ATTEMPTS = 5
 TIMEOUT = (10, 60)
 """Seconds to connect, and between two bytes: a dead server must not hang a run."""

@@ -49,7 +49,7 @@ def scan(root: Path, classes: list[str], split: str = "") -> tuple[pd.DataFrame,
     root = root.expanduser().absolute()
     if not root.is_dir():
         raise UserError(f"{str(root)!r} is no folder; expected one folder per class in it")
-    top = _top(root, classes)
+    top = _top(root, classes, split)
     manifest = top / MANIFEST
     if manifest.is_file():
         table, rejected = _from_manifest(manifest, classes)
@@ -73,13 +73,14 @@ def _folders(folder: Path) -> list[str]:
     return [path.name for path in _visible(folder) if path.is_dir()]
 
 
-def _top(root: Path, classes: list[str]) -> Path:
-    """`root`, or the single folder of folders around the set in it."""
-    known = {*classes, *SPLITS}
+def _top(root: Path, classes: list[str], split: str) -> Path:
+    """`root`, or the single folder of folders around the set, or around its `split`, in it."""
     top = root
     while not (top / MANIFEST).is_file():
         names = _folders(top)
-        if len(names) != 1 or names[0] in known or names[0].casefold() in SPLITS:
+        if len(names) != 1 or names[0] in classes:
+            break
+        if SPLITS.get(names[0].casefold(), split) != split:
             break
         if not _folders(top / names[0]) and not (top / names[0] / MANIFEST).is_file():
             break  # a folder of files is a class, if an unknown one

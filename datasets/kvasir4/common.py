@@ -24,7 +24,7 @@ from scipy.ndimage import gaussian_filter
 
 from conf.errors import UserError
 
-GRID = 176
+GRID = 160
 """Side of the painted scene in pixels, before it takes the frame's size."""
 SIDES = (220, 420)
 """Range of the sides of a frame in pixels."""
@@ -158,7 +158,7 @@ def _branch(
         heading += 0.28 * bend
         x, y = x + 14 * math.cos(heading), y + 14 * math.sin(heading)
         points.append((x, y))
-        if width > 1.8 and fork > 0.6:
+        if width > 1.8 and fork > 0.75:
             aside = math.copysign(0.4, side) + 0.4 * side
             _branch(pen, rng, x, y, heading + aside, width * 0.62)
     pen.line(points, fill=int(160 + 80 * rng.random()), width=max(1, round(width)), joint="curve")
@@ -209,7 +209,7 @@ def _paint_normal(scene: Scene, rng: Rng) -> None:
 def _paint_colitis(scene: Scene, rng: Rng) -> None:
     severity = rng.uniform(0.4, 1)
     _vessels(scene, rng, rng.uniform(0, 0.4) * (1 - severity))
-    scene.tint *= 1 - severity * np.array([0.03, 0.25, 0.2], np.float32)
+    scene.tint *= 1 - severity * np.array([0.05, 0.42, 0.36], np.float32)
     grain = gaussian_filter(rng.standard_normal((GRID, GRID)).astype(np.float32), 1.4)
     grain -= gaussian_filter(grain, 4)
     grain /= grain.std()
@@ -246,7 +246,7 @@ def _paint_esophagitis(scene: Scene, rng: Rng) -> None:
     inner = 1 - _step(scene.radius - edge, 0, rng.uniform(0.03, 0.12))
     contrast = rng.uniform(0.35, 1)
     scene.tint *= 1 - contrast * inner[..., None] * np.array([0.08, 0.34, 0.3], np.float32)
-    pale = (1 - inner)[..., None] * np.array([0.04, 0.22, 0.28], np.float32)
+    pale = (1 - inner)[..., None] * np.array([0.06, 0.42, 0.5], np.float32)
     scene.tint *= 1 + contrast * pale
     severity = rng.uniform(0.25, 1)
     rays = int(rng.integers(3, 7)) * scene.angle + rng.uniform(0, 6)
@@ -294,13 +294,13 @@ def _lit(scene: Scene, rng: Rng) -> np.ndarray:
     base = np.array([0.86, rng.uniform(0.4, 0.58), rng.uniform(0.28, 0.52)], np.float32)
     depth = np.array([0.75, 1.15, 1.2], np.float32)  # the dark of a gut is red
     colours = base * np.exp(np.log(light)[..., None] * depth) * scene.tint
-    inside = FROM_CENTRE < 0.9
+    inside = FROM_CENTRE[::2, ::2] < 0.9
     red = rng.uniform(0.5, 0.82)
     green = red * rng.uniform(0.42, 0.62)
     shown = np.array([red, green, green * rng.uniform(0.5, 0.95)])
     target = -np.log(1 - shown * (1 - np.exp(-SHOULDER))) / SHOULDER
     # Not all of the difference in mean colour goes: it is a hint in real frames as well.
-    gain = (target / colours[inside].mean(axis=0)) ** 0.6
+    gain = (target / colours[::2, ::2][inside].mean(axis=0)) ** 0.3
     colours = colours * gain.astype(np.float32)
     return _highlights(colours, light, rng)
 

@@ -1,21 +1,25 @@
 """Small image sets on disk, and the configuration that reads them."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from conf.schema import ImageDataset, Source
+from tests.common import ROOT
 
 CLASSES = ["0_first", "1_second"]
 
 
 def config(**values: Any) -> DictConfig:
     """An `ImageDataset` of two classes from a directory, changed by `values`."""
-    given = {"name": "frames", "classes": CLASSES, "source": Source.directory} | values
-    return OmegaConf.structured(ImageDataset(**given))
+    given: dict[str, Any] = {"name": "frames", "classes": CLASSES, "source": Source.directory}
+    return OmegaConf.structured(ImageDataset(**given | values))
 
 
 def picture(seed: int, width: int = 48, height: int = 40) -> np.ndarray:
@@ -39,3 +43,21 @@ def image_set(
             for k in range(count):
                 save(home / name / f"{k}.png", seed=1000 * i + 100 * j + k)
     return root
+
+
+def on_a_tiny_disk(folder: Path, code: str, *arguments: str) -> str:
+    """Output of `code`, run with a file system of 256 kB mounted on `folder`."""
+    folder.mkdir()
+    mount = f"mount -t tmpfs -o size=256k none {folder}"
+    namespace = ["unshare", "--mount", "--map-root-user", "sh", "-c"]
+    try:
+        possible = subprocess.run([*namespace, mount], capture_output=True).returncode == 0
+    except FileNotFoundError:
+        possible = False
+    if not possible:
+        pytest.skip("a small file system cannot be mounted here")
+    script = f'{mount} && exec "$@"'
+    command = [*namespace, script, "sh", sys.executable, "-c", code, str(folder), *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert result.returncode == 0, result.stderr
+    return result.stdout

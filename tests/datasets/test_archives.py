@@ -4,8 +4,6 @@ import io
 import random
 import stat
 import struct
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from hypothesis import strategies as st
 
 from conf.errors import UserError
 from datasets.common.archives import Limits, extract
-from tests.common import ROOT
+from tests.datasets.common import on_a_tiny_disk
 
 PLAIN = 0
 LINK = (stat.S_IFLNK | 0o777) << 16
@@ -178,24 +176,6 @@ except UserError as error:
     assert not list(folder.iterdir()), "half a set was left behind"
     print("told")
 """
-
-
-def on_a_tiny_disk(folder: Path, code: str, *arguments: str) -> str:
-    """Output of `code`, run with a file system of 256 kB mounted on `folder`."""
-    folder.mkdir()
-    mount = f"mount -t tmpfs -o size=256k none {folder}"
-    namespace = ["unshare", "--mount", "--map-root-user", "sh", "-c"]
-    try:
-        possible = subprocess.run([*namespace, mount], capture_output=True).returncode == 0
-    except FileNotFoundError:
-        possible = False
-    if not possible:
-        pytest.skip("a small file system cannot be mounted here")
-    script = f'{mount} && exec "$@"'
-    command = [*namespace, script, "sh", sys.executable, "-c", code, str(folder), *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
 
 
 def test_a_full_disk_is_named_and_left_clean(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from conf.errors import UserError
 from conf.schema import Archive, Source
 from datasets.common.contract import COLUMNS, Images
 from datasets.common.sources import load
-from tests.datasets.common import CLASSES, config, image_set, picture, save
+from tests.datasets.common import config, image_set, picture, save
 
 SPLITS = ("train", "validation", "test")
 
@@ -194,7 +194,7 @@ def test_what_the_manifest_and_the_folder_disagree_on_is_quarantined(root: Path)
         ({"label": "1_second"}, "lies in 0_first and is labelled 1_second"),
         ({"split": "holdout"}, "has split 'holdout'; choices: train, validation, test"),
         ({"split": ["train"] * 7 + [""]}, "a split for some files and none for others"),
-        ({"file": "../secret.png"}, "must lie below|twice"),
+        ({"file": [f"../{k}.png" for k in range(8)]}, "must lie below"),
     ],
 )
 def test_a_manifest_that_contradicts_is_refused(
@@ -209,10 +209,10 @@ def archived(folder: Path, count: int) -> dict[str, Archive]:
     """Three archives in the seeds' layout, the second one below a top folder."""
     entries = {}
     for i, (split, name) in enumerate(zip(SPLITS, ("train", "val", "test"), strict=True)):
-        image_set(folder / split, count, classes=[f"{c}" for c in CLASSES])
+        image_set(folder / split, count)
         with zipfile.ZipFile(folder / f"{name}.zip", "w") as archive:
-            for path in sorted((folder / split).rglob("*.png")):
-                save(path, seed=hash((i, path.parent.name, path.name)) % 10**6)
+            for k, path in enumerate(sorted((folder / split).rglob("*.png"))):
+                save(path, seed=100 * i + k)
                 top = "val/" if name == "val" else ""
                 archive.write(path, top + path.relative_to(folder / split).as_posix())
         shutil.rmtree(folder / split)
@@ -237,7 +237,7 @@ def test_an_archive_that_is_not_named_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_kaggle_needs_a_handle(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="needs dataset.kaggle="):
+    with pytest.raises(UserError, match=r"needs dataset\.kaggle="):
         build(tmp_path / "x", source=Source.kaggle, kaggle=None)
 
 

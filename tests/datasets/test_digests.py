@@ -65,9 +65,12 @@ def test_answers_are_cached_until_the_file_changes(
     (tmp_path / "2.png").write_bytes(b"no image")
     read: list[str] = []
     real = digests.measure_one
-    monkeypatch.setattr(
-        digests, "measure_one", lambda path, most: (read.append(path.name), real(path, most))[1]
-    )
+
+    def counted(path: Path, max_pixels: int) -> digests.Measured:
+        read.append(path.name)
+        return real(path, max_pixels)
+
+    monkeypatch.setattr(digests, "measure_one", counted)
     first = digests.measure(paths, MAX_PIXELS, tmp_path / "cache")
     assert sorted(read) == ["0.png", "1.png", "2.png", "none.png"]
     assert first["reason"].astype(bool).tolist() == [False, False, True, True]
@@ -120,9 +123,9 @@ def test_a_full_disk_becomes_a_message_that_names_the_folder(tmp_path: Path) -> 
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("there is no /dev/full here")
-    with pytest.raises(UserError, match=f"{tmp_path}.*the disk is full.*env.cache"):
-        with disk.writing(tmp_path):
-            full.write_bytes(b"x")
+    message = f"{tmp_path}.*the disk is full.*env.cache"
+    with pytest.raises(UserError, match=message), disk.writing(tmp_path):
+        full.write_bytes(b"x")
     with pytest.raises(UserError, match="are needed and"):
         disk.need(tmp_path / "new" / "folder", 10**18)
     with pytest.raises(FileNotFoundError), disk.writing(tmp_path):

@@ -13,6 +13,9 @@ from PIL import Image
 
 from datasets.common.images import ORIENTATION, BadImage, read_image, resize
 
+# Pillow grumbles about half of what is thrown at it here.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
+
 MAX_PIXELS = 1_000_000
 MODES = {
     "1": "PNG", "L": "PNG", "LA": "PNG", "P": "PNG", "RGB": "JPEG", "RGBA": "PNG", "CMYK": "JPEG",

@@ -82,14 +82,14 @@ def fine_tune(
     those a killed run left, after `on_resume` with the id of that run; `run_id` is this run's.
     Raises `UserError` when there are fewer training images than a batch.
     """
-    import keras
-
     fit = config.fit
     if len(splits.train) < fit.batch_size:
         raise UserError(
-            f"{len(splits.train)} training images are fewer than a batch: add images or set "
-            f"fit.batch_size to {len(splits.train)} or less"
+            f"{len(splits.train)} training images are fewer than a batch of {fit.batch_size}: add "
+            f"images or set fit.batch_size to {len(splits.train)} or less"
         )
+    import keras
+
     checkpoints = Checkpoints(Path(config.env.cache), _inputs(splits, config))
     if not fit.resume:
         checkpoints.clear()

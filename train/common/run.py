@@ -65,10 +65,16 @@ def tracked(train: Train) -> Train:
             mlflow.log_text(OmegaConf.to_yaml(config), "config.yaml")
             mlflow.log_params(_params(config))
             result = train(config)
+            mlflow.end_run()
+        except MlflowException as error:
+            _fail(error, config, facts)
+            raise UserError(
+                f"the tracking server env.tracking_uri={config.env.tracking_uri} failed in mid-run "
+                f"({error}); the same command goes on from the last finished epoch"
+            ) from error
         except BaseException as error:
             _fail(error, config, facts)
             raise
-        mlflow.end_run()
         return result
 
     return run
@@ -215,11 +221,11 @@ def _log_table(frame: pd.DataFrame, artifact: str) -> None:
 
 
 def _log_page(page: str) -> None:
-    mlflow.log_text(page, "report.html")
     if HydraConfig.initialized():
         path = Path(HydraConfig.get().runtime.output_dir, "report.html")
         path.write_text(page, encoding="utf-8")
         log.info("report: %s", path)
+    mlflow.log_text(page, "report.html")
 
 
 def _failed_step(error: BaseException) -> str:
@@ -237,11 +243,11 @@ def _fail(error: BaseException, config: DictConfig, facts: dict[str, str]) -> No
     log.error("step %s failed: %s", step, reason.splitlines()[0])
     status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
     trace = "" if isinstance(error, UserError) else "".join(traceback.format_exception(error))
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"  # do not wait long for a server that died
+    page = render_failure(_title(config), facts, OmegaConf.to_yaml(config), step, reason, trace)
     try:
+        _log_page(page)
         mlflow.set_tag("failed_step", step)
-        _log_page(
-            render_failure(_title(config), facts, OmegaConf.to_yaml(config), step, reason, trace)
-        )
         mlflow.end_run(status)
     except Exception as second:  # a dead server must not hide the first error
         log.error("the failure could not be logged either: %s", second)

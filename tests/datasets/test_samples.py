@@ -1,0 +1,105 @@
+"""A generated set is written once, whole, in three splits."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conf.schema import Source
+from datasets.common.digests import look
+from datasets.common.images import read_image
+from datasets.common.samples import APART, generate
+from tests.datasets.common import CLASSES, config, on_a_tiny_disk, picture
+
+
+def draw(label: int, seed: np.random.SeedSequence) -> np.ndarray:
+    return picture(int(seed.generate_state(1)[0]) + label)
+
+
+def settings(**values: int):
+    return config(source=Source.sample, **values)
+
+
+@pytest.mark.parametrize(("count", "splits"), [(5, (3, 1, 1)), (20, (12, 4, 4)), (21, (13, 4, 4))])
+def test_every_class_is_split_sixty_twenty_twenty(
+    tmp_path: Path, count: int, splits: tuple[int, int, int]
+) -> None:
+    folder = generate(draw, settings(sample_images=count), tmp_path)
+    for split, expected in zip(("train", "validation", "test"), splits, strict=True):
+        for name in CLASSES:
+            assert len(list((folder / split / name).glob("*.jpg"))) == expected
+
+
+def test_the_limit_caps_the_sample(tmp_path: Path) -> None:
+    folder = generate(draw, settings(sample_images=50, limit=6), tmp_path)
+    assert len(list(folder.rglob("*.jpg"))) == 12
+
+
+def test_a_sample_is_drawn_once(tmp_path: Path) -> None:
+    drawn: list[int] = []
+
+    def counted(label: int, seed: np.random.SeedSequence) -> np.ndarray:
+        drawn.append(label)
+        return draw(label, seed)
+
+    first = generate(counted, settings(sample_images=5), tmp_path)
+    assert generate(counted, settings(sample_images=5), tmp_path) == first
+    assert sorted(drawn) == [0] * 5 + [1] * 5
+
+
+def test_what_looks_like_an_earlier_image_is_drawn_again(tmp_path: Path) -> None:
+    def repeating(label: int, seed: np.random.SeedSequence) -> np.ndarray:
+        *_, number, attempt = seed.entropy  # type: ignore[misc]
+        return picture(1 if attempt == 0 and number > 2 else 10 * number + label + attempt)
+
+    folder = generate(repeating, settings(sample_images=6), tmp_path)
+    looks = [int(look(read_image(p, 10**6)), 16) for p in folder.rglob("*.jpg")]
+    apart = [(a ^ b).bit_count() for i, a in enumerate(looks) for b in looks[:i]]
+    assert len(looks) == 12 and min(apart) > APART
+
+
+def test_an_interrupted_run_leaves_no_half_sample(tmp_path: Path) -> None:
+    def interrupted(label: int, seed: np.random.SeedSequence) -> np.ndarray:
+        if label:
+            raise KeyboardInterrupt
+        return draw(label, seed)
+
+    with pytest.raises(KeyboardInterrupt):
+        generate(interrupted, settings(sample_images=5), tmp_path)
+    assert not list((tmp_path / "samples").iterdir())
+    assert len(list(generate(draw, settings(sample_images=5), tmp_path).rglob("*.jpg"))) == 10
+
+
+FULL_DISK = """
+import sys
+from pathlib import Path
+from conf.errors import UserError
+from datasets.common import digests
+from datasets.common.digests import look
+from datasets.common.images import read_image
+from datasets.common.samples import APART, generate
+from tests.datasets.test_samples import draw, settings
+cache = Path(sys.argv[1])
+try:
+    generate(draw, settings(sample_images=300), cache)
+except UserError as error:
+    assert "the disk is full" in str(error) and str(cache) in str(error), error
+    assert not list((cache / "samples").iterdir()), "half a sample was left behind"
+    print("sample told")
+with (cache / "ballast").open("wb", buffering=0) as file:
+    try:
+        while file.write(bytes(4096)):
+            pass
+    except OSError:
+        pass
+try:
+    digests.measure([sys.argv[2]], 10**6, cache)
+except UserError as error:
+    assert "the disk is full" in str(error), error
+    print("digests told")
+"""
+
+
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    output = on_a_tiny_disk(tmp_path / "disk", FULL_DISK, __file__)
+    assert "sample told" in output and "digests told" in output

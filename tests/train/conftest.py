@@ -1,0 +1,96 @@
+"""A real MLflow server on a real database, started for the tests and stopped by its process."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.common import ROOT
+
+START_SECONDS = 120
+TINY = [
+    "+pipeline=train_resnet50v2ft",
+    "env=development",
+    "dataset.sample_images=20",
+    "env.limits.image_size=32",
+    "fit.warmup.epochs=1",
+    "fit.finetune.epochs=2",
+    "fit.batch_size=16",
+    "metrics.bootstrap=50",
+]
+"""The whole pipeline on 80 generated images of 32 pixels: 12, 4 and 4 of each class."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def mlflow_server(folder: Path) -> Iterator[str]:
+    """The address of a tracking server that keeps everything in `folder`."""
+    port = free_port()
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
+        "--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db",
+        "--artifacts-destination", str(folder / "artifacts"),
+    ]  # fmt: skip
+    with (folder / "server.log").open("w") as log:
+        server = subprocess.Popen(
+            command, stdout=log, stderr=log, cwd=folder, start_new_session=True
+        )
+    uri = f"http://127.0.0.1:{port}"
+    try:
+        _wait_until_healthy(uri, server, folder / "server.log")
+        yield uri
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(30)
+
+
+def _wait_until_healthy(uri: str, server: subprocess.Popen, log: Path) -> None:
+    for _ in range(START_SECONDS * 2):
+        if server.poll() is not None:
+            break
+        try:
+            if requests.get(f"{uri}/health", timeout=2).ok:
+                return
+        except requests.RequestException:
+            time.sleep(0.5)
+    pytest.fail(f"the MLflow server did not start:\n{log.read_text()[-2000:]}")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with mlflow_server(tmp_path_factory.mktemp("mlflow")) as uri:
+        yield uri
+
+
+def start(uri: str, folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """`python -m train`, writing its cache and outputs to `folder`, on its way."""
+    return subprocess.Popen(
+        [
+            sys.executable, "-m", "train", *arguments,
+            f"env.cache={folder}/cache", f"hydra.run.dir={folder}/outputs",
+        ],
+        cwd=ROOT,
+        env=os.environ | {"MLFLOW_TRACKING_URI": uri, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )  # fmt: skip
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Exit status and output of `process`."""
+    output, _ = process.communicate()
+    return process.returncode, output

@@ -1,0 +1,109 @@
+"""What a user sees when something breaks: a message, a status, a run marked failed, work kept."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.train.conftest import TINY, finish, free_port, mlflow_server, start
+from tests.train.test_end_to_end import CLASSES, artifact, newest
+
+START_SECONDS = 120
+
+
+def photographs(folder: Path, count: int) -> Path:
+    """`count` noise images of each class under `folder`."""
+    rng = np.random.default_rng(0)
+    for name in CLASSES:
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            pixels = rng.integers(0, 256, (48, 48, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+    return folder
+
+
+def test_a_corrupt_share_fails_the_run_and_the_report_names_the_step(
+    server: str, tmp_path: Path
+) -> None:
+    data = photographs(tmp_path / "data", 4)
+    for number in range(3):
+        (data / CLASSES[2] / f"{number}.png").write_bytes(b"\x89PNG broken")
+    status, output = finish(
+        start(server, tmp_path, *TINY, "dataset.source=directory", f"dataset.path={data}")
+    )
+    assert status == 1
+    assert "3 of 16 images cannot be used" in output
+    assert "Traceback" not in output
+    mlflow.set_tracking_uri(server)
+    run = newest(mlflow.MlflowClient(server))
+    assert run.info.status == "FAILED"
+    assert run.data.tags["failed_step"] == "ingest"
+    for page in (artifact(run, "report.html"), tmp_path / "outputs" / "report.html"):
+        assert "The step ingest failed" in page.read_text()
+        assert "2_polyps" in page.read_text()
+
+
+def test_an_unreachable_server_is_named_before_any_work(tmp_path: Path) -> None:
+    uri = f"http://127.0.0.1:{free_port()}"
+    status, output = finish(start(uri, tmp_path, *TINY))
+    assert status == 1
+    assert f"env.tracking_uri={uri} does not answer" in output
+    assert "Traceback" not in output
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_server_that_dies_in_mid_run_is_named_and_a_report_remains(tmp_path: Path) -> None:
+    with mlflow_server(tmp_path) as uri:
+        process = start(uri, tmp_path, *TINY, "dataset.sample_images=400")
+        wait_for(process, "drawing", tmp_path)
+    status, output = finish(process)
+    assert status == 1, output
+    assert f"env.tracking_uri={uri} failed in mid-run" in output
+    assert (tmp_path / "outputs" / "report.html").exists()
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_a_run_marks_it_killed(server: str, tmp_path: Path, sign: signal.Signals) -> None:
+    process = start(server, tmp_path, *TINY, "dataset.sample_images=400")
+    wait_for(process, "drawing", tmp_path)
+    os.kill(process.pid, sign)
+    status, output = finish(process)
+    assert status == 130, output
+    assert "the same command goes on" in output
+    mlflow.set_tracking_uri(server)
+    assert newest(mlflow.MlflowClient(server)).info.status == "KILLED"
+
+
+def wait_for(process: subprocess.Popen[str], what: str, folder: Path) -> None:
+    """Wait until the run draws its sample images into `folder`."""
+    for _ in range(START_SECONDS * 10):
+        assert process.poll() is None, f"ended before {what}:\n{finish(process)[1]}"
+        if any((folder / "cache").rglob("*.jpg")):
+            return
+        time.sleep(0.1)
+    pytest.fail(f"not {what} after {START_SECONDS} s")
+
+
+def test_a_full_disk_is_named_and_nothing_half_written_is_used(server: str, tmp_path: Path) -> None:
+    disk = tmp_path / "cache"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode:
+        pytest.skip("a small file system cannot be mounted here: root is needed")
+    try:
+        status, output = finish(
+            start(server, tmp_path, *TINY, "dataset.sample_images=60", "env.limits.image_size=96")
+        )
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+    assert status == 1, output
+    assert "disk" in output
+    assert str(disk) in output
+    assert "env.cache=" in output
+    assert "Traceback" not in output

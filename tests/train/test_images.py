@@ -1,0 +1,121 @@
+"""Splits that hold, and pixels decoded once."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from omegaconf import DictConfig, OmegaConf
+from PIL import Image
+
+from conf.errors import UserError
+from conf.schema import Split, SplitBy
+from datasets.common.images import read_image, resize
+from tests.common import composed
+from train.common.images import decode, split_images
+from train.common.values import Samples
+
+NOTHING = pd.DataFrame(columns=["file", "sha256", "split", "label"])
+
+
+def samples(labels: list[int], clusters: list[int], official: list[str] | None = None) -> Samples:
+    count = len(labels)
+    table = pd.DataFrame(
+        {
+            "path": [f"/{i}.png" for i in range(count)],
+            "file": [f"{i}.png" for i in range(count)],
+            "label": labels,
+            "split": official or [""] * count,
+            "sha256": [f"{i:064x}" for i in range(count)],
+            "cluster": clusters,
+            "width": 8,
+            "height": 8,
+        }
+    )
+    classes = tuple(f"class{k}" for k in range(max(labels) + 1))
+    return Samples("toy", classes, table, NOTHING, NOTHING, "0" * 64)
+
+
+def by(kind: SplitBy, **settings: object) -> DictConfig:
+    return OmegaConf.structured(Split(by=kind, **settings))
+
+
+@given(seed=st.integers(0, 1000), groups=st.integers(40, 90), most=st.integers(1, 4))
+def test_no_cluster_is_ever_in_two_splits(seed: int, groups: int, most: int) -> None:
+    rng = np.random.default_rng(seed)
+    clusters = np.repeat(np.arange(groups), rng.integers(1, most + 1, groups))
+    labels = np.arange(groups)[clusters] % 2
+    given_samples = samples(labels.tolist(), clusters.tolist())
+    splits = split_images(given_samples, by(SplitBy.cluster, seed=seed))
+    assert splits.crossing == 0
+    parts = [set(clusters[rows]) for rows in (splits.train, splits.validation, splits.test)]
+    assert not parts[0] & parts[1] | parts[0] & parts[2] | parts[1] & parts[2]
+    rows = np.concatenate([splits.train, splits.validation, splits.test])
+    assert sorted(rows) == list(range(len(labels)))
+
+
+def test_shares_and_classes_are_kept_and_the_seed_decides() -> None:
+    given_samples = samples([0] * 300 + [1] * 100, list(range(400)))
+    splits = split_images(given_samples, by(SplitBy.cluster))
+    for rows in (splits.validation, splits.test):
+        assert len(rows) == pytest.approx(0.15 * 400, abs=10)
+        assert splits.labels(rows).mean() == pytest.approx(0.25, abs=0.03)
+    again = split_images(given_samples, by(SplitBy.cluster))
+    other = split_images(given_samples, by(SplitBy.cluster, seed=1))
+    assert splits.digest == again.digest != other.digest
+
+
+def test_official_splits_are_honoured_and_crossing_clusters_counted() -> None:
+    official = ["train"] * 4 + ["validation"] * 4 + ["test"] * 4
+    given_samples = samples([0, 1] * 6, [0, 1, 2, 3, 0, 5, 6, 7, 8, 9, 10, 11], official)
+    splits = split_images(given_samples, by(SplitBy.official))
+    assert splits.train.tolist() == [0, 1, 2, 3]
+    assert splits.test.tolist() == [8, 9, 10, 11]
+    assert splits.crossing == 1
+
+
+def test_images_that_stand_in_two_official_splits_stop_the_run() -> None:
+    official = ["train"] * 4 + ["validation"] * 4 + ["test"] * 4
+    given_samples = samples([0, 1] * 6, list(range(12)), official)
+    twins = given_samples.table[["file", "sha256", "split", "label"]].head(2)
+    object.__setattr__(given_samples, "duplicates", twins)
+    with pytest.raises(UserError, match=r"byte for byte.*0\.png.*split\.by=cluster"):
+        split_images(given_samples, by(SplitBy.official))
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind", "settings", "message"),
+    [
+        ([0, 1] * 20, SplitBy.official, {}, r"no test, train, validation split.*split\.by=cluster"),
+        ([0] * 40 + [1] * 2, SplitBy.cluster, {}, r"class class1 has 2 independent images"),
+        ([0, 1] * 20, SplitBy.cluster, {"test": 0.0}, r"split\.test=0\.0 must be positive"),
+        ([0, 1] * 20, SplitBy.cluster, {"test": 0.9}, r"split\.test=0\.9 must be positive"),
+    ],
+)
+def test_splits_that_cannot_be_made_say_why(
+    labels: list[int], kind: SplitBy, settings: dict, message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        split_images(samples(labels, list(range(len(labels)))), by(kind, **settings))
+
+
+def test_pixels_are_decoded_once_in_the_order_of_the_table(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    given_samples = samples([0, 1] * 40, list(range(80)))
+    for row in range(80):
+        path = tmp_path / f"{row}.png"
+        Image.fromarray(rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(path)
+        given_samples.table.loc[row, "path"] = str(path)
+    config = composed(
+        "+pipeline=train_resnet50v2ft", "env.limits.image_size=32", f"env.cache={tmp_path}/cache"
+    )
+    decoded = decode(given_samples, config)
+    pixels = decoded.load()
+    assert pixels.shape == (80, 32, 32, 3)
+    for row in (0, 41, 79):
+        image = resize(read_image(tmp_path / f"{row}.png", 10**6), 32)
+        np.testing.assert_array_equal(pixels[row], image)
+    (tmp_path / "0.png").unlink()
+    assert decode(given_samples, config).pixels == decoded.pixels  # not read again
