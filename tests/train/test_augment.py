@@ -8,12 +8,11 @@ from conf.schema import Augment
 from train.common.augment import draw, warp
 
 SIZE = 33
-RECIPE = {"rotation": 10.0, "shift": 0.2, "shear": 0.2, "zoom": 0.2, "horizontal_flip": True}
+RECIPE = Augment(rotation=10.0, shift=0.2, shear=0.2, zoom=0.2, horizontal_flip=True)
 
 
-def drawn(count: int = 200, **settings: object) -> np.ndarray:
-    config = OmegaConf.structured(Augment(**settings))
-    return draw(np.random.default_rng(0), count, SIZE, config)
+def drawn(settings: Augment, count: int = 200) -> np.ndarray:
+    return draw(np.random.default_rng(0), count, SIZE, OmegaConf.structured(settings))
 
 
 @pytest.fixture(scope="module")
@@ -22,19 +21,19 @@ def images() -> np.ndarray:
 
 
 def test_nothing_asked_changes_nothing(images: np.ndarray) -> None:
-    views = warp(images, drawn(), 127).numpy()
+    views = warp(images, drawn(Augment()), 127).numpy()
     np.testing.assert_array_equal(views, images)
 
 
 def test_a_flip_mirrors_about_half_of_the_images(images: np.ndarray) -> None:
-    views = warp(images, drawn(horizontal_flip=True), 127).numpy()
+    views = warp(images, drawn(Augment(horizontal_flip=True)), 127).numpy()
     same = (views == images).all(axis=(1, 2, 3))
     np.testing.assert_array_equal(views[~same], images[~same][:, :, ::-1])
     assert 60 < same.sum() < 140
 
 
 def test_a_shift_moves_by_at_most_its_fraction_and_fills_with_grey(images: np.ndarray) -> None:
-    transforms = drawn(shift=0.2)
+    transforms = drawn(Augment(shift=0.2))
     moved = transforms[:, [2, 5]]
     assert 0.15 * SIZE < abs(moved).max() <= 0.2 * SIZE
     white = np.full_like(images, 255)
@@ -44,7 +43,7 @@ def test_a_shift_moves_by_at_most_its_fraction_and_fills_with_grey(images: np.nd
 
 
 def test_rotation_keeps_the_centre_and_stays_in_its_range() -> None:
-    transforms = drawn(rotation=10.0)
+    transforms = drawn(Augment(rotation=10.0))
     middle = (SIZE - 1) / 2
     x = transforms[:, :3] @ [middle, middle, 1]
     y = transforms[:, 3:6] @ [middle, middle, 1]
@@ -54,7 +53,7 @@ def test_rotation_keeps_the_centre_and_stays_in_its_range() -> None:
 
 
 def test_zoom_scales_each_axis_by_itself() -> None:
-    transforms = drawn(zoom=0.2)
+    transforms = drawn(Augment(zoom=0.2))
     for scale in (transforms[:, 0], transforms[:, 4]):
         assert 0.8 <= scale.min() < 0.83
         assert 1.17 < scale.max() <= 1.2
@@ -64,7 +63,7 @@ def test_zoom_scales_each_axis_by_itself() -> None:
 def test_one_warp_equals_keras_own_affine_of_the_same_matrix(images: np.ndarray) -> None:
     import keras
 
-    transforms = drawn(**RECIPE)
+    transforms = drawn(RECIPE)
     ours = warp(images, transforms, 0).numpy().astype(int)
     theirs = keras.ops.image.affine_transform(
         images.astype(np.float32), transforms, fill_mode="constant", fill_value=0
@@ -73,4 +72,4 @@ def test_one_warp_equals_keras_own_affine_of_the_same_matrix(images: np.ndarray)
 
 
 def test_the_same_seed_draws_the_same_views() -> None:
-    np.testing.assert_array_equal(drawn(**RECIPE), drawn(**RECIPE))
+    np.testing.assert_array_equal(drawn(RECIPE), drawn(RECIPE))

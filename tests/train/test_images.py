@@ -38,8 +38,10 @@ def samples(labels: list[int], clusters: list[int], official: list[str] | None =
     return Samples("toy", classes, table, NOTHING, NOTHING, "0" * 64)
 
 
-def by(kind: SplitBy, **settings: object) -> DictConfig:
-    return OmegaConf.structured(Split(by=kind, **settings))
+def by(kind: SplitBy, **settings: float) -> DictConfig:
+    config = OmegaConf.structured(Split(by=kind))
+    config.merge_with(settings)
+    return config
 
 
 @given(seed=st.integers(0, 1000), groups=st.integers(40, 90), most=st.integers(1, 4))

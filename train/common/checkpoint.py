@@ -1,7 +1,7 @@
 """What a killed run leaves behind, so that the same command goes on from its last finished epoch.
 
-A folder per set of inputs (settings, data, splits, seed) holds the weights with the state of the
-optimizer and of dropout after the last epoch, those of the best epoch, and the history so far.
+A folder per set of inputs (settings, data, splits, seed) holds the weights and the optimizer's
+state after the last epoch, those of the best epoch, and the history so far.
 Every file is written beside its place and moved into it, and the history last: what the history
 names is whole.
 """

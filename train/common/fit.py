@@ -7,8 +7,8 @@ flowchart LR
     save -->|"last epoch, or patience spent"| best["weights of the best epoch"]
 ```
 
-Everything random in epoch e is drawn from (seed, e) or from state that the checkpoint holds, so a
-resumed run takes the same steps as an unbroken one.
+Everything random in epoch e is drawn from (seed, e), so a resumed run takes the same steps as an
+unbroken one.
 """
 
 import logging
@@ -183,11 +183,16 @@ def _restore(
 def _one_epoch(
     model: "keras.Model", splits: Splits, config: DictConfig, epoch: int, bar: Any
 ) -> dict[str, float]:
+    import keras
+
     fit = config.fit
     rng = np.random.default_rng([config.seed, epoch])
     rows = rng.permutation(splits.train)
     size = splits.samples.load().shape[1]
     views = augment.draw(rng, len(rows), size, fit.augment)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dropout):  # a checkpoint does not hold its random state
+            layer.seed_generator.state.assign(rng.integers(0, 2**32, 2, dtype=np.uint32))
     weights = None
     if fit.class_weights == ClassWeights.balanced:
         labels = splits.labels(splits.train)

@@ -1,0 +1,69 @@
+"""Serve a deployment on this machine: import its champion, then start BentoML.
+
+    python deploy/serve.py [--deployment resnet50v2ft/V1] [--port 3000] [--host 127.0.0.1]
+
+Where there is no champion, the newest challenger is served, and said to be.
+"""
+
+import argparse
+import importlib
+import os
+import socket
+import sys
+from pathlib import Path
+
+from serving.importing import NotServable, champion_or_newest, find, import_model, run_command
+
+DEPLOY = Path(__file__).resolve().parent
+DEFAULT = "resnet50v2ft/V1"
+
+
+def serve(deployment: str, host: str, port: int, model_uri: str) -> None:
+    """Import the model and become the server; does not return."""
+    folder = DEPLOY / deployment
+    if not (folder / "service.py").is_file():
+        known = ", ".join(
+            sorted(str(p.parent.relative_to(DEPLOY)) for p in DEPLOY.glob("*/V*/service.py"))
+        )
+        raise NotServable(f"there is no deployment {deployment!r}; there is {known}")
+    package = deployment.replace("/", ".")
+    name = importlib.import_module(f"{package}.common").MODEL
+    _check_free(host, port)
+    if model_uri:
+        source, kind = find(model_uri, name), model_uri
+    else:
+        source, kind = champion_or_newest(name)
+    tag = import_model(source, name).tag
+    print(f"{source.name} version {source.version} ({kind}), run {source.run_id}, as {tag}")
+    print(f"http://{host}:{port} (Ctrl-C stops it)", flush=True)
+    arguments = ["serve", f"{package}.service", "--working-dir", str(DEPLOY)]
+    command = [sys.executable, "-m", "bentoml", *arguments, "--host", host, "--port", str(port)]
+    os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
+    os.execv(sys.executable, command)
+
+
+def _check_free(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise NotServable(
+                f"port {port} of {host} cannot be used ({error.strerror}); another one: "
+                f"make serve PORT={port + 1}"
+            ) from None
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Serve a deployment on this machine.")
+    parser.add_argument("--deployment", default=DEFAULT, help="<model>/V<N>")
+    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 serves the whole network")
+    parser.add_argument("--port", type=int, default=3000)
+    parser.add_argument("--model-uri", default="", help="runs:/... or models:/...")
+    given = parser.parse_args()
+    run_command(lambda: serve(given.deployment, given.host, given.port, given.model_uri))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+r"""Grad-CAM without gradients: for this head it is a closed form over the feature map.
+
+The head is GlobalAveragePooling, a dense layer with ReLU, and a dense layer with softmax. With the
+feature map \(A\) of \(Z = h w\) places, \(p_k = \frac{1}{Z} \sum_{ij} A_{ijk}\) and
+\(u = W_1^\top p + b_1\), the score of class \(c\) before the softmax is
+\(y_c = (W_2^\top \max(u, 0) + b_2)_c\), hence
+
+$$
+\alpha_k = \frac{1}{Z} \sum_{ij} \frac{\partial y_c}{\partial A_{ijk}}
+         = \frac{1}{Z} \sum_{m:\, u_m > 0} W_{1,km} W_{2,mc},
+\qquad
+L_{ij} = \max\Big(0, \sum_k \alpha_k A_{ijk}\Big).
+$$
+
+Selvaraju et al., Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
+Localization, ICCV 2017, equations 1 and 2.
+"""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+LONGEST_SIDE = 512
+"""Longest side of an overlay in pixels; a feature map of 7 x 7 holds no detail beyond."""
+PALETTE = np.array(
+    [(68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37)], np.float64
+)
+"""Colours of 0, 1/4, ... 1: viridis, which the colour-blind can read as well."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """The dense layers: kernels (C, hidden) and (hidden, classes), biases (hidden,), (classes,)."""
+
+    hidden_kernel: np.ndarray
+    hidden_bias: np.ndarray
+    kernel: np.ndarray
+    bias: np.ndarray
+
+    def probabilities(self, features: np.ndarray) -> np.ndarray:
+        """(B, classes) of a feature map (B, h, w, C): what the graph behind it computes."""
+        hidden = np.maximum(self._hidden(features), 0)
+        logits = hidden @ self.kernel + self.bias
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+
+    def grad_cam(self, features: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Grad-CAM (B, h, w), not normalised, of the class `targets` (B,) of each image."""
+        places = features.shape[1] * features.shape[2]
+        active = self._hidden(features) > 0  # (B, hidden)
+        alpha = (active * self.kernel.T[targets]) @ self.hidden_kernel.T / places  # (B, C)
+        return np.maximum(np.einsum("bhwc,bc->bhw", features, alpha), 0)
+
+    def _hidden(self, features: np.ndarray) -> np.ndarray:
+        return features.mean(axis=(1, 2)) @ self.hidden_kernel + self.hidden_bias
+
+
+def overlay(cam: np.ndarray, width: int, height: int) -> bytes:
+    """A PNG to lay over an image of `width` x `height`: coloured, and clear where `cam` is 0.
+
+    It has the image's aspect, and no side over `LONGEST_SIDE`. `cam` (h, w) is taken relative to
+    its largest value.
+    """
+    scale = min(1, LONGEST_SIDE / max(width, height))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    relative = (cam / (cam.max() or 1)).astype(np.float32)
+    heat = np.asarray(Image.fromarray(relative).resize(size, Image.Resampling.BICUBIC))
+    heat = np.clip(heat, 0, 1)
+    steps = np.linspace(0, 1, len(PALETTE))
+    colours = [np.interp(heat, steps, channel) for channel in PALETTE.T]
+    rgba = np.stack([*colours, heat * 255], axis=-1).round().astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(rgba, "RGBA").save(buffer, "PNG", compress_level=3)
+    return buffer.getvalue()

@@ -1,0 +1,126 @@
+"""The bytes of an image to the pixels that the model was trained on.
+
+A service stands alone and cannot import the reader of training (`datasets.common.images`); what
+it does is repeated here, and a test holds the two against each other pixel by pixel.
+"""
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image, ImageCms
+
+from .refusals import Refused
+
+SIGNATURES: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
+    ("JPEG", lambda head: head.startswith(b"\xff\xd8\xff")),
+    ("PNG", lambda head: head.startswith(b"\x89PNG\r\n\x1a\n")),
+    ("GIF", lambda head: head.startswith((b"GIF87a", b"GIF89a"))),
+    ("WEBP", lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP"),
+    ("TIFF", lambda head: head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"))),
+    ("JPEG2000", lambda head: head.startswith((b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n"))),
+    ("BMP", lambda head: head.startswith(b"BM")),
+    ("PPM", lambda head: head[:1] == b"P" and head[1:2] in b"123456fy" and len(head) > 2),
+)
+"""How the formats that training reads begin."""
+
+ORIENTATION = 0x0112
+"""The EXIF tag of how the camera was held."""
+
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What undoes each value of `ORIENTATION` (EXIF 2.32, section 4.6.4)."""
+
+Image.init()  # on first use it would run in several threads at once
+Image.MAX_IMAGE_PIXELS = None  # our own cap stands before every decoding
+
+
+def sniff(content: bytes) -> str:
+    """Pillow's name of the format that the first bytes of `content` say.
+
+    The declared type and the file name are not looked at: both come from the client.
+    """
+    for name, begins in SIGNATURES:
+        if begins(content[:16]):
+            return name
+    known = ", ".join(name for name, _ in SIGNATURES)
+    raise Refused(415, "not_an_image", f"the content is not an image of a format read: {known}")
+
+
+def decode(content: bytes, max_pixels: int) -> np.ndarray:
+    """The pixels of an image file, upright: uint8 (H, W, 3), RGB.
+
+    Raises `Refused`: 400 for nothing at all, 415 for no known format, 413, from the header
+    alone, for more than `max_pixels`, and 422 for what cannot be decoded whole.
+    """
+    if not content:
+        raise Refused(400, "empty", "the image is empty: 0 bytes")
+    name = sniff(content)
+    try:
+        with Image.open(io.BytesIO(content), formats=(name,)) as image:
+            width, height = image.size
+            if width * height > max_pixels:
+                raise Refused(
+                    413,
+                    "too_many_pixels",
+                    f"{width} x {height} are more than {max_pixels} pixels: send a smaller image",
+                )
+            image.load()
+            pixels = np.ascontiguousarray(_rgb(_upright(image)))
+    except Refused:
+        raise
+    except Exception as error:  # decoders of corrupt bytes raise nearly everything there is
+        reason = " ".join((str(error) or type(error).__name__).split())
+        shown = "its header makes no sense" if "BytesIO" in reason else reason[:200]
+        raise Refused(422, "undecodable", f"the {name} image cannot be decoded: {shown}") from None
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
+        raise Refused(422, "undecodable", f"the {name} image decodes to shape {pixels.shape}")
+    return pixels
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
+    except Exception:  # a broken EXIF block says nothing about the pixels beside it
+        return image
+    return image if turn is None else image.transpose(turn)
+
+
+def _rgb(image: Image.Image) -> np.ndarray:
+    """uint8 (H, W, 3) of a loaded image of any mode; transparency lies on black."""
+    if image.mode.startswith("I") or image.mode == "F":
+        grey = _grey(np.asarray(image), image.mode)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    if image.mode == "LAB":
+        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        return np.asarray(ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB"))
+    if image.mode.endswith(("A", "a")) or "transparency" in image.info:
+        image = image.convert("LA" if image.mode == "La" else image.mode).convert("RGBA")
+        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+        image = Image.alpha_composite(black, image)
+    return np.asarray(image.convert("RGB"))
+
+
+def _grey(values: np.ndarray, mode: str) -> np.ndarray:
+    """uint8 of integers 0..65535, or of floats: 0..1 where no value is outside, else 0..255."""
+    if mode != "F":
+        return (np.clip(values, 0, 65535).astype(np.uint32) // 257).astype(np.uint8)
+    finite = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=255.0, neginf=0.0)
+    if finite.min() >= 0 and finite.max() <= 1:
+        finite = finite * 255
+    return np.clip(finite.round(), 0, 255).astype(np.uint8)
+
+
+def resize(image: np.ndarray, size: int) -> np.ndarray:
+    """uint8 (H, W, 3) stretched to the square: uint8 (size, size, 3), bilinear and antialiased."""
+    if image.shape[:2] == (size, size):
+        return image
+    resized = Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR)
+    return np.asarray(resized)

@@ -1,0 +1,196 @@
+"""From MLflow's registry to BentoML's store: which model is meant, and how it gets there.
+
+The only module here that needs MLflow; it runs beside a checkout, never in a container.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import bentoml
+
+TRACKING_URI = "sqlite:///mlflow.db"
+"""Where development logs; the variable MLFLOW_TRACKING_URI names another place."""
+
+
+class NotServable(Exception):  # noqa: N818 -- the word for it in messages
+    """What was asked for cannot be served; the message names the way out."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model in MLflow: the URI it was found by and what is known of it, all plain text."""
+
+    uri: str
+    name: str
+    version: str
+    model_id: str
+    run_id: str
+    classes: tuple[str, ...]
+    labels: dict[str, str]
+    """Where it comes from: run id, git revision, data digest, pipeline."""
+
+
+def run_command(command: Callable[[], None]) -> None:
+    """Call `command`; where it raises `NotServable`, print only the message and exit with 1."""
+    try:
+        command()
+    except NotServable as error:
+        sys.exit(f"error: {error}")
+
+
+def connect() -> Any:
+    """An MLflow client of MLFLOW_TRACKING_URI, or of the database that `make train` writes."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or TRACKING_URI
+    path = uri.removeprefix("sqlite:///")
+    if path != uri and not Path(path).is_file():
+        raise NotServable(
+            f"there is no {path} in {Path.cwd()}: train first (make train), or name another "
+            "server: MLFLOW_TRACKING_URI=http://..."
+        )
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    import mlflow
+
+    mlflow.set_tracking_uri(uri)
+    return mlflow.MlflowClient()
+
+
+def champion(name: str) -> Source:
+    """The version of `name` with the alias `champion`; `NotServable` where there is none."""
+    if (version := _alias(name, "champion")) is None:
+        raise NotServable(
+            f"{name} has no champion: choose one (make promote MODEL={name} VERSION=...; there "
+            f"is {_versions(name)}), or name a model: --model-uri models:/{name}@challenger or "
+            "--model-uri runs:/<run id>/serving"
+        )
+    return find(f"models:/{name}/{version}", name)
+
+
+def champion_or_newest(name: str) -> tuple[Source, str]:
+    """The champion of `name`, else its newest challenger, and a word on which of them it is."""
+    if _alias(name, "champion") is not None:
+        return champion(name), "champion"
+    if (version := _alias(name, "challenger")) is None:
+        raise NotServable(
+            f"{name} has neither champion nor challenger (there is {_versions(name)}): "
+            "train one (make train)"
+        )
+    return find(f"models:/{name}/{version}", name), "challenger, as there is no champion"
+
+
+def find(uri: str, name: str) -> Source:
+    """The model of `uri`, `runs:/<run id>/serving`, `models:/<name>/<version>` or `...@<alias>`.
+
+    `name` is what a model of a run is called. Raises `NotServable`.
+    """
+    from mlflow.exceptions import MlflowException
+    from mlflow.models import get_model_info
+
+    if not uri.startswith(("runs:/", "models:/")):
+        raise NotServable(f"--model-uri {uri}: expected runs:/... or models:/...")
+    client = connect()
+    registered, version = name, "unregistered"
+    try:
+        if uri.startswith("models:/"):
+            found = _registered(client, uri)
+            registered, version = found.name, str(found.version)
+        info = get_model_info(uri)
+        tags = client.get_run(info.run_id).data.tags
+    except (MlflowException, OSError) as error:
+        raise NotServable(f"{uri} cannot be found: {error}") from None
+    metadata = info.metadata or {}
+    if "onnx" not in info.flavors or not metadata.get("classes"):
+        raise NotServable(
+            f"{uri} is not a serving model: expected MLflow's ONNX flavour with the class names "
+            "in its metadata, as every training logs it under the name 'serving'"
+        )
+    labels = {
+        "run_id": info.run_id,
+        "git_revision": tags.get("git_revision", "unknown"),
+        "data_digest": str(metadata.get("data_digest", "unknown")),
+        "pipeline": tags.get("pipeline", "unknown"),
+    }
+    return Source(
+        uri=uri,
+        name=registered,
+        version=version,
+        model_id=info.model_id or info.model_uuid,
+        run_id=info.run_id,
+        classes=tuple(metadata["classes"]),
+        labels=labels,
+    )
+
+
+def import_model(source: Source, tag: str) -> "bentoml.Model":
+    """Copy `source` into BentoML's store under the name `tag`, unless it is the latest there."""
+    import bentoml
+    from bentoml.exceptions import NotFound
+
+    labels = {key: _label(value) for key, value in source.labels.items()}
+    metadata = {
+        "model_id": source.model_id,
+        "name": source.name,
+        "version": source.version,
+        "run_id": source.run_id,
+        "classes": list(source.classes),
+    }
+    try:
+        latest = bentoml.models.get(f"{tag}:latest")
+        if latest.info.metadata == metadata:
+            return latest
+    except NotFound:
+        pass
+    imported = bentoml.mlflow.import_model(tag, source.uri, labels=labels, metadata=metadata)
+    return bentoml.models.get(imported.tag)  # the path of what was just created is temporary
+
+
+def create(name: str, tag: str) -> None:
+    """The command line of every create_bento_model.py: import, and print the tag."""
+    parser = argparse.ArgumentParser(description=f"Import {name} from MLflow into BentoML's store.")
+    parser.add_argument(
+        "--model-uri",
+        help=f"runs:/<run id>/serving or models:/<name>/<version> (models:/{name}@champion)",
+    )
+    chosen = parser.parse_args().model_uri
+
+    def command() -> None:
+        source = find(chosen, name) if chosen else champion(name)
+        model = import_model(source, tag)
+        print(f"{model.tag}: {source.name} version {source.version}, run {source.run_id}")
+
+    run_command(command)
+
+
+def _registered(client: Any, uri: str) -> Any:
+    name, at, alias = uri.removeprefix("models:/").partition("@")
+    if at:
+        return client.get_model_version_by_alias(name, alias)
+    name, _, version = name.partition("/")
+    if not version.isdecimal():
+        raise NotServable(f"--model-uri {uri}: expected models:/<name>/<version> or @<alias>")
+    return client.get_model_version(name, version)
+
+
+def _alias(name: str, alias: str) -> str | None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return str(connect().get_model_version_by_alias(name, alias).version)
+    except MlflowException:
+        return None
+
+
+def _versions(name: str) -> str:
+    found = sorted(int(v.version) for v in connect().search_model_versions(f"name='{name}'"))
+    return f"version {', '.join(map(str, found))}" if found else "no version of it"
+
+
+def _label(value: str) -> str:
+    """A value that BentoML takes for a label: up to 63 letters, digits, `-`, `_` and `.`."""
+    kept = "".join(c if c.isalnum() or c in "-_." else "-" for c in value)
+    return kept[:63].strip("-_.")

@@ -1,0 +1,142 @@
+"""The description of the routes that clients and their generators read, `/docs.json`."""
+
+from typing import Any
+
+from .classifier import Classifier
+
+ERRORS = {
+    400: ("no_image", "there is no field 'image' in the form, only: 'file'"),
+    408: ("too_slow", "the body did not arrive within 30 s: send it again"),
+    413: ("too_large", "the body is larger than 33554432 bytes: send a smaller image"),
+    415: ("not_an_image", "the content is not an image of a format read: JPEG, PNG, ..."),
+    422: ("undecodable", "the JPEG image cannot be decoded: image file is truncated"),
+    503: ("overloaded", "32 requests are under way: try again in 2 s"),
+}
+"""An example of each refusal: the word for programs and the sentence for people."""
+
+TINY_PNG = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGNoaGgAAAMEAYFL09IQAAAAAElFTkSuQmCC"
+)
+"""One grey pixel, so that the example can be sent as it stands."""
+
+
+def specification(classifier: Classifier | None) -> dict[str, Any]:
+    """OpenAPI 3.0 of the service; the examples name the classes of the model it serves."""
+    classes = list(classifier.facts.classes) if classifier else ["a", "b"]
+    model = classifier.facts.public() if classifier else {}
+    share = round(1 / len(classes), 4)
+    prediction = {
+        "label": classes[0],
+        "probabilities": dict.fromkeys(classes, share),
+        "width": 640,
+        "height": 480,
+    }
+    answer = {"model": model, "predictions": [prediction], "milliseconds": 48.1}
+    responses: dict[str, Any] = {
+        "200": {
+            "description": "One prediction for each image, in the order they were sent.",
+            "content": _json(_ref("Answer"), answer),
+        }
+    }
+    for status, (code, message) in ERRORS.items():
+        responses[str(status)] = {
+            "description": code.replace("_", " "),
+            "content": _json(_ref("Error"), {"error": code, "message": message}),
+        }
+    responses["503"]["headers"] = {
+        "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}
+    }
+    return {
+        "openapi": "3.0.3",
+        "info": {
+            "title": model.get("name", "Sonda"),
+            "version": model.get("version", "0"),
+            "description": "Classifies medical images. For research, not for diagnosis.",
+        },
+        "servers": [{"url": "."}],
+        "paths": {
+            "/predict": {"post": _predict(responses)},
+            "/livez": {"get": _probe("200 while the process is sound.")},
+            "/readyz": {"get": _probe("200 once the model is loaded and warm, 503 before.")},
+            "/metrics": {"get": _probe("Counters in Prometheus' text format.")},
+        },
+        "components": {"schemas": _schemas()},
+    }
+
+
+def _predict(responses: dict[str, Any]) -> dict[str, Any]:
+    file = {"type": "string", "format": "binary"}
+    form = {
+        "type": "object",
+        "required": ["image"],
+        "properties": {"image": {"type": "array", "items": file, "minItems": 1}},
+    }
+    text = {"type": "string", "format": "byte"}
+    document = {
+        "type": "object",
+        "required": ["image"],
+        "properties": {"image": {"oneOf": [text, {"type": "array", "items": text, "minItems": 1}]}},
+    }
+    return {
+        "operationId": "predict",
+        "summary": "Probabilities of each class for one or several images.",
+        "parameters": [
+            {
+                "name": "explain",
+                "in": "query",
+                "schema": {"type": "boolean", "default": False},
+                "description": "Also return a Grad-CAM overlay of the label as PNG.",
+                "example": True,
+            }
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {"schema": form},
+                "application/json": {"schema": document, "example": {"image": TINY_PNG}},
+                "image/*": {"schema": file},
+            },
+        },
+        "responses": responses,
+    }
+
+
+def _probe(description: str) -> dict[str, Any]:
+    return {"responses": {"200": {"description": description}}}
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _json(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema, "example": example}}
+
+
+def _schemas() -> dict[str, Any]:
+    text, whole, number = {"type": "string"}, {"type": "integer"}, {"type": "number"}
+    return {
+        "Error": _object({"error": text, "message": text}),
+        "Model": _object({"name": text, "version": text, "run_id": text}),
+        "Prediction": _object(
+            {
+                "label": text,
+                "probabilities": {"type": "object", "additionalProperties": number},
+                "width": whole,
+                "height": whole,
+            },
+            {"overlay": {"type": "string", "format": "byte", "description": "A PNG, base64."}},
+        ),
+        "Answer": _object(
+            {
+                "model": _ref("Model"),
+                "predictions": {"type": "array", "items": _ref("Prediction")},
+                "milliseconds": number,
+            }
+        ),
+    }
+
+
+def _object(required: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
+    properties = required | (optional or {})
+    return {"type": "object", "required": list(required), "properties": properties}

@@ -1,0 +1,93 @@
+"""What the tests of deployments share: images in every guise, and a model in a store of its own."""
+
+import io
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from datasets.kvasir4.common import draw
+from tests.common import ROOT
+
+SIDE = 96
+"""Side of the model's images: a feature map of 3 x 3."""
+LIMITS = {"MAX_BYTES": 2**20, "MAX_PIXELS": 500_000, "MAX_IMAGES": 3, "MAX_REQUESTS": 4}
+READ_SECONDS = 8
+MODEL = "resnet50v2ft-kvasir4"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model as a training leaves it, in a store of its own."""
+
+    keras: Any
+    onnx: Path
+    run_id: str
+    unfinished: str
+    """Id of a run that still goes on, whose model is version 2."""
+    environment: dict[str, str]
+
+
+def frame(label: int, seed: int) -> Image.Image:
+    return Image.fromarray(draw(label, np.random.SeedSequence([label, seed])))
+
+
+def encoded(image: Image.Image, form: str = "PNG", **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def odd_images() -> dict[str, bytes]:
+    """The same kind of frame in every guise that a reader may get wrong."""
+    image = frame(1, 0)
+    grey = np.asarray(image.convert("L"))
+    clear = image.convert("RGBA")
+    clear.putalpha(Image.fromarray(grey))
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    return {
+        "jpeg": encoded(image, "JPEG"),
+        "jpeg turned by EXIF": encoded(image, "JPEG", exif=turned),
+        "jpeg cmyk": encoded(image.convert("CMYK"), "JPEG"),
+        "jpeg progressive grey": encoded(image.convert("L"), "JPEG", progressive=True),
+        "png": encoded(image),
+        "png transparent": encoded(clear),
+        "png grey and alpha": encoded(clear.convert("LA")),
+        "png palette": encoded(image.convert("P")),
+        "png palette with transparency": encoded(image.convert("P"), transparency=0),
+        "png 16 bit": encoded(Image.fromarray(grey.astype(np.uint16) * 257)),
+        "png 1 bit": encoded(image.convert("1")),
+        "gif": encoded(image, "GIF"),
+        "webp": encoded(image, "WEBP"),
+        "bmp": encoded(image, "BMP"),
+        "ppm": encoded(image, "PPM"),
+        "tiff float 0 to 1": encoded(Image.fromarray(grey.astype(np.float32) / 255), "TIFF"),
+        "tiff lab": encoded(Image.merge("LAB", image.split()), "TIFF"),
+        "jpeg 2000": encoded(image, "JPEG2000"),
+        "one pixel": encoded(Image.new("RGB", (1, 1), (200, 20, 20))),
+        "a line": encoded(Image.new("RGB", (700, 1), (200, 20, 20))),
+        "the model's own size": encoded(image.resize((SIDE, SIDE))),
+    }
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def run_script(trained: Trained, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`python deploy/<script> ...` beside the small model's registry."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=trained.environment,
+        capture_output=True,
+        text=True,
+    )

@@ -1,0 +1,123 @@
+"""The commands around a service: import, promote, predict; and what a mistake in them says."""
+
+import csv
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.common import ROOT
+from tests.deploy.common import MODEL, Trained, run_script
+
+CREATE = "deploy/resnet50v2ft/V1/create_bento_model.py"
+LABELS = """
+import bentoml, sys
+model = bentoml.models.get(sys.argv[1])
+print(model.info.labels, model.info.metadata["version"], bool(model.custom_objects))
+"""
+
+
+def test_a_model_is_imported_with_where_it_comes_from(trained: Trained) -> None:
+    done = run_script(trained, CREATE, "--model-uri", f"models:/{MODEL}@challenger")
+    assert done.returncode == 0, done.stderr
+    tag = done.stdout.split()[0].rstrip(":")
+    assert tag.startswith(f"{MODEL}:")
+    assert f"version 1, run {trained.run_id}" in done.stdout
+    seen = run_script(trained, "-c", LABELS, tag).stdout
+    labels, version, custom = re.fullmatch(r"(.*\}) (\d) (\w+)\n", seen).groups()  # type: ignore[union-attr]
+    assert version == "1"
+    assert custom == "False"
+    for key, value in {
+        "run_id": trained.run_id,
+        "git_revision": "a" * 40,
+        "data_digest": "d" * 63,  # BentoML takes labels of 63 characters
+        "pipeline": "train_resnet50v2ft",
+    }.items():
+        assert f"'{key}': '{value}'" in labels
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (
+            [],
+            r"has no champion: choose one \(make promote .*there is version 1, 2\), or name a mod",
+        ),
+        (["--model-uri", f"models:/{MODEL}/9"], "cannot be found: .*version=9"),
+        (["--model-uri", "/a/folder"], "expected runs:/... or models:/..."),
+        (["--model-uri", f"models:/{MODEL}/x"], "expected models:/<name>/<version> or @<alias>"),
+        (["--model-uri", "runs:/{run}/keras"], "is not a serving model"),
+    ],
+)
+def test_what_cannot_be_imported_says_why(
+    arguments: list[str], reason: str, trained: Trained
+) -> None:
+    given = [argument.format(run=trained.run_id) for argument in arguments]
+    done = run_script(trained, CREATE, *given)
+    assert done.returncode == 1
+    assert re.search(reason, done.stderr), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_a_database_the_way_out_is_named(tmp_path: Path) -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
+    done = subprocess.run(
+        [sys.executable, ROOT / CREATE],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "train first (make train)" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_predict_prints_what_the_service_answers(
+    trained: Trained, service: str, frames: list[bytes], tmp_path: Path
+) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "a.png").write_bytes(frames[0])
+    (tmp_path / "deep" / "b.png").write_bytes(frames[1])
+    (tmp_path / "notes.txt").write_text("no image")
+    done = run_script(trained, "deploy/predict.py", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    rows = {row["file"]: row for row in csv.DictReader(done.stdout.splitlines())}
+    assert set(rows) == {"a.png", "deep/b.png", "notes.txt"}
+    assert "not an image" in rows["notes.txt"]["error"]
+    for name in ("a.png", "deep/b.png"):
+        content = (tmp_path / name).read_bytes()
+        answer = requests.post(f"{service}/predict", files={"image": content}).json()
+        [expected] = answer["predictions"]
+        assert rows[name]["label"] == expected["label"]
+        for label, probability in expected["probabilities"].items():
+            assert float(rows[name][label]) == pytest.approx(probability, abs=1e-5)
+
+    table = run_script(trained, "deploy/predict.py", str(tmp_path / "a.png"))
+    assert table.returncode == 0, table.stderr
+    assert table.stdout.split()[0] == rows["a.png"]["label"]
+    assert len(table.stdout.splitlines()) == 4
+
+
+def test_a_champion_is_only_what_a_finished_run_made(trained: Trained, service: str) -> None:
+    # After the service, which says that it serves a challenger, and in one test: the steps follow.
+    def promote(version: str) -> subprocess.CompletedProcess[str]:
+        return run_script(trained, "deploy/promote.py", "--model", MODEL, "--version", version)
+
+    unknown = promote("7")
+    assert unknown.returncode == 1
+    assert "has no version '7'; there is 1, 2" in unknown.stderr
+    unfinished = promote("2")
+    assert unfinished.returncode == 1
+    assert f"run {trained.unfinished}, which is RUNNING" in unfinished.stderr
+    first = promote("1")
+    assert first.returncode == 0, first.stderr
+    assert "version 1 is the champion now; there was none before" in first.stdout
+    assert "is the champion already" in promote("1").stdout
+    imported = run_script(trained, CREATE)
+    assert imported.returncode == 0, imported.stderr
+    assert f"{MODEL} version 1, run {trained.run_id}" in imported.stdout

@@ -1,0 +1,189 @@
+"""The page in a browser: an image gets its answer, in two languages, and nothing leaves the host."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.deploy.common import MODEL, encoded, frame
+from tests.docs.test_docs import CHROMIUM_FLAGS
+
+ANSWER_MS = 20_000  # two busy cores; a quiet machine needs a tenth of a second
+PHONE = {"width": 375, "height": 700}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    if not (path := next(filter(None, map(shutil.which, names)), None)):
+        pytest.skip(f"none of {', '.join(names)} is installed: no browser to open pages with")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, service: str) -> Iterator[Any]:
+    """Opens the page for a browser's language; ends without errors or requests to elsewhere."""
+    contexts, asked, errors = [], [], []
+
+    def note(message: Any) -> None:
+        if message.type == "error" and "the server responded with a status" not in message.text:
+            errors.append(message.text)
+
+    def open_it(locale: str = "en-GB", **options: Any) -> Page:
+        context = browser.new_context(locale=locale, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", note)
+        page.goto(service)
+        expect(page.locator("#model")).to_contain_text(MODEL, timeout=ANSWER_MS)
+        return page
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    assert [url for url in asked if not url.startswith((service, "blob:", "data:"))] == []
+    assert errors == []
+
+
+def choose(page: Page, content: bytes, name: str = "frame.png", kind: str = "image/png") -> None:
+    page.locator("#file").set_input_files({"name": name, "mimeType": kind, "buffer": content})
+
+
+def answered(page: Page) -> None:
+    expect(page.locator("#label")).to_be_visible(timeout=ANSWER_MS)
+    expect(page.locator("#result")).to_have_attribute("aria-busy", "false")
+
+
+def test_a_chosen_image_gets_bars_heatmap_latency_and_model(open_page: Any, tmp_path: Path) -> None:
+    page = open_page()
+    choose(page, encoded(frame(2, 4)))
+    answered(page)
+    assert page.locator("#bars li").count() == 4
+    shares = [
+        float(text.rstrip("%")) for text in page.locator(".name span:last-child").all_inner_texts()
+    ]
+    assert shares == sorted(shares, reverse=True)
+    assert sum(shares) == pytest.approx(100, abs=0.3)
+    assert (
+        page.locator("#label").inner_text() == page.locator(".best .name span").first.inner_text()
+    )
+    assert "ms" in page.locator("#latency").inner_text()
+    assert "version 1" in page.locator("#model").inner_text()
+    overlay, preview = page.locator("#overlay"), page.locator("#preview")
+    expect(overlay).to_be_visible()
+    assert overlay.evaluate("e => e.naturalWidth") > 0
+    assert overlay.bounding_box() == preview.bounding_box()
+    page.locator("#opacity").fill("25")
+    assert overlay.evaluate("e => getComputedStyle(e).opacity") == "0.25"
+    assert page.locator("#opacity-value").inner_text() == "25 %"
+    page.screenshot(path=tmp_path / "answer.png", full_page=True)
+
+
+@pytest.mark.parametrize(
+    ("locale", "notice", "label", "title"),
+    [
+        ("en-GB", "For research, not for diagnosis.", "Polyps", "Answer"),
+        ("es-MX", "Para investigación, no para diagnóstico.", "Pólipos", "Respuesta"),
+        ("fr-FR", "For research, not for diagnosis.", "Polyps", "Answer"),
+    ],
+)
+def test_the_page_speaks_the_browsers_language(
+    open_page: Any, locale: str, notice: str, label: str, title: str
+) -> None:
+    page = open_page(locale)
+    assert page.locator("html").get_attribute("lang") == ("es" if locale == "es-MX" else "en")
+    expect(page.locator(".notice")).to_contain_text(notice)
+    assert page.locator("#result-title").inner_text() == title
+    choose(page, encoded(frame(2, 4)))
+    answered(page)
+    expect(page.locator("#bars")).to_contain_text(label)
+
+
+def test_both_languages_say_the_same_things(open_page: Any) -> None:
+    page = open_page()
+    keys = page.evaluate("Object.values(TEXTS).map((texts) => Object.keys(texts).sort().join())")
+    assert len(keys) == 2
+    assert len(set(keys)) == 1
+
+
+@pytest.mark.parametrize(
+    ("locale", "content", "text"),
+    [
+        ("en-GB", b"no image at all", "not an image that can be read"),
+        ("es-ES", encoded(frame(0, 1), "JPEG")[:3000], "La imagen está dañada"),
+        ("en-GB", b"", "The file is empty"),
+        ("en-GB", b"\0" * 2**21, "too large: at most 1 MB"),
+    ],
+)
+def test_an_error_is_shown_and_the_next_image_clears_it(
+    open_page: Any, locale: str, content: bytes, text: str
+) -> None:
+    page = open_page(locale)
+    choose(page, content)
+    error = page.locator("#error")
+    expect(error).to_contain_text(text, timeout=ANSWER_MS)
+    assert error.get_attribute("role") == "alert"
+    expect(page.locator("#label")).to_be_hidden()
+    choose(page, encoded(frame(1, 4)))
+    answered(page)
+    expect(error).to_be_hidden()
+
+
+@pytest.mark.parametrize("event", ["drop", "paste"])
+def test_an_image_can_be_dropped_or_pasted(open_page: Any, event: str) -> None:
+    page = open_page()
+    page.evaluate(
+        """([event, bytes]) => {
+            const data = new DataTransfer();
+            data.items.add(new File([new Uint8Array(bytes)], "a.png", {type: "image/png"}));
+            const made = event === "drop"
+                ? new DragEvent("drop", {dataTransfer: data, bubbles: true, cancelable: true})
+                : new ClipboardEvent("paste", {clipboardData: data, bubbles: true});
+            document.body.dispatchEvent(made);
+        }""",
+        [event, list(encoded(frame(3, 4).resize((64, 64))))],
+    )
+    answered(page)
+
+
+def test_a_format_that_the_browser_cannot_show_is_answered(open_page: Any) -> None:
+    page = open_page()
+    choose(page, encoded(frame(3, 4), "TIFF"), "frame.tif", "image/tiff")
+    answered(page)
+    expect(page.locator("#caption")).to_contain_text("cannot show this format")
+    expect(page.locator("#overlay")).to_be_hidden()
+
+
+def test_the_keyboard_reaches_everything_and_parts_have_names(open_page: Any) -> None:
+    page = open_page()
+    choose(page, encoded(frame(2, 4)))
+    answered(page)
+    page.evaluate("document.activeElement.blur()")
+    reached = []
+    for _ in range(3):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
+    assert reached == ["file", "opacity", "A"]
+    assert page.get_by_role("slider", name="Opacity of the heatmap").count() == 1
+    assert page.get_by_role("region", name="Answer").count() == 1
+    assert page.get_by_label("Choose an image").count() == 1
+    assert page.locator("img:not([alt])").count() == 0
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "es-ES"])
+def test_a_phone_shows_all_without_scrolling_aside(
+    open_page: Any, locale: str, tmp_path: Path
+) -> None:
+    page = open_page(locale, viewport=PHONE, has_touch=True, is_mobile=True)
+    choose(page, encoded(frame(2, 4)))
+    answered(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    page.screenshot(path=tmp_path / "phone.png", full_page=True)

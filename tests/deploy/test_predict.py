@@ -1,0 +1,162 @@
+"""What /predict answers to images is what the model of training answers."""
+
+import base64
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+from PIL import Image
+
+from datasets.common.images import read_image
+from datasets.common.images import resize as resize_of_training
+from models.common import PROBABILITIES, onnx_predict
+from tests.common import ROOT
+from tests.deploy.common import LIMITS, MODEL, SIDE, Trained, encoded, frame, odd_images
+
+TOLERANCE = 1e-3
+"""Largest difference to Keras that counts as the same function, on another engine."""
+REAL_IMAGES = 6
+
+
+def keras_probabilities(trained: Trained, content: bytes, folder: Path) -> np.ndarray:
+    """(classes,) by the pipeline's own reader and model."""
+    path = folder / "image"
+    path.write_bytes(content)
+    pixels = resize_of_training(read_image(path, 10**8), SIDE)[None]
+    ours = trained.keras.predict(pixels, verbose=0)[0]
+    theirs = onnx_predict(trained.onnx, pixels)[PROBABILITIES][0]
+    np.testing.assert_allclose(theirs, ours, atol=TOLERANCE)
+    return ours
+
+
+def predictions(response: requests.Response) -> list[dict[str, Any]]:
+    assert response.status_code == 200, response.text
+    return response.json()["predictions"]
+
+
+def assert_same(answer: dict[str, Any], expected: np.ndarray) -> None:
+    given = list(answer["probabilities"].values())
+    np.testing.assert_allclose(given, expected, atol=TOLERANCE)
+    assert answer["label"] == list(answer["probabilities"])[int(np.argmax(expected))]
+
+
+@pytest.mark.parametrize("kind", odd_images())
+def test_every_kind_of_image_gets_the_probabilities_of_keras(
+    kind: str, service: str, trained: Trained, tmp_path: Path
+) -> None:
+    content = odd_images()[kind]
+    sent = requests.post(f"{service}/predict", files={"image": content})
+    [answer] = predictions(sent)
+    assert_same(answer, keras_probabilities(trained, content, tmp_path))
+
+
+def test_frames_of_all_classes_get_different_answers_and_those_of_keras(
+    service: str, trained: Trained, frames: list[bytes], tmp_path: Path
+) -> None:
+    answers = [
+        predictions(requests.post(f"{service}/predict", files={"image": content}))[0]
+        for content in frames
+    ]
+    for answer, content in zip(answers, frames, strict=True):
+        assert_same(answer, keras_probabilities(trained, content, tmp_path))
+    rows = np.array([list(answer["probabilities"].values()) for answer in answers])
+    assert (np.ptp(rows, axis=0) > 10 * TOLERANCE).any()  # else parity would prove nothing
+
+
+def test_real_images_get_the_probabilities_of_keras(
+    service: str, trained: Trained, data_root: Path, tmp_path: Path
+) -> None:
+    found = sorted(data_root.rglob("*.jpg"))
+    if not found:
+        pytest.skip(f"there is no .jpg below {data_root}")
+    for path in found[:: max(1, len(found) // REAL_IMAGES)][:REAL_IMAGES]:
+        content = path.read_bytes()
+        with Image.open(path) as image:
+            if image.width * image.height > LIMITS["MAX_PIXELS"]:
+                content = encoded(image.convert("RGB").resize((640, 480)), "JPEG")
+        if len(content) > LIMITS["MAX_BYTES"] // 2:
+            continue
+        [answer] = predictions(requests.post(f"{service}/predict", files={"image": content}))
+        assert_same(answer, keras_probabilities(trained, content, tmp_path))
+
+
+def test_three_ways_to_send_an_image_give_one_answer(service: str, frames: list[bytes]) -> None:
+    url, content = f"{service}/predict", frames[2]
+    text = base64.b64encode(content).decode()
+    answers = [
+        requests.post(url, files={"image": ("a.txt", content, "text/plain")}),
+        requests.post(url, data=content, headers={"Content-Type": "image/jpeg"}),
+        requests.post(url, json={"image": text}),
+        requests.post(url, json={"image": f"data:image/png;base64,{text}"}),
+    ]
+    first = predictions(answers[0])
+    assert all(predictions(answer) == first for answer in answers)
+
+
+def test_several_images_in_one_request_are_answered_in_order(
+    service: str, frames: list[bytes]
+) -> None:
+    url = f"{service}/predict"
+    single = [
+        predictions(requests.post(url, files={"image": frame}))[0]["probabilities"]
+        for frame in frames[:3]
+    ]
+    several = requests.post(url, files=[("image", frame) for frame in frames[:3]])
+    listed = requests.post(
+        url, json={"image": [base64.b64encode(frame).decode() for frame in frames[:3]]}
+    )
+    for response in (several, listed):
+        for ours, theirs in zip(single, predictions(response), strict=True):
+            assert theirs["probabilities"] == pytest.approx(ours, abs=1e-5)
+
+
+def test_the_answer_names_model_version_and_run(
+    service: str, trained: Trained, frames: list[bytes]
+) -> None:
+    answer = requests.post(f"{service}/predict", files={"image": frames[0]}).json()
+    assert answer["model"] == {"name": MODEL, "version": "1", "run_id": trained.run_id}
+    assert answer["milliseconds"] > 0
+    assert "overlay" not in answer["predictions"][0]
+
+
+def test_explain_gives_an_overlay_of_the_images_shape(service: str) -> None:
+    content = encoded(frame(2, 5).resize((800, 400)))
+    [answer] = predictions(
+        requests.post(f"{service}/predict?explain=true", files={"image": content})
+    )
+    with Image.open(io.BytesIO(base64.b64decode(answer["overlay"]))) as overlay:
+        assert overlay.format == "PNG"
+        assert overlay.mode == "RGBA"
+        assert overlay.size == (512, 256)
+        assert (answer["width"], answer["height"]) == (800, 400)
+
+
+@pytest.mark.parametrize("name", ["sample-input.jpg", "sample-input.json"])
+def test_the_sample_inputs_are_answered(name: str, service: str) -> None:
+    path = ROOT / "deploy" / "resnet50v2ft" / "V1" / name
+    kind = "application/json" if path.suffix == ".json" else "image/jpeg"
+    sent = requests.post(
+        f"{service}/predict", data=path.read_bytes(), headers={"Content-Type": kind}
+    )
+    assert len(predictions(sent)) == 1
+
+
+def test_the_service_imports_neither_tensorflow_nor_mlflow() -> None:
+    code = (
+        "import sys, serving.app, serving.engine, serving.classifier, openvino\n"
+        "found = {'tensorflow', 'keras', 'mlflow', 'torch', 'onnxruntime'} & set(sys.modules)\n"
+        "sys.exit(f'imported: {found}' if found else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(ROOT / "deploy")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr

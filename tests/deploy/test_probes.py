@@ -1,0 +1,112 @@
+"""What machines ask a service: is it alive, ready, what has it counted, how is it called."""
+
+import re
+
+import pytest
+import requests
+from starlette.testclient import TestClient
+
+from deploy.serving.app import ImageService
+from deploy.serving.classifier import Classifier, Facts
+from deploy.serving.limits import Limits
+from tests.common import ROOT
+from tests.deploy.common import MODEL, Trained, encoded, frame
+
+PROBES = ("/livez", "/readyz", "/metrics")
+
+
+@pytest.mark.parametrize("path", PROBES)
+def test_probes_answer(path: str, service: str) -> None:
+    assert requests.get(service + path).status_code == 200
+
+
+def test_requests_refusals_and_classes_are_counted(service: str) -> None:
+    def counted() -> dict[str, float]:
+        text = requests.get(f"{service}/metrics").text
+        return {k: float(v) for k, v in re.findall(r"^(sonda_\S+) (\S+)$", text, re.MULTILINE)}
+
+    before = counted()
+    image = {"image": encoded(frame(0, 9))}
+    answer = requests.post(f"{service}/predict", files=image).json()
+    requests.post(f"{service}/predict", files={"image": b"text"})
+    after = counted()
+    label = answer["predictions"][0]["label"]
+    for name in (
+        'sonda_requests_total{status="200"}',
+        'sonda_requests_total{status="415"}',
+        'sonda_rejections_total{reason="not_an_image"}',
+        f'sonda_predictions_total{{label="{label}"}}',
+    ):
+        assert after[name] == before.get(name, 0) + 1
+    assert after["sonda_request_seconds_count"] == before["sonda_request_seconds_count"] + 2
+
+
+def test_the_interface_is_described_with_examples_that_work(service: str) -> None:
+    document = requests.get(f"{service}/docs.json").json()
+    assert document["openapi"].startswith("3.")
+    assert document["info"]["title"] == MODEL
+    operation = document["paths"]["/predict"]["post"]
+    assert {"200", "400", "413", "415", "422", "503"} <= set(operation["responses"])
+    example = operation["requestBody"]["content"]["application/json"]["example"]
+    answer = requests.post(f"{service}/predict", json=example)
+    assert answer.status_code == 200, answer.text
+    described = operation["responses"]["200"]["content"]["application/json"]["example"]
+    assert set(answer.json()) == set(described)
+    assert set(answer.json()["predictions"][0]) == set(described["predictions"][0])
+
+
+def test_only_post_predicts(service: str) -> None:
+    response = requests.get(f"{service}/predict")
+    assert response.status_code == 405
+    assert "GET /predict" in response.json()["message"]
+
+
+def test_the_page_may_load_from_its_own_host_only(service: str) -> None:
+    policy = requests.get(service).headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "http" not in policy
+    for path in (ROOT / "deploy" / "serving" / "page").iterdir():
+        found = re.findall(r"(?:src|href|url)\W{1,3}(?:https?:)?//\S*", path.read_text())
+        assert found == [], f"{path.name} loads from elsewhere"
+
+
+@pytest.mark.parametrize("path", ["/static/../app.py", "/static/%2e%2e/app.py", "/static/none.js"])
+def test_nothing_but_the_page_is_given_out(path: str, service: str) -> None:
+    assert requests.get(service + path).status_code == 404
+
+
+def test_it_is_not_ready_before_it_is_warm(trained: Trained, monkeypatch) -> None:
+    facts = Facts(MODEL, "1", trained.run_id, ("a", "b", "c", "d"))
+    classifier = Classifier(facts, trained.onnx.parent, Limits())
+    images = ImageService({})
+    with TestClient(images.app()) as client:
+        unloaded = client.post("/predict", files={"image": encoded(frame(0, 1))})
+        assert unloaded.status_code == 503
+        images.classifier = classifier
+        assert not classifier.ready
+        cold = client.post("/predict", files={"image": encoded(frame(0, 1))})
+        assert cold.status_code == 503
+        assert cold.json()["error"] == "not_ready"
+        assert int(cold.headers["Retry-After"]) > 0
+        classifier.start().join()
+        assert classifier.ready
+        assert client.post("/predict", files={"image": encoded(frame(0, 1))}).status_code == 200
+
+
+def test_a_model_with_other_classes_never_gets_ready(trained: Trained) -> None:
+    classifier = Classifier(
+        Facts(MODEL, "1", trained.run_id, ("a", "b")), trained.onnx.parent, Limits()
+    )
+    classifier.start().join()
+    assert classifier.failed
+    assert not classifier.ready
+    with pytest.raises(ValueError, match="4 outputs and names 2 classes"):
+        classifier.load()
+
+
+def test_a_wrong_limit_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SONDA_MAX_BYTES", "2 MB")
+    with pytest.raises(ValueError, match="SONDA_MAX_BYTES='2 MB' is not a whole number over 0"):
+        Limits.from_environment()
+    monkeypatch.setenv("SONDA_MAX_BYTES", "4096")
+    assert Limits.from_environment() == Limits(max_bytes=4096)

@@ -1,0 +1,166 @@
+"""Fitting, on a network that trains in a second: resuming, stopping, weighting, choosing."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from omegaconf import DictConfig
+
+from conf.errors import UserError
+from models.common import head
+from tests.common import composed
+from train.common.fit import fine_tune
+from train.common.values import Fitted, Samples, Splits
+
+SIZE, TRAIN, VALIDATION = 16, 48, 24
+SAME = 1e-6
+
+
+class StoppedError(Exception):
+    """Stands for a kill after an epoch's checkpoint is written."""
+
+
+def build(config: DictConfig, classes: int) -> Any:
+    import keras
+
+    pixels = keras.Input((SIZE, SIZE, 3), dtype="uint8")
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(pixels)
+    x = keras.layers.Conv2D(4, 3, strides=2, activation="relu", name="frozen")(x)
+    x = keras.layers.BatchNormalization(name="norm")(x)
+    x = keras.layers.Conv2D(8, 3, strides=2, activation="relu", name="tail")(x)
+    return keras.Model(pixels, head(x, classes, config.hidden, config.dropout), name="tiny")
+
+
+@pytest.fixture(scope="module")
+def splits(tmp_path_factory: pytest.TempPathFactory) -> Splits:
+    """Bright and dark images, three dark ones to a bright one."""
+    rng = np.random.default_rng(0)
+    count = TRAIN + VALIDATION
+    labels = np.arange(count) % 4 == 0
+    pixels = rng.integers(0, 160, (count, SIZE, SIZE, 3)) + 60 * labels[:, None, None, None]
+    path = tmp_path_factory.mktemp("pixels") / "pixels.npy"
+    np.save(path, pixels.astype(np.uint8))
+    table = pd.DataFrame({"label": labels.astype(int)})
+    samples = Samples("toy", ("dark", "bright"), table, table, table, "0", pixels=path)
+    rows = np.arange(count)
+    return Splits(samples, rows[:TRAIN], rows[TRAIN:], rows[TRAIN:], "digest", 0)
+
+
+def configured(cache: Path, *overrides: str) -> DictConfig:
+    return composed(
+        "+pipeline=train_resnet50v2ft", f"env.cache={cache}", "model.freeze=frozen",
+        "fit.batch_size=12", "fit.warmup.epochs=2", "fit.finetune.epochs=3",
+        "fit.finetune.learning_rate=0.01", *overrides,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Callable[..., DictConfig]:
+    return partial(configured, tmp_path)
+
+
+def fitted(splits: Splits, config: DictConfig, stop_after: int = 0) -> tuple[Fitted, list[str]]:
+    """The result, and what was heard meanwhile."""
+    heard: list[str] = []
+
+    def on_epoch(epoch: int, values: dict[str, Any]) -> None:
+        heard.append(f"epoch {epoch}")
+        if epoch == stop_after:
+            raise StoppedError
+
+    result = fine_tune(
+        splits, config, build, on_epoch, lambda run: heard.append(f"resumed {run}"), "this run"
+    )
+    return result, heard
+
+
+@pytest.fixture(scope="module")
+def unbroken(splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Fitted:
+    return fitted(splits, configured(tmp_path_factory.mktemp("unbroken")))[0]
+
+
+def weights(model: Any) -> dict[str, np.ndarray]:
+    return {weight.path: weight.numpy() for weight in model.weights}
+
+
+@pytest.mark.parametrize("stop_after", [1, 2, 4])
+def test_a_resumed_training_takes_the_steps_of_an_unbroken_one(
+    splits: Splits, settings: Callable[..., DictConfig], unbroken: Fitted, stop_after: int
+) -> None:
+    with pytest.raises(StoppedError):
+        fitted(splits, settings(), stop_after)
+    resumed, heard = fitted(splits, settings())
+    assert heard == ["resumed this run", *(f"epoch {number}" for number in range(1, 6))]
+    assert resumed.best_epoch == unbroken.best_epoch
+    shown = ["loss", "accuracy", "val_loss", "val_accuracy"]
+    np.testing.assert_allclose(resumed.history[shown], unbroken.history[shown], atol=SAME)
+    for path, values in weights(unbroken.model).items():
+        np.testing.assert_allclose(weights(resumed.model)[path], values, atol=SAME)
+
+
+def test_other_settings_or_resume_false_start_afresh(
+    splits: Splits, settings: Callable[..., DictConfig]
+) -> None:
+    with pytest.raises(StoppedError):
+        fitted(splits, settings(), stop_after=2)
+    assert "resumed this run" not in fitted(splits, settings("seed=1"))[1]
+    assert "resumed this run" not in fitted(splits, settings("fit.resume=false"))[1]
+
+
+def test_warm_up_moves_the_head_alone_and_fine_tuning_what_is_behind_the_boundary(
+    splits: Splits, settings: Callable[..., DictConfig], unbroken: Fitted
+) -> None:
+    import keras
+
+    keras.utils.set_random_seed(0)
+    start = weights(build(settings().model, 2))
+    warm = weights(fitted(splits, settings("fit.finetune.epochs=0"))[0].model)
+    tuned = weights(unbroken.model)
+
+    def moved(after: dict[str, np.ndarray]) -> set[str]:
+        names = {path.split("/")[0] for path in start if (after[path] != start[path]).any()}
+        return names - {"dropout"}  # its random state is a weight, too
+
+    assert moved(warm) == {"hidden", "probabilities"}
+    assert moved(tuned) == {"tail", "hidden", "probabilities"}
+
+
+def test_the_best_epoch_on_validation_is_what_comes_back(
+    splits: Splits, settings: Callable[..., DictConfig]
+) -> None:
+    result, _ = fitted(splits, settings("fit.finetune.learning_rate=3.0"))  # diverges
+    assert result.best_epoch == int(result.history["val_loss"].idxmin()) + 1
+    assert result.best_epoch < 5
+    pixels, labels = splits.samples.load()[splits.validation], splits.labels(splits.validation)
+    probabilities = result.model.predict(pixels, verbose=0)
+    loss = -np.log(probabilities[np.arange(len(labels)), labels]).mean()
+    assert loss == pytest.approx(result.history["val_loss"].min(), abs=1e-5)
+
+
+def test_patience_ends_fine_tuning_early(
+    splits: Splits, settings: Callable[..., DictConfig]
+) -> None:
+    endless = "fit.finetune.epochs=9", "fit.finetune.learning_rate=3.0"
+    result, _ = fitted(splits, settings(*endless, "fit.patience=2"))
+    assert len(result.history) < 11
+    assert len(result.history) - result.best_epoch == 2
+
+
+def test_balanced_class_weights_make_the_rare_class_likelier(
+    splits: Splits, settings: Callable[..., DictConfig], unbroken: Fitted
+) -> None:
+    pixels = splits.samples.load()[splits.validation]
+    balanced, _ = fitted(splits, settings("fit.class_weights=balanced"))
+    rare = [result.model.predict(pixels, verbose=0)[:, 1].mean() for result in (unbroken, balanced)]
+    assert rare[1] > rare[0] + 0.05
+
+
+def test_fewer_images_than_a_batch_are_refused(
+    splits: Splits, settings: Callable[..., DictConfig]
+) -> None:
+    with pytest.raises(UserError, match=r"48 training images.*batch of 64.*fit\.batch_size to 48"):
+        fitted(splits, settings("fit.batch_size=64"))
