@@ -75,9 +75,22 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield uri
 
 
+STARTED: list[subprocess.Popen[str]] = []
+
+
+@pytest.fixture(autouse=True)
+def no_run_outlives_its_test() -> Iterator[None]:
+    yield
+    while STARTED:
+        process = STARTED.pop()
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
 def start(uri: str, folder: Path, *arguments: str) -> subprocess.Popen[str]:
     """`python -m train`, writing its cache and outputs to `folder`, on its way."""
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [
             sys.executable, "-m", "train", *arguments,
             f"env.cache={folder}/cache", f"hydra.run.dir={folder}/outputs",
@@ -88,6 +101,8 @@ def start(uri: str, folder: Path, *arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
     )  # fmt: skip
+    STARTED.append(process)
+    return process
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str]:

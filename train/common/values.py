@@ -1,5 +1,6 @@
 """The typed values that flow between steps. Nothing else does."""
 
+import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,12 @@ import pandas as pd
 if TYPE_CHECKING:
     import keras
     from matplotlib.figure import Figure
+
+
+@functools.lru_cache(maxsize=4)
+def _mapped(path: Path) -> np.ndarray:
+    """One mapping per file: TensorFlow keeps what a dataset reads from, one for every epoch."""
+    return np.load(path, mmap_mode="r")
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,7 @@ class Samples:
         """The pixels as a memory map: uint8 (N, S, S, 3), read from disk where it is indexed."""
         if self.pixels is None:
             raise ValueError("the transform step has not run: these samples have no pixels yet")
-        return np.load(self.pixels, mmap_mode="r")
+        return _mapped(self.pixels)
 
 
 @dataclass(frozen=True)
