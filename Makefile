@@ -19,7 +19,7 @@ PIPENV := env -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL -u PIP_FIND_LINKS \
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup train test docs lint format mlflow lock clean
+.PHONY: help setup train test docs lint format serve predict promote mlflow lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,18 @@ lint: $(STAMP) ## run every pre-commit hook on every tracked file
 format: $(STAMP) ## format the code and apply the safe fixes of ruff
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+serve: $(STAMP) ## serve the champion, or the newest challenger; PORT=3000
+	@$(BIN)/python deploy/serve.py --port $(if $(filter file,$(origin PORT)),3000,$(PORT)) $(ARGS)
+
+predict: $(STAMP) ## classify an image (table) or a folder (CSV); IMAGE=path
+	@test -n "$(IMAGE)" || { echo "name an image or a folder: make predict IMAGE=path" >&2; exit 1; }
+	@$(BIN)/python deploy/predict.py "$(IMAGE)" $(ARGS)
+
+promote: $(STAMP) ## choose what is served; MODEL=resnet50v2ft-kvasir4 VERSION=3
+	@test -n "$(MODEL)" && test -n "$(VERSION)" || { \
+		echo "name both: make promote MODEL=resnet50v2ft-kvasir4 VERSION=3" >&2; exit 1; }
+	@$(BIN)/python deploy/promote.py --model "$(MODEL)" --version "$(VERSION)"
 
 mlflow: $(STAMP) ## open the tracking pages of development; PORT=5000
 	@$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(PORT)

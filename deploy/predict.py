@@ -37,7 +37,11 @@ def rows(classifier: Classifier, files: list[Path], root: Path) -> Iterator[dict
     for path in files:
         row: dict[str, Any] = {"file": path.relative_to(root).as_posix()}
         try:
-            answer = classifier.classify([path.read_bytes()])[0]
+            with path.open("rb") as file:
+                content = file.read(classifier.limits.max_bytes + 1)
+            if len(content) > classifier.limits.max_bytes:
+                raise Refused(413, "too_large", f"more than {classifier.limits.max_bytes} bytes")
+            answer = classifier.classify([content])[0]
             row |= {"label": answer["label"], **answer["probabilities"]}
         except (Refused, OSError) as error:
             row["error"] = str(error)

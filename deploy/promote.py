@@ -18,7 +18,7 @@ def promote(name: str, version: str) -> str:
     from mlflow.exceptions import MlflowException
 
     client = connect()
-    known = {str(found.version) for found in client.search_model_versions(f"name='{name}'")}
+    known = {str(found.version): found for found in client.search_model_versions(f"name='{name}'")}
     if version not in known:
         registered = ", ".join(sorted(m.name for m in client.search_registered_models()))
         there = f"there is {', '.join(sorted(known, key=int))}" if known else "there is none"
@@ -26,12 +26,13 @@ def promote(name: str, version: str) -> str:
             f"{name} has no version {version!r}; {there} (registered: {registered or 'no model'})"
         )
     source = find(f"models:/{name}/{version}", name)
-    status = client.get_run(source.run_id).info.status
-    if status != "FINISHED":
-        raise NotServable(
-            f"version {version} of {name} comes from run {source.run_id}, which is {status}: only "
-            "a model of a finished run can be the champion"
-        )
+    # The run that logged the model, and the one that registered it, which may be another.
+    for run in {source.run_id, known[version].run_id or source.run_id}:
+        if (status := client.get_run(run).info.status) != "FINISHED":
+            raise NotServable(
+                f"version {version} of {name} comes from run {run}, which is {status}: only a "
+                "model of a finished run can be the champion"
+            )
     try:
         before = str(client.get_model_version_by_alias(name, "champion").version)
     except MlflowException:

@@ -1,7 +1,7 @@
 """The exported model on a CPU: OpenVINO reads the ONNX file as it is.
 
 OpenVINO and not ONNX Runtime: on two quiet cores both need 41 ms an image (ResNet50V2, 224 px,
-batch 1), on two shared ones OpenVINO 85 and ONNX Runtime 110 to 138, whose threads spin while
+batch 1), on two busy ones OpenVINO 85 and ONNX Runtime 110 to 138, whose threads spin while
 they wait; and the INT8 models of NNCF are made for it.
 """
 
@@ -45,7 +45,7 @@ class Engine:
         """Probabilities (B, classes) and feature map (B, h, w, C) of uint8 (B, S, S, 3)."""
         with self._lock:
             self._request.infer({INPUT: pixels})
-            return tuple(  # type: ignore[return-value]
+            return tuple(
                 self._request.get_tensor(name).data.copy() for name in (PROBABILITIES, FEATURE_MAP)
             )
 

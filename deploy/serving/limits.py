@@ -13,7 +13,7 @@ CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 class Limits:
     """Limits of one worker process."""
 
-    max_bytes: int = 32 * 2**20
+    max_bytes: int = 20 * 2**20
     """Size of a request's body, whatever its images are."""
     max_pixels: int = 25_000_000
     """Width times height of one image. Decoded it takes 3 to 12 bytes a pixel, in each thread."""

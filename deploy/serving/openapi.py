@@ -7,7 +7,7 @@ from .classifier import Classifier
 ERRORS = {
     400: ("no_image", "there is no field 'image' in the form, only: 'file'"),
     408: ("too_slow", "the body did not arrive within 30 s: send it again"),
-    413: ("too_large", "the body is larger than 33554432 bytes: send a smaller image"),
+    413: ("too_large", "the body is larger than 20971520 bytes: send a smaller image"),
     415: ("not_an_image", "the content is not an image of a format read: JPEG, PNG, ..."),
     422: ("undecodable", "the JPEG image cannot be decoded: image file is truncated"),
     503: ("overloaded", "32 requests are under way: try again in 2 s"),

@@ -128,13 +128,14 @@ def _json(body: bytes) -> list[bytes]:
         raise Refused(400, "bad_json", "the body is not JSON") from None
     given = document.get(FIELD) if isinstance(document, dict) else None
     texts = given if isinstance(given, list) else [given]
-    if not texts or not all(isinstance(text, str) for text in texts):
+    images = [_base64(text) for text in texts if isinstance(text, str)]
+    if not images or len(images) < len(texts):
         raise Refused(
             400,
             "no_image",
             f"the JSON must be an object with '{FIELD}': the image as base64, or a list of these",
         )
-    return [_base64(text) for text in texts]
+    return images
 
 
 def _base64(text: str) -> bytes:

@@ -45,7 +45,7 @@ def test_a_model_is_imported_with_where_it_comes_from(trained: Trained) -> None:
     [
         (
             [],
-            r"has no champion: choose one \(make promote .*there is version 1, 2\), or name a mod",
+            r"has no champion: choose one \(make promote .*there is version 1, 2\), or name",
         ),
         (["--model-uri", f"models:/{MODEL}/9"], "cannot be found: .*version=9"),
         (["--model-uri", "/a/folder"], "expected runs:/... or models:/..."),

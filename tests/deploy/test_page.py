@@ -1,4 +1,4 @@
-"""The page in a browser: an image gets its answer, in two languages, and nothing leaves the host."""
+"""The page in a browser: images are answered, in two languages, and nothing leaves the host."""
 
 import shutil
 from collections.abc import Iterator

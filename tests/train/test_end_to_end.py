@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -100,8 +101,8 @@ def test_the_splits_are_a_file_and_disjoint(run: Run) -> None:
 
 def test_the_report_is_one_file_that_loads_nothing(run: Run) -> None:
     page = artifact(run, "report.html").read_text()
-    assert "http://" not in page
-    assert "https://" not in page
+    loaded = re.findall(r"""(?:src|href)=["'](.{5})|url\(|@import""", page)
+    assert set(loaded) == {"data:"}
     assert page.count("data:image/png;base64,") == 5
     for text in ("ulcerative_colitis", "bootstrap", run.info.run_id, "sample"):
         assert text in page
@@ -125,7 +126,7 @@ def test_both_models_answer_alike_on_raw_pixels(run: Run, client: mlflow.MlflowC
     keras_model = mlflow.tensorflow.load_model(
         next(model.model_uri for model in models if model.name == "keras")
     )
-    assert keras_model.optimizer is None
+    assert getattr(keras_model, "optimizer", None) is None
     ours = keras_model.predict(example, verbose=0)
     np.testing.assert_allclose(answer["probabilities"], ours, atol=1e-4)
 
