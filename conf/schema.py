@@ -83,6 +83,7 @@ class Limits:
 
     epochs: int | None = None
     """Epochs of fine-tuning."""
+    batch_size: int | None = None
     image_size: int | None = None
     """Side of the model's input in pixels."""
     images_per_class: int | None = None

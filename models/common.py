@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,7 +114,9 @@ def export_onnx(model: "keras.Model", path: Path) -> None:
     import keras
 
     image = keras.InputSpec(shape=model.input_shape, dtype=model.input.dtype, name="image")
-    serving_model(model).export(path, format="onnx", verbose=False, input_signature=[image])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # Keras probes NumPy for tf2onnx
+        serving_model(model).export(path, format="onnx", verbose=False, input_signature=[image])
 
 
 def onnx_predict(path: Path, pixels: np.ndarray) -> dict[str, np.ndarray]:
