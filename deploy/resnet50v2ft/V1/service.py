@@ -9,6 +9,7 @@ import bentoml
 from bentoml.models import BentoModel
 from serving.app import ImageService
 from serving.classifier import Classifier, Facts
+from serving.image import IMAGE
 from serving.limits import Limits
 
 from .common import LABELS, MODEL
@@ -19,7 +20,7 @@ WORKERS = 1
 service = ImageService(LABELS)
 
 
-@bentoml.service(name=MODEL, workers=WORKERS, traffic={"timeout": 60})
+@bentoml.service(name=MODEL, image=IMAGE, workers=WORKERS, traffic={"timeout": 60})
 @bentoml.asgi_app(service.app(), path="/")
 class ResNet50V2FT:
     """Classifies endoscopy images. For research, not for diagnosis."""

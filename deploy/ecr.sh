@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# Put a deployment into ECR: import its model, build the Bento, make an image of it, push it.
+# The last line of stdout is the URI of the image; everything else goes to stderr.
+set -Eeuo pipefail
+
+usage() {
+    cat <<'TEXT'
+Usage: deploy/<model>/V<N>/ecr.sh --ecr-name NAME [options]
+       deploy/ecr.sh --deployment <model>/V<N> --ecr-name NAME [options]
+
+  --ecr-name NAME           repository in ECR; created if there is none
+  --backend docker|podman   what builds and pushes the image (podman)
+  --region REGION           region of AWS (AWS_REGION, AWS_DEFAULT_REGION, or that of aws configure)
+  --tag TAG                 tag of the image (latest); it is also tagged by the git revision
+  --model-uri URI           runs:/... or models:/... in MLflow (the champion)
+  --dry-run                 print the commands in their order; changes nothing, only asks AWS
+  --help                    show this
+
+The account is that of the credentials of AWS, the model that of MLFLOW_TRACKING_URI.
+TEXT
+}
+
+die() {
+    echo "ecr.sh: $*" >&2
+    exit 1
+}
+
+misused() {
+    echo "ecr.sh: $* (--help lists the options)" >&2
+    exit 2
+}
+
+# step WHAT COMMAND...: run the command, or only print it in a dry run; name WHAT where it fails.
+step() {
+    local what=$1 line
+    shift
+    if [[ $dry_run ]]; then
+        line=$(printf '%q ' "$@")
+        printf '%s\n' "${line% }" >&3
+        return
+    fi
+    echo "== $what" >&2
+    "$@" || die "$what: failed with exit status $?, for the reason above"
+}
+
+deployment='' name='' backend=podman region='' tag=latest model_uri='' dry_run=''
+while (($#)); do
+    case $1 in
+        --help | -h) usage && exit ;;
+        --dry-run) dry_run=yes && shift && continue ;;
+        --deployment | --ecr-name | --backend | --region | --tag | --model-uri) ;;
+        *) misused "unknown option $1" ;;
+    esac
+    [[ ${2-} && ${2-} != --* ]] || misused "$1 needs a value"
+    case $1 in
+        --deployment) deployment=$2 ;;
+        --ecr-name) name=$2 ;;
+        --backend) backend=$2 ;;
+        --region) region=$2 ;;
+        --tag) tag=$2 ;;
+        --model-uri) model_uri=$2 ;;
+    esac
+    shift 2
+done
+
+exec 3>&1 1>&2
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+[[ ! -d .venv/bin ]] || PATH=$root/.venv/bin:$PATH
+export AWS_PAGER='' BENTOML_DO_NOT_TRACK=${BENTOML_DO_NOT_TRACK:-true}
+export TERM=dumb COLUMNS=500 # or the tag of the Bento could come coloured, or in two lines
+
+# Everything that can be known to be wrong is said before anything is changed.
+[[ $deployment ]] || misused "--deployment is missing"
+[[ $name ]] || misused "--ecr-name is missing"
+[[ $backend == docker || $backend == podman ]] || misused "--backend $backend: docker or podman"
+[[ $tag =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$ ]] || misused "--tag $tag is not a tag of an image"
+bentofile=deploy/$deployment/bentofile.yaml
+[[ -f $bentofile ]] || misused "--deployment $deployment: there is no $root/$bentofile"
+for program in aws bentoml git python; do
+    [[ $(command -v "$program") ]] ||
+        die "$program is missing: make setup installs it, or put it on the PATH"
+done
+[[ $(command -v "$backend") ]] || die "$backend is missing: install it, or choose another --backend"
+"$backend" info >/dev/null || die "$backend does not work: see above; is its service running?"
+
+{ revision=$(git rev-parse --verify HEAD) && changes=$(git status --porcelain -- deploy); } ||
+    die "git names no revision of $root: the image is tagged by it"
+[[ ! $changes ]] || revision=$revision-dirty
+
+[[ $region ]] || region=${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region || true)}}
+[[ $region ]] || die "no region: give --region, set AWS_REGION, or run aws configure"
+account=$(aws sts get-caller-identity --region "$region" --query Account --output text) ||
+    die "AWS names no account, asked in $region: are there valid credentials (aws configure)?"
+domain=amazonaws.com
+[[ $region != cn-* ]] || domain=amazonaws.com.cn
+registry=$account.dkr.ecr.$region.$domain
+image=$registry/$name
+
+if ! refusal=$(aws ecr describe-repositories --region "$region" --repository-names "$name" \
+    2>&1 >/dev/null); then
+    [[ $refusal == *RepositoryNotFoundException* ]] ||
+        die "looking for the repository $name: $refusal"
+    step "creating the repository $name" aws ecr create-repository --region "$region" \
+        --repository-name "$name" --query repository.repositoryUri --output text
+fi
+
+# Before the build, which takes minutes: who may not push learns it now.
+password=$(step "asking for a password" aws ecr get-login-password --region "$region")
+step "logging in to $registry" \
+    "$backend" login --username AWS --password-stdin "$registry" <<<"$password"
+
+step "importing the model" \
+    python "deploy/$deployment/create_bento_model.py" ${model_uri:+--model-uri "$model_uri"}
+built=$(step "building the Bento" bentoml build -f "$bentofile" -o tag deploy)
+bento=$(sed -n 's/^__tag__://p' <<<"$built")
+[[ ! $dry_run ]] || bento=BENTO_TAG
+[[ $bento ]] || die "building the Bento: bentoml build printed no __tag__:name:version, but: $built"
+step "making the image of $bento" bentoml containerize "$bento" --backend "$backend" \
+    --image-tag "$image:$tag" --image-tag "$image:$revision"
+step "pushing $image:$tag" "$backend" push "$image:$tag"
+step "pushing $image:$revision" "$backend" push "$image:$revision"
+
+printf '%s\n' "$image:$tag" >&3

@@ -1,0 +1,356 @@
+"""ecr.sh against AWS as moto plays it, with the real aws and bentoml.
+
+Only docker and podman are played by a few lines of shell that note how they were called. The
+container test puts real ones in their place.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+import pytest
+import requests
+
+from tests.common import ROOT
+from tests.deploy.common import MODEL, free_port
+
+SCRIPT = "deploy/resnet50v2ft/V1/ecr.sh"
+ACCOUNT, REGION = "123456789012", "eu-west-1"
+REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
+BACKEND = """#!/bin/sh
+[ ! -e "$PLAYED/$1-fails" ] || { echo "$1 is refused" >&2; exit 7; }
+[ "$1" != info ] || exit 0
+[ "$1" != login ] || grep -q . || exit 9
+echo "$(basename "$0") $*" >> "$PLAYED/calls"
+[ "$1" != build ] || for context; do :; done
+[ "$1" != build ] || cp -r "$context" "$PLAYED/context"
+"""
+"""It fails at the commands for which there is a file, and at a login without a password.
+
+What an image would be built of it keeps.
+"""
+NO_KEYS = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+START_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Site:
+    """A checkout with one commit, and the environment that ecr.sh runs in."""
+
+    root: Path
+    played: Path
+    environment: dict[str, str]
+
+    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", str(self.root / SCRIPT), *arguments],
+            cwd="/",
+            env=self.environment | variables,
+            capture_output=True,
+            text=True,
+        )
+
+    def calls(self) -> list[str]:
+        path = self.played / "calls"
+        return path.read_text().splitlines() if path.exists() else []
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an AWS of our own."""
+    port = free_port()
+    log = tmp_path_factory.mktemp("aws") / "moto.log"
+    with log.open("w") as file:
+        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        server = subprocess.Popen(command, stdout=file, stderr=file)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        end = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                requests.get(f"{address}/moto-api/", timeout=5)
+                break
+            except requests.RequestException:
+                if server.poll() is not None or time.monotonic() > end:
+                    pytest.fail(f"moto_server did not start:\n{log.read_text()[-3000:]}")
+                time.sleep(0.2)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The deployments as they stand, committed in a repository of their own."""
+    root = tmp_path_factory.mktemp("checkout")
+    shutil.copytree(ROOT / "deploy", root / "deploy", ignore=shutil.ignore_patterns("__pycache__"))
+    (root / ".gitignore").write_text("__pycache__/\n")
+    for command in (
+        ["init", "-q"],
+        ["add", "-A"],
+        ["-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-qm", "all"],
+    ):
+        subprocess.run(["git", *command], cwd=root, check=True)
+    return root
+
+
+@pytest.fixture
+def site(aws: str, checkout: Path, tmp_path: Path) -> Site:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("docker", "podman"):
+        (programs / name).write_text(BACKEND)
+        (programs / name).chmod(0o755)
+    played = tmp_path / "played"
+    played.mkdir()
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "BENTOML_"))}
+    environment = kept | {
+        "PATH": f"{programs}:{Path(sys.executable).parent}:/usr/bin:/bin",
+        "PLAYED": str(played),
+        "HOME": str(tmp_path),
+        "BENTOML_HOME": str(tmp_path / "bentoml"),
+        "BENTOML_DO_NOT_TRACK": "true",
+        "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db",
+        "AWS_ENDPOINT_URL": aws,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",  # pragma: allowlist secret
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_MAX_ATTEMPTS": "1",
+    }
+    (tmp_path / "bentoml").mkdir()
+    return Site(checkout, played, environment)
+
+
+@pytest.fixture
+def champion(site: Site, tmp_path: Path) -> str:
+    """The run of a champion that is the smallest ONNX graph there is."""
+    import mlflow
+    from onnx import TensorProto, helper
+
+    value = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1]) for n in ("image", "out")]
+    node = helper.make_node("Identity", ["image"], ["out"])
+    graph = helper.make_graph([node], "g", value[:1], value[1:])
+    uri = site.environment["MLFLOW_TRACKING_URI"]
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(uri)
+    try:
+        experiment = mlflow.create_experiment("e", f"file://{tmp_path}/artifacts")
+        with mlflow.start_run(experiment_id=experiment) as run:
+            mlflow.onnx.log_model(
+                helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8),
+                name="serving",
+                registered_model_name=MODEL,
+                metadata={"classes": ["a", "b"]},
+                pip_requirements=["onnx"],
+            )
+        mlflow.MlflowClient().set_registered_model_alias(MODEL, "champion", "1")
+    finally:
+        mlflow.set_tracking_uri(before)
+    return str(run.info.run_id)
+
+
+def repositories(site: Site) -> list[str]:
+    client = boto3.client(
+        "ecr",
+        REGION,
+        endpoint_url=site.environment["AWS_ENDPOINT_URL"],
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",  # pragma: allowlist secret
+    )
+    return [found["repositoryName"] for found in client.describe_repositories()["repositories"]]
+
+
+def revision(site: Site) -> str:
+    command = ["git", "rev-parse", "HEAD"]
+    return subprocess.check_output(command, cwd=site.root, text=True).strip()
+
+
+def commands(text: str) -> list[str]:
+    """The first words of each line of a dry run, but for the last line, the URI."""
+    return [" ".join(line.split()[:3]) for line in text.splitlines()[:-1]]
+
+
+def test_a_dry_run_prints_the_commands_in_order_and_changes_nothing(site: Site) -> None:
+    extra = site.root / "deploy" / "serving" / "extra.py"  # not committed, so the tag says dirty
+    extra.write_text("")
+    try:
+        done = site.run(
+            *("--ecr-name", "team/dry", "--region", REGION, "--dry-run"),
+            *("--model-uri", "models:/m/1 2"),
+        )
+    finally:
+        extra.unlink()
+    assert done.returncode == 0, done.stderr
+    assert commands(done.stdout) == [
+        "aws ecr create-repository",
+        "aws ecr get-login-password",
+        "podman login --username",
+        "python deploy/resnet50v2ft/V1/create_bento_model.py --model-uri",
+        "bentoml build -f",
+        "bentoml containerize BENTO_TAG",
+        f"podman push {REGISTRY}/team/dry:latest",
+        f"podman push {REGISTRY}/team/dry:{revision(site)}-dirty",
+    ]
+    assert r"--model-uri models:/m/1\ 2" in done.stdout, "an argument is one word for the shell"
+    assert done.stdout.splitlines()[-1] == f"{REGISTRY}/team/dry:latest"
+    assert "team/dry" not in repositories(site)
+    assert site.calls() == []
+
+
+def test_a_repository_is_created_once_and_no_image_is_made_without_a_champion(site: Site) -> None:
+    (site.played / "login-fails").touch()
+    first = site.run("--ecr-name", "once", "--region", REGION)
+    assert first.returncode == 1
+    assert "== creating the repository once" in first.stderr
+    assert "login is refused" in first.stderr
+    assert f"logging in to {REGISTRY}: failed with exit status 7" in first.stderr
+    assert first.stdout == ""
+    assert "once" in repositories(site)
+
+    (site.played / "login-fails").unlink()
+    second = site.run("--ecr-name", "once", "--region", REGION)
+    assert second.returncode == 1
+    assert "creating" not in second.stderr
+    assert "importing the model: failed with exit status 1" in second.stderr
+    assert "there is no" in second.stderr
+    assert [call.split()[1] for call in site.calls()] == ["login"]
+
+
+def test_the_region_is_taken_from_aws(site: Site) -> None:
+    def region(*arguments: str, **variables: str) -> str:
+        done = site.run("--ecr-name", "any", *arguments, **variables, **NO_KEYS)
+        [name] = re.findall(r"AWS names no account, asked in (\S+):", done.stderr)
+        return str(name)
+
+    (folder := Path(site.environment["HOME"], ".aws")).mkdir()
+    (folder / "config").write_text("[default]\nregion = ap-south-1\n")
+    assert region() == "ap-south-1"
+    assert region(AWS_DEFAULT_REGION="sa-east-1") == "sa-east-1"
+    assert region("--region", "us-west-2", AWS_REGION="sa-east-1") == "us-west-2"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--ecr-nam", "x"], "unknown option --ecr-nam "),
+        (["x"], "unknown option x "),
+        (["--ecr-name"], "--ecr-name needs a value"),
+        (["--ecr-name", "--dry-run"], "--ecr-name needs a value"),
+        ([], "--ecr-name is missing"),
+        (["--ecr-name", "any", "--backend", "buildah"], "--backend buildah: docker or podman"),
+        (["--ecr-name", "any", "--tag", "a:b"], "--tag a:b is not a tag"),
+        (
+            ["--ecr-name", "any", "--deployment", "n/V9"],
+            "--deployment n/V9: there is no .*bentofile",
+        ),
+    ],
+)
+def test_a_misused_option_is_named(arguments: list[str], reason: str, site: Site) -> None:
+    done = site.run(*arguments)
+    assert done.returncode == 2
+    assert re.search(reason, done.stderr), done.stderr
+    assert "--help" in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "reason"),
+    [
+        ([], {}, "no region: give --region"),
+        (["--region", REGION], NO_KEYS, "are there valid credentials"),
+        (
+            ["--region", REGION],
+            {"AWS_ENDPOINT_URL_ECR": "http://127.0.0.1:9"},
+            "looking for the repository any: .*Could not connect",
+        ),
+        (["--region", REGION], {"GIT_DIR": "/dev/null"}, "git names no revision"),
+        (["--region", REGION], {"PATH": "/usr/bin:/bin"}, "(aws|bentoml|python) is missing: make"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_changed(
+    arguments: list[str], variables: dict[str, str], reason: str, site: Site
+) -> None:
+    done = site.run("--ecr-name", "any", *arguments, **variables)
+    assert done.returncode == 1
+    assert re.search(reason, done.stderr, re.DOTALL), done.stderr
+    assert done.stdout == ""
+    assert site.calls() == []
+    assert "any" not in repositories(site)
+
+
+def test_a_backend_that_is_absent_or_down_is_named(site: Site) -> None:
+    (site.played / "info-fails").touch()
+    down = site.run("--ecr-name", "any", "--region", REGION)
+    assert down.returncode == 1
+    assert "podman does not work: see above; is its service running?" in down.stderr
+    programs = Path(site.environment["PATH"].split(":")[0])
+    (programs / "docker").unlink()
+    plain = programs.with_name("plain")  # no docker that this machine may have
+    plain.mkdir()
+    for name in ("aws", "bentoml", "git", "python", "bash", "dirname", "basename"):
+        (plain / name).symlink_to(shutil.which(name, path=site.environment["PATH"]) or name)
+    absent = site.run(
+        "--ecr-name", "any", "--region", REGION, "--backend", "docker", PATH=f"{programs}:{plain}"
+    )
+    assert absent.returncode == 1
+    assert "docker is missing: install it, or choose another --backend" in absent.stderr
+
+
+def test_an_image_is_made_of_a_bento_that_stands_alone(site: Site, champion: str) -> None:
+    done = site.run("--ecr-name", "whole", "--region", REGION, "--backend", "podman", "--tag", "v1")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{REGISTRY}/whole:v1\n"
+    assert f"{MODEL} version 1, run {champion}" in done.stderr
+    login, build, *pushes = site.calls()
+    assert login == f"podman login --username AWS --password-stdin {REGISTRY}"
+    assert build.startswith("podman build ")
+    assert f"{REGISTRY}/whole:v1" in build
+    assert f"{REGISTRY}/whole:{revision(site)}" in build
+    assert pushes == [f"podman push {REGISTRY}/whole:{each}" for each in ("v1", revision(site))]
+
+    bento = site.played / "context"
+    assert len(list((bento / "models").rglob("model.onnx"))) == 1
+    homes = (Path("serving"), Path("resnet50v2ft/V1"))
+    assert [
+        str(path)
+        for path in files(bento / "src")
+        if not any(home in path.parents for home in homes) and str(path) != "bentofile.yaml"
+    ] == []
+    for home in homes:
+        assert files(site.root / "deploy" / home) == files(bento / "src" / home)
+    dockerfile = (bento / "env" / "docker" / "Dockerfile").read_text()
+    assert not re.search(r"build-essential|gcc|apt-get", dockerfile)
+    assert re.search(r"^USER bentoml$", dockerfile, re.MULTILINE)
+    installed = (bento / "env" / "python" / "requirements.txt").read_text()
+    assert re.search(r"^openvino==", installed, re.MULTILINE)
+    assert re.search(r"^bentoml==", installed, re.MULTILINE)
+    assert not re.search(r"^(tensorflow|keras|mlflow|torch|-)", installed, re.MULTILINE)
+
+
+def files(folder: Path) -> set[Path]:
+    """Files of `folder`, relative to it, but for compiled ones."""
+    return {
+        path.relative_to(folder)
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+
+
+def test_every_deployment_calls_the_same_script() -> None:
+    for script in (ROOT / "deploy").glob("*/V*/ecr.sh"):
+        assert script.read_bytes() == (ROOT / SCRIPT).read_bytes(), script
+
+
+@pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is not installed")
+def test_the_scripts_pass_shellcheck() -> None:
+    scripts = [*(ROOT / "deploy").rglob("*.sh"), *(ROOT / "tests").rglob("*.sh")]
+    done = subprocess.run(["shellcheck", *scripts], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
