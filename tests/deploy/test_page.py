@@ -1,29 +1,16 @@
 """The page in a browser: images are answered, in two languages, and nothing leaves the host."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from tests.deploy.common import MODEL, encoded, frame
-from tests.docs.test_docs import CHROMIUM_FLAGS
 
 ANSWER_MS = 20_000  # two busy cores; a quiet machine needs a tenth of a second
 PHONE = {"width": 375, "height": 700}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    if not (path := next(filter(None, map(shutil.which, names)), None)):
-        pytest.skip(f"none of {', '.join(names)} is installed: no browser to open pages with")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

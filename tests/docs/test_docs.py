@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from tests.common import ROOT
 
@@ -20,16 +20,6 @@ LOADS = re.compile(
     r"<(?:script|link|img|iframe|source)\b[^>]*?\b(?:src|href)=[\"']?(?:https?:)?//[^>]*"
     r"|\bfrom\s+[\"']https?://[^\"']*|url\([\"']?https?://[^)]*"
 )
-CHROMIUM_FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 DRAWN_MS = 20_000  # two busy cores; a quiet machine needs one second
 
 NOTATION = r'''r"""The notation of class diagrams.
@@ -93,17 +83,6 @@ def notation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = run_build(root / "site", root / "small")
     assert done.returncode == 0, done.stderr
     return root / "site" / "small" / "net-frames_v1.html"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    if not (path := next(filter(None, map(shutil.which, names)), None)):
-        pytest.skip(f"none of {', '.join(names)} is installed: no browser to open pages with")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
