@@ -111,12 +111,13 @@ def install_scripts(folder: Path) -> Path:
         )
         if npm.returncode:
             way_out = "docs/package-lock.json does not match what the registry serves."
-            if NETWORK_ERRORS.search(npm.stderr):
+            reason = str(npm.stderr)
+            if NETWORK_ERRORS.search(reason):
                 way_out = (
                     "npm cannot reach a package registry. Check the network, or name a mirror: "
                     "npm_config_registry=<address> make docs"
                 )
-            raise SystemExit(f"{npm.stderr}docs: the page scripts were not installed. {way_out}")
+            raise SystemExit(f"{reason}docs: the page scripts were not installed. {way_out}")
         done.write_text(lock)
     return folder / "node_modules"
 
