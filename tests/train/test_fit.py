@@ -159,6 +159,18 @@ def test_balanced_class_weights_make_the_rare_class_likelier(
     assert rare[1] > rare[0] + 0.05
 
 
+def test_a_loss_that_is_no_number_stops_and_names_the_learning_rate(
+    splits: Splits, settings: Callable[..., DictConfig]
+) -> None:
+    with pytest.raises(UserError, match=r"epoch 1: lower fit\.warmup\.learning_rate=nan"):
+        fitted(splits, settings("fit.warmup.learning_rate=nan"))
+
+
+def test_no_epochs_at_all_are_refused(splits: Splits, settings: Callable[..., DictConfig]) -> None:
+    with pytest.raises(UserError, match=r"both 0"):
+        fitted(splits, settings("fit.warmup.epochs=0", "fit.finetune.epochs=0"))
+
+
 def test_fewer_images_than_a_batch_are_refused(
     splits: Splits, settings: Callable[..., DictConfig]
 ) -> None:

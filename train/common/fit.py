@@ -88,6 +88,9 @@ def fine_tune(
             f"{len(splits.train)} training images are fewer than a batch of {fit.batch_size}: add "
             f"images or set fit.batch_size to {len(splits.train)} or less"
         )
+    total = fit.warmup.epochs + fit.finetune.epochs
+    if total < 1:
+        raise UserError("fit.warmup.epochs and fit.finetune.epochs are both 0: nothing to train")
     import keras
 
     checkpoints = Checkpoints(Path(config.env.cache), _inputs(splits, config))
@@ -104,7 +107,6 @@ def fine_tune(
         on_resume(checkpoints.run_id or "")
         for number, values in enumerate(checkpoints.epochs, 1):
             on_epoch(number, values)
-    total = fit.warmup.epochs + fit.finetune.epochs
     monitor = fit.monitor.name
     phase = ""
     with EpochBar(total) as bar:
@@ -120,6 +122,11 @@ def fine_tune(
                     _compile(model, now, config)
                 phase = now
             values = _one_epoch(model, splits, config, epoch, bar.callback(epoch, phase))
+            if not np.isfinite([values["loss"], values["val_loss"]]).all():
+                raise UserError(
+                    f"the loss is no longer a number in epoch {epoch}: lower fit.{phase}."
+                    f"learning_rate={fit[phase].learning_rate}; earlier epochs are kept"
+                )
             checkpoints.save(model, {"phase": phase, **values}, monitor, run_id)
             on_epoch(epoch, values)
     best = checkpoints.best(monitor)
