@@ -123,7 +123,7 @@ def test_the_environment_is_the_lock(lock: dict[str, Any]) -> None:
 
 def test_every_package_runs_on_the_oldest_python_we_promise() -> None:
     for distribution in distributions():
-        needs = SpecifierSet(distribution.metadata.json.get("requires_python", ""))
+        needs = SpecifierSet(str(distribution.metadata.json.get("requires_python", "")))
         assert needs.contains(OLDEST_PYTHON), f"{distribution.metadata['Name']} needs {needs}"
 
 
