@@ -19,10 +19,10 @@ PIPENV := env -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL -u PIP_FIND_LINKS \
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup train test docs lint format serve predict promote mlflow lock clean
+.PHONY: help setup train test test-container docs lint format serve predict promote mlflow lock clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## build .venv from Pipfile.lock (the other targets do it when the lock changes)
 
@@ -51,6 +51,9 @@ train: $(STAMP) ## train and evaluate on the built-in sample; ARGS="epochs=3 ...
 
 test: $(STAMP) ## run the tests; ARGS="tests/test_setup.py -k hash" selects
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-container: $(STAMP) ## test ecr.sh with podman and a registry (root, Debian packages; 3 minutes)
+	@tests/container/run.sh $(ARGS)
 
 docs: $(STAMP) ## write the documentation to site/
 	@$(BIN)/python docs/build.py $(ARGS)

@@ -1,0 +1,121 @@
+"""From ecr.sh to an answer out of the container that was pulled back from the registry.
+
+tests/container/run.sh makes the world that this needs, and calls it.
+"""
+
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import requests
+
+from tests.common import ROOT
+from tests.deploy.common import MODEL, Trained, free_port, odd_images
+from tests.deploy.test_predict import assert_same, keras_probabilities, predictions
+
+HOST = os.environ.get("SONDA_CONTAINER_TEST", "")
+NAME = "sonda/resnet50v2ft"
+BUILD_SECONDS = 1200
+START_SECONDS = 120
+MAX_BYTES = 900 * 10**6
+"""Aim for the size of an image."""
+
+pytestmark = [
+    pytest.mark.skipif(not HOST, reason="a container test: make test-container"),
+    pytest.mark.timeout(BUILD_SECONDS + 600),
+]
+
+
+def podman(*arguments: str) -> str:
+    done = subprocess.run(["podman", *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def image(trained: Trained) -> str:
+    """The URI of an image that ecr.sh pushed, and that was then pulled from the registry."""
+    script = ROOT / "deploy" / "resnet50v2ft" / "V1" / "ecr.sh"
+    arguments = ["--backend", "podman", "--ecr-name", NAME, "--model-uri", f"models:/{MODEL}/1"]
+    done = subprocess.run(
+        ["bash", script, *arguments],
+        env=trained.environment,
+        capture_output=True,
+        text=True,
+        timeout=BUILD_SECONDS,
+    )
+    assert done.returncode == 0, done.stderr[-5000:]
+    uri = done.stdout.splitlines()[-1]
+    assert uri == f"{HOST}/{NAME}:latest"
+    [revision] = re.findall(
+        rf"== pushing {HOST}/{NAME}:([0-9a-f]{{40}}(?:-dirty)?)$", done.stderr, re.M
+    )
+    built = podman("image", "inspect", "-f", "{{.Id}}", uri)
+    podman("rmi", "-f", built)
+    for tag in ("latest", revision):
+        podman("pull", "-q", f"{HOST}/{NAME}:{tag}")
+        assert podman("image", "inspect", "-f", "{{.Id}}", f"{HOST}/{NAME}:{tag}") == built
+    return uri
+
+
+@pytest.fixture(scope="module")
+def container(image: str) -> Iterator[str]:
+    """The address of the running container."""
+    port = free_port()
+    name = podman("run", "-d", image, "serve", "--host", "127.0.0.1", "--port", str(port))
+    address = f"http://127.0.0.1:{port}"
+    end = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            if requests.get(f"{address}/readyz", timeout=5).ok:
+                break
+        except requests.RequestException:
+            pass
+        if time.monotonic() > end:
+            pytest.fail(f"the container did not get ready:\n{podman('logs', name)[-3000:]}")
+        time.sleep(0.2)
+    yield address
+    podman("rm", "-f", "-t", "3", name)
+
+
+def test_the_container_gives_the_probabilities_of_keras(
+    container: str, trained: Trained, frames: list[bytes], tmp_path: Path
+) -> None:
+    rows = []
+    for content in [*frames, *odd_images().values()]:
+        [answer] = predictions(requests.post(f"{container}/predict", files={"image": content}))
+        assert_same(answer, keras_probabilities(trained, content, tmp_path))
+        rows.append(list(answer["probabilities"].values()))
+    assert (np.ptp(np.array(rows), axis=0) > 0.01).any()  # else parity would prove nothing
+
+
+def test_the_container_says_which_model_it_is_and_explains(
+    container: str, trained: Trained, frames: list[bytes]
+) -> None:
+    url = f"{container}/predict?explain=true"
+    answer = requests.post(url, files={"image": frames[0]}).json()
+    assert answer["model"] == {"name": MODEL, "version": "1", "run_id": trained.run_id}
+    assert answer["predictions"][0]["overlay"]
+    assert "<html" in requests.get(f"{container}/").text
+
+
+def test_the_image_runs_as_a_plain_user_and_holds_only_what_serving_needs(image: str) -> None:
+    listing = (
+        "id -u; command -v gcc g++ cc make git; /app/.venv/bin/python -c '"
+        "import importlib.metadata as m, json;"
+        'print(json.dumps([d.metadata["Name"].lower() for d in m.distributions()]))\''
+    )
+    user, *compilers, packages = podman("run", "--rm", image, "sh", "-c", listing).splitlines()
+    assert user != "0"
+    assert compilers == []
+    installed = set(json.loads(packages))
+    assert {"bentoml", "openvino", "pillow"} <= installed
+    assert not installed & {"tensorflow", "tensorflow-cpu", "keras", "mlflow", "mlflow-skinny"}
+    size = int(podman("image", "inspect", "-f", "{{.Size}}", image))
+    assert size < MAX_BYTES, f"the image has {size / 1e6:.0f} MB"
