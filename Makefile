@@ -46,7 +46,7 @@ $(STAMP): Pipfile.lock | $(BIN)/python
 		"$$requirements/all.txt"
 	@touch $@
 
-train: $(STAMP) ## train and evaluate on the built-in sample; ARGS="epochs=3 ..." overrides
+train: $(STAMP) ## train and evaluate on the built-in sample; ARGS="fit.finetune.epochs=3" overrides
 	@$(BIN)/python -m train +pipeline=train_resnet50v2ft env=development $(ARGS)
 
 test: $(STAMP) ## run the tests; ARGS="tests/test_setup.py -k hash" selects
