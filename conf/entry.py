@@ -29,14 +29,6 @@ TASKS = ("train", "dataset", "study")
 """Reserved first words of a pipeline's name, `<task>_<name>`."""
 
 
-def cap(value: float, limit: float | None) -> float:
-    """`value`, or `limit` where an environment sets a smaller one.
-
-    In YAML: `${cap:20,${env.limits.epochs}}`.
-    """
-    return value if limit is None else min(value, limit)
-
-
 def pipelines(*tasks: str) -> list[str]:
     """Names of the pipelines under conf/pipeline that belong to `tasks`."""
     names = (path.stem for path in (CONF / "pipeline").glob("*.yaml"))
@@ -95,7 +87,7 @@ def explain(error: Exception, tasks: tuple[str, ...]) -> str:
     if key:
         lines.append(f"key: {key}")
     parent = getattr(cause, "parent_node", None)
-    if isinstance(parent, DictConfig) and "type" not in type(cause).__name__.lower():
+    if isinstance(parent, DictConfig):
         known = [str(name) for name in parent]
         word = str(getattr(cause, "key", "") or "").split(".")[-1]
         if word and word not in known:
@@ -125,7 +117,6 @@ def main(name: str, tasks: tuple[str, ...], find: Callable[[DictConfig], str]) -
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us instead of being printed by Hydra
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     register()
-    OmegaConf.register_new_resolver("cap", cap, replace=True)
 
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
     def job(config: DictConfig) -> Any:

@@ -44,7 +44,7 @@ from enum import Enum
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING
+from omegaconf import MISSING, OmegaConf
 
 
 class Source(Enum):
@@ -251,8 +251,17 @@ class Config:
     metrics: Metrics = field(default_factory=Metrics)
 
 
+def cap(value: float, limit: float | None) -> float:
+    """`value`, or `limit` where an environment sets a smaller one.
+
+    In YAML: `${cap:20,${env.limits.epochs}}`.
+    """
+    return value if limit is None else min(value, limit)
+
+
 def register() -> None:
-    """Put the schema where the YAML files' `defaults` lists find it."""
+    """Put the schema where the YAML files' `defaults` lists find it, and `cap` beside it."""
+    OmegaConf.register_new_resolver("cap", cap, replace=True)
     store = ConfigStore.instance()
     store.store(name="schema", node=Config)
     store.store(group="env", name="schema", node=Env)

@@ -5,7 +5,7 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from conf.entry import CONF, cap, check
+from conf.entry import CONF, check
 from conf.schema import register
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -63,12 +63,11 @@ def composed(*overrides: str) -> DictConfig:
 def part(group: str, name: str, *overrides: str) -> DictConfig:
     """One model's or dataset's settings in development, without a pipeline around it."""
     config = _compose(f"+{group}={name}", *overrides)
-    OmegaConf.resolve(config)
+    OmegaConf.resolve(config[group])
     return config[group]
 
 
 def _compose(*overrides: str) -> DictConfig:
     register()
-    OmegaConf.register_new_resolver("cap", cap, replace=True)
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose("config", list(overrides))

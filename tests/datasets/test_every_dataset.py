@@ -6,32 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from conf.entry import cap
-from conf.schema import register
 from datasets.common.contract import COLUMNS, Images
 from datasets.common.images import read_image
-from tests.common import ROOT, datasets
+from tests.common import datasets, part
 
 PER_CLASS = 10
-
-
-def configured(name: str, *overrides: str) -> DictConfig:
-    """The dataset `name` as `env=development` composes it."""
-    register()
-    OmegaConf.register_new_resolver("cap", cap, replace=True)
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = compose("config", [f"+dataset={name}", *overrides])
-    OmegaConf.resolve(config.dataset)
-    return config.dataset
 
 
 @pytest.fixture(scope="module", params=datasets())
 def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
     name = request.param
-    config = configured(name, "dataset.source=sample", f"dataset.sample_images={PER_CLASS}")
+    config = part("dataset", name, "dataset.source=sample", f"dataset.sample_images={PER_CLASS}")
     build = importlib.import_module(f"datasets.{name}.dataset").build
     cache = tmp_path_factory.mktemp(name)
     return config, build(config, cache), build, cache

@@ -1,5 +1,6 @@
 """Where a run comes from: code, lock, machine, versions."""
 
+import functools
 import hashlib
 import platform
 import subprocess
@@ -28,6 +29,7 @@ def requirements(*names: str) -> list[str]:
     return [f"{name}=={version(name)}" for name in (installed.get(n, [n])[0] for n in names)]
 
 
+@functools.cache
 def provenance() -> dict[str, str]:
     """Flat facts for tags: git revision and dirty flag, lock hash, hardware, versions."""
     revision, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
