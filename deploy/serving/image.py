@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bentoml.images import Image
 
-UV = "uv==0.13.8"
+UV = "uv==0.13.9"
 """What BentoML installs packages with, as in Pipfile.lock; it would take any version."""
 
 IMAGE = (
