@@ -41,12 +41,9 @@ def check(config: DictConfig) -> DictConfig:
     A key given as `+key=` passes Hydra's own check; here an unknown or ill-typed key, or a
     value that is still missing, raises `omegaconf.errors.OmegaConfBaseException`.
     """
-    schema = OmegaConf.structured(
-        Config(
-            dataset=OmegaConf.get_type(config, "dataset"),
-            model=OmegaConf.get_type(config, "model"),
-        )
-    )
+    recipe = OmegaConf.get_type(config)
+    typed = {key: OmegaConf.get_type(config, key) for key in ("dataset", "model") if key in config}
+    schema = OmegaConf.structured(recipe(**typed))
     merged = OmegaConf.merge(schema, OmegaConf.to_container(config, resolve=True))
     assert isinstance(merged, DictConfig)
     missing = sorted(OmegaConf.missing_keys(merged))

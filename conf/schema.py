@@ -238,12 +238,21 @@ class Metrics:
 
 @dataclass
 class Config:
-    """A whole run. `dataset` and `model` are checked against the type their YAML names."""
+    """What every run has; a recipe adds the parts of its task.
+
+    `dataset` and `model` are checked against the type their YAML names.
+    """
 
     seed: int = 0
     version: str = MISSING
-    env: Env = field(default_factory=Env)
+    env: Env = MISSING
     dataset: Any = MISSING
+
+
+@dataclass
+class ImageTraining(Config):
+    """`recipe: image_training`: an image classifier is trained."""
+
     model: Any = MISSING
     transform: Transform = field(default_factory=Transform)
     split: Split = field(default_factory=Split)
@@ -264,6 +273,7 @@ def register() -> None:
     OmegaConf.register_new_resolver("cap", cap, replace=True)
     store = ConfigStore.instance()
     store.store(name="schema", node=Config)
+    store.store(group="recipe", name="image_training", node=ImageTraining, package="_global_")
     store.store(group="env", name="schema", node=Env)
     store.store(group="dataset", name="image_schema", node=ImageDataset)
     store.store(group="model", name="image_schema", node=ImageModel)
