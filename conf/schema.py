@@ -36,6 +36,7 @@ classDiagram
     Fit <|-- Phase
     Fit <|-- Augment
     ImageDataset <|-- Archive
+    ImageDataset <|-- Dicom
 ```
 """
 
@@ -61,6 +62,8 @@ class SplitBy(Enum):
 
     official = "official"
     cluster = "cluster"
+    random = "random"
+    """By class alone: near-duplicates cross, and the report says so."""
 
 
 class ClassWeights(Enum):
@@ -104,7 +107,9 @@ class Env:
     promotion: bool = False
     """Whether a run of this environment may become `champion`."""
     cache: str = ".cache"
-    """Folder of decoded images, digests and checkpoints."""
+    """Folder of decoded images, digests, activations and checkpoints."""
+    cache_limit_gb: float | None = 20.0
+    """Largest size of the activations in `cache`; `null` is no limit."""
     limits: Limits = field(default_factory=Limits)
 
 
@@ -119,6 +124,18 @@ class Archive:
 
 
 @dataclass
+class Dicom:
+    """The window that DICOM is seen through, in rescaled units: Hounsfield's for CT.
+
+    Both or none: without, it is the first window of each file, and where there is none, the full
+    range of its stored bits. Colour images have no window.
+    """
+
+    centre: float | None = None
+    width: float | None = None
+
+
+@dataclass
 class ImageDataset:
     """A classification set of images, one folder per class."""
 
@@ -129,11 +146,12 @@ class ImageDataset:
     path: str | None = None
     """Folder of `source=directory`; where archives are unpacked and downloads kept otherwise."""
     archives: dict[str, Archive] = field(default_factory=dict)
-    """By split: `train`, `validation`, `test`."""
+    """By split, `train`, `validation` and `test`; or `all`, one archive that holds the set."""
     kaggle: str | None = None
     """Handle `<owner>/<dataset>` of `source=kaggle`."""
     expected: dict[str, int] | None = None
-    """Images by split that archives and kaggle must hold; `null` accepts any number."""
+    """Images by split, or `all`, that archives and kaggle must hold; `null` accepts any number."""
+    dicom: Dicom = field(default_factory=Dicom)
     min_side: int = 32
     """Smallest accepted side of an image in pixels."""
     max_pixels: int = 50_000_000
@@ -178,9 +196,13 @@ class Split:
 
     by: SplitBy = SplitBy.official
     validation: float = 0.15
-    """Share of the images, `by=cluster` only."""
+    """Share of the images, unless `by=official`."""
     test: float = 0.15
-    """Share of the images, `by=cluster` only."""
+    """Share of the images, unless `by=official`; with `folds`, one of them is test."""
+    folds: int | None = None
+    """Cross-validation: every image is test in one of so many folds; `null` makes one split."""
+    fold: int | None = None
+    """The one fold that is trained, from 0; `null` trains all, and joins them into one figure."""
     seed: int = 0
 
 
@@ -209,6 +231,23 @@ class Phase:
     learning_rate: float = MISSING
 
 
+class Schedule(Enum):
+    """The learning rate over the epochs of fine-tuning."""
+
+    constant = "constant"
+    cosine = "cosine"
+    """From the rate of the phase down along half a cosine, epoch by epoch."""
+
+
+class Cache(Enum):
+    """What is kept of the layers that never train."""
+
+    none = "none"
+    """Nothing: every step runs the whole network."""
+    activations = "activations"
+    """Their answers, on disk: every step runs the layers that train."""
+
+
 @dataclass
 class Fit:
     """Two phases: the head alone, then everything behind the freeze boundary."""
@@ -218,6 +257,11 @@ class Fit:
     batch_size: int = 32
     augment: Augment = field(default_factory=Augment)
     class_weights: ClassWeights = ClassWeights.none
+    schedule: Schedule = Schedule.constant
+    cache: Cache = Cache.activations
+    views: int | None = 4
+    """Augmented views of a training image that epochs take in turn, with `cache=activations`;
+    `null` draws new ones in every epoch. Without a cache every epoch has its own."""
     monitor: Monitor = Monitor.val_loss
     patience: int | None = None
     """Epochs without a better `monitor` before fine-tuning stops; `null` never stops early."""
@@ -234,6 +278,105 @@ class Metrics:
     confidence: float = 0.95
     worst: int = 24
     """Wrong answers shown in the picture grid."""
+
+
+@dataclass
+class TableDataset:
+    """A classification set in one table: a row a record, and a column of what rows belong to."""
+
+    name: str = MISSING
+    classes: list[str] = MISSING
+    """In the order of the model's outputs."""
+    source: Source = MISSING
+    """`sample` or `directory`."""
+    path: str | None = None
+    """CSV file of `source=directory`, or a folder with one CSV file in it."""
+    features: list[str] = MISSING
+    """Columns that the model sees."""
+    sample_rows: int = 900
+    """Rows that `source=sample` generates."""
+    seed: int = 0
+    """Seed of the generated table."""
+
+
+class Estimator(Enum):
+    """What learns from a table."""
+
+    logistic_regression = "logistic_regression"
+    random_forest = "random_forest"
+    extra_trees = "extra_trees"
+    """A forest whose thresholds are drawn at random: smoother where single features say little."""
+    gradient_boosting = "gradient_boosting"
+
+
+@dataclass
+class TableModel:
+    """A scikit-learn pipeline: imputation, encoding and an estimator."""
+
+    name: str = MISSING
+    estimator: Estimator = MISSING
+
+
+@dataclass
+class TableSplit:
+    """Whole groups of rows become train, validation and test."""
+
+    validation: float = 0.2
+    """Share of the rows."""
+    test: float = 0.2
+    """Share of the rows."""
+    seed: int = 0
+
+
+class Scoring(Enum):
+    """What a search of hyper-parameters holds for better, in scikit-learn's words."""
+
+    roc_auc = "roc_auc"
+    neg_log_loss = "neg_log_loss"
+    neg_brier_score = "neg_brier_score"
+
+
+@dataclass
+class TableFit:
+    """The random search of hyper-parameters, cross-validated by group."""
+
+    candidates: int = 12
+    """Settings that are tried; 1 takes the first that is drawn."""
+    folds: int = 4
+    scoring: Scoring = Scoring.roc_auc
+    workers: int = 2
+
+
+@dataclass
+class TableMetrics:
+    """The evaluation on test, and the cross-validation over all rows beside it."""
+
+    bootstrap: int = 1000
+    """Resamples, of whole groups."""
+    confidence: float = 0.95
+    folds: int = 6
+    """By group, each with a search of its own; 0 leaves the cross-validation out."""
+    permutations: int = 10
+    """Of each feature on validation, for its importance."""
+
+
+class Precision(Enum):
+    """The arithmetic of the serving model."""
+
+    fp32 = "fp32"
+    int8 = "int8"
+
+
+@dataclass
+class Publish:
+    """What leaves training."""
+
+    precision: Precision = Precision.fp32
+    """`int8` is quantized with NNCF, where it costs no more accuracy than `max_accuracy_loss`."""
+    calibration_images: int = 300
+    """Training images that the ranges of int8 are read off."""
+    max_accuracy_loss: float = 0.003
+    """On validation; where int8 loses more, float32 is registered, and said to be."""
 
 
 @dataclass
@@ -258,6 +401,143 @@ class ImageTraining(Config):
     split: Split = field(default_factory=Split)
     fit: Fit = field(default_factory=Fit)
     metrics: Metrics = field(default_factory=Metrics)
+    publish: Publish = field(default_factory=Publish)
+
+
+@dataclass
+class TableTraining(Config):
+    """`recipe: table_training`: a classifier of a table's rows is trained."""
+
+    model: Any = MISSING
+    split: TableSplit = field(default_factory=TableSplit)
+    fit: TableFit = field(default_factory=TableFit)
+    metrics: TableMetrics = field(default_factory=TableMetrics)
+
+
+@dataclass
+class Probes:
+    """What tells labels from what is no finding, and how sure that is."""
+
+    images: int = 5000
+    """Images looked at at most; whole clusters are left out."""
+    folds: int = 5
+    bootstrap: int = 1000
+    """Resamples, of near-duplicate clusters."""
+    confidence: float = 0.95
+
+
+@dataclass
+class ImageDatasetJob(Config):
+    """`recipe: image_dataset`: a set of images is built, verified and reported."""
+
+    transform: Transform = field(default_factory=lambda: Transform(image_size=96))
+    """The pictures of the report."""
+    sheet: int = 24
+    """Images of each class on its contact sheet."""
+
+
+@dataclass
+class ImageDatasetStudy(ImageDatasetJob):
+    """`recipe: image_dataset_study`: what a model could learn instead of the finding."""
+
+    probes: Probes = field(default_factory=Probes)
+
+
+@dataclass
+class TableDatasetJob(Config):
+    """`recipe: table_dataset`: a table is built, verified, reported and written."""
+
+    table: str = MISSING
+    """Its name, `<model>_dataset_<version>`."""
+
+
+@dataclass
+class TableDatasetStudy(Config):
+    """`recipe: table_dataset_study`: what a model could learn instead of the outcome."""
+
+    probes: Probes = field(default_factory=lambda: Probes(bootstrap=200))
+
+
+class Part(Enum):
+    """A part of the images of a training."""
+
+    train = "train"
+    validation = "validation"
+    test = "test"
+
+
+class Embedding(Enum):
+    """How the features of images are laid out on a plane."""
+
+    tsne = "tsne"
+    pca = "pca"
+
+
+@dataclass
+class ModelStudy:
+    """Which model is studied, on which images."""
+
+    model_uri: str | None = None
+    """`models:/<name>/<version>`, `models:/<name>@<alias>` or `runs:/<run id>/serving`; `null` is
+    the champion, else the newest challenger."""
+    part: Part = Part.validation
+    """Test images are looked at once, by the training."""
+    images: int = 1000
+    """Images looked at at most, the same share of every class."""
+    pictures: int = 12
+    """In each gallery."""
+    embedding: Embedding = Embedding.tsne
+    permutations: int = 10
+    """Of each feature of a table, for its importance."""
+    workers: int = 2
+
+
+@dataclass
+class ImageModelStudy(Config):
+    """`recipe: image_model_study`: what a registered image classifier looks at, and how sure."""
+
+    model: Any = MISSING
+    study: ModelStudy = field(default_factory=ModelStudy)
+
+
+@dataclass
+class TableModelStudy(Config):
+    """`recipe: table_model_study`: what a registered model of a table goes by, and how sure."""
+
+    model: Any = MISSING
+    study: ModelStudy = field(default_factory=ModelStudy)
+
+
+@dataclass
+class Predict:
+    """What is scored, by which model, and where the answers go."""
+
+    input: str = MISSING
+    """A folder, or the file of a table."""
+    output: str = MISSING
+    """A Parquet file."""
+    model_uri: str | None = None
+    """As in `ModelStudy`."""
+    batch_size: int = 8
+    part_size: int = 512
+    """Rows between two writes: what a killed run does again."""
+    workers: int = 2
+
+
+@dataclass
+class TablePrediction(Config):
+    """`recipe: table_prediction`: a registered model scores the rows of a CSV file."""
+
+    model: Any = MISSING
+    predict: Predict = field(default_factory=Predict)
+
+
+@dataclass
+class ImagePrediction(Config):
+    """`recipe: image_prediction`: a registered image classifier scores a folder."""
+
+    model: Any = MISSING
+    predict: Predict = field(default_factory=Predict)
 
 
 def cap(value: float, limit: float | None) -> float:
@@ -274,6 +554,21 @@ def register() -> None:
     store = ConfigStore.instance()
     store.store(name="schema", node=Config)
     store.store(group="recipe", name="image_training", node=ImageTraining, package="_global_")
+    store.store(group="recipe", name="table_training", node=TableTraining, package="_global_")
+    store.store(group="recipe", name="image_dataset", node=ImageDatasetJob, package="_global_")
+    store.store(
+        group="recipe", name="image_dataset_study", node=ImageDatasetStudy, package="_global_"
+    )
+    store.store(group="recipe", name="table_dataset", node=TableDatasetJob, package="_global_")
+    store.store(
+        group="recipe", name="table_dataset_study", node=TableDatasetStudy, package="_global_"
+    )
+    store.store(group="recipe", name="image_model_study", node=ImageModelStudy, package="_global_")
+    store.store(group="recipe", name="table_model_study", node=TableModelStudy, package="_global_")
+    store.store(group="recipe", name="table_prediction", node=TablePrediction, package="_global_")
+    store.store(group="recipe", name="image_prediction", node=ImagePrediction, package="_global_")
     store.store(group="env", name="schema", node=Env)
     store.store(group="dataset", name="image_schema", node=ImageDataset)
+    store.store(group="dataset", name="table_schema", node=TableDataset)
     store.store(group="model", name="image_schema", node=ImageModel)
+    store.store(group="model", name="table_schema", node=TableModel)

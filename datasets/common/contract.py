@@ -28,6 +28,8 @@ from datasets.common import digests
 log = logging.getLogger(__name__)
 
 COLUMNS = ["path", "file", "label", "split", "sha256", "cluster", "width", "height"]
+ALL = "all"
+"""In place of the name of a split: the whole set."""
 SHOWN = 5
 """Examples in a message."""
 
@@ -40,7 +42,8 @@ class Images:
     classes: tuple[str, ...]
     table: pd.DataFrame
     """One row an image: path (absolute), file (relative), label (int), split (train, validation,
-    test or ""), sha256, cluster (int, equal for near-duplicates), width, height."""
+    test or ""), sha256, cluster (int, equal for near-duplicates), width, height. Of a DICOM file of
+    several frames, each is an image, and path and file name it: `scan.dcm#3`."""
     quarantined: pd.DataFrame
     """What is left out: file, reason."""
     duplicates: pd.DataFrame
@@ -68,15 +71,19 @@ def verify(
     if table.empty:
         raise UserError(f"dataset {config.name} has no images")
     _check_counts(table, expected)
-    measured = digests.measure(table["path"].tolist(), config.max_pixels, cache)
-    table = pd.concat([table.reset_index(drop=True), measured], axis=1)
+    measured = digests.measure(table["path"].tolist(), config.max_pixels, cache, config.dicom)
+    # A file of several frames is several images.
+    table = table.iloc[measured["row"]].reset_index(drop=True)
+    table = pd.concat([table, measured], axis=1)
+    table["path"] += table["frame"]
+    table["file"] += table["frame"]
     table, bad = _quarantine(table, config.min_side)
     quarantined = pd.concat([rejected, bad], ignore_index=True).astype(object)
     _check_share(quarantined, len(table), config)
     _check_classes(table, config)
     _check_labels(table, config)
-    looks, groups = table["look"].tolist(), table["group"].tolist()
-    table["cluster"] = digests.clusters(looks, groups, config.hash_distance)
+    looks, groups, series = (table[name].tolist() for name in ("look", "group", "series"))
+    table["cluster"] = digests.clusters(looks, groups, config.hash_distance, series)
     table = _limited(table, config)[COLUMNS].reset_index(drop=True)
     duplicates = _duplicates(table)
     log.info(
@@ -94,11 +101,12 @@ def verify(
 
 
 def _check_counts(table: pd.DataFrame, expected: dict[str, int] | None) -> None:
-    counts = table["split"].value_counts()
+    counts = table["split"].value_counts().to_dict() | {ALL: len(table)}
     for split, count in (expected or {}).items():
         if counts.get(split, 0) != count:
+            where = "the set" if split == ALL else f"split {split}"
             raise UserError(
-                f"split {split} has {counts.get(split, 0)} files, expected {count} "
+                f"{where} has {counts.get(split, 0)} files, expected {count} "
                 f"(dataset.expected.{split}): the download is not whole, or another version of "
                 "the set; dataset.expected=null accepts any number"
             )

@@ -3,22 +3,28 @@ r"""What identifies an image: its bytes, and what it looks like.
 Each file is read once. The answers are kept in one SQLite file, keyed by path, size and time of
 change, so the next run on the same data starts at once and a killed one goes on where it was.
 
+A file is one image, or, where it is DICOM of several frames, several of one series. The identity
+of a frame, and of what is seen through a window of the settings, is a digest of the file's and of
+these: other settings are other data.
+
 Near-duplicates are images whose 64-bit perceptual hashes (pHash of the imagehash library) differ
 in few bits; clusters are the connected components of that relation, so A and C share a cluster
 when both resemble B. With \(N\) images the comparison is \(O(N^2)\), done in blocks: memory grows
 with \(N\) only.
 """
 
+import functools
 import hashlib
 import logging
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import imagehash
 import numpy as np
@@ -29,7 +35,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from datasets.common import disk
-from datasets.common.images import BadImage, read_image
+from datasets.common.images import PREAMBLE, BadImage, is_dicom, read_image
 
 log = logging.getLogger(__name__)
 
@@ -37,40 +43,64 @@ BLOCK = 256
 """Files between two writes to the cache: what a killed run does again."""
 PAIRS = 1 << 24
 """Pairs of hashes compared at a time: 128 MB."""
-CACHE = "images-v1.sqlite"
+CACHE = "images-v2.sqlite"
 """Another name whenever the reader or the hash changes, or old answers would stay."""
 SCHEMA = """
 create table if not exists images (
-    path text, size integer, mtime integer, max_pixels integer,
-    sha256 text, look text, width integer, height integer, reason text,
-    primary key (path, size, mtime, max_pixels)) without rowid
+    path text, size integer, mtime integer, reading text, frame integer,
+    sha256 text, look text, width integer, height integer, reason text, series text,
+    primary key (path, size, mtime, reading, frame)) without rowid
 """
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What one file is: `look` is its perceptual hash in hex; `reason` says why it is unusable."""
+    """What one image is: `look` is its perceptual hash in hex; `reason` says why it is unusable."""
 
     sha256: str
     look: str = ""
     width: int = 0
     height: int = 0
     reason: str = ""
+    series: str = ""
+    """What its file belongs to, by its own word: equal for slices that must not be separated."""
 
 
-def measure_one(path: Path, max_pixels: int) -> Measured:
-    """Read, decode and hash one file."""
+def measure_one(path: Path, max_pixels: int, window: Any = None) -> list[Measured]:
+    """Read, decode and hash one file: its image, or one after the other its frames."""
     try:
         with path.open("rb") as file:
+            dicom = is_dicom(file.read(PREAMBLE))
+            file.seek(0)
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        return Measured("", reason=f"cannot be read: {error.strerror}")
+        return [Measured("", reason=f"cannot be read: {error.strerror}")]
     try:
-        pixels = read_image(path, max_pixels)
+        if dicom:
+            found = list(_measure_dicom(path, sha256, max_pixels, window))
+            return found or [Measured(sha256, reason="DICOM without frames")]
+        return [_measured(read_image(path, max_pixels), sha256)]
     except BadImage as bad:
-        return Measured(sha256, reason=bad.reason)
+        return [Measured(sha256, reason=bad.reason)]
+
+
+def _measured(pixels: np.ndarray, sha256: str, series: str = "") -> Measured:
     height, width = pixels.shape[:2]
-    return Measured(sha256, look(pixels), width, height)
+    return Measured(sha256, look(pixels), width, height, series=series)
+
+
+def _measure_dicom(path: Path, sha256: str, max_pixels: int, window: Any) -> Iterator[Measured]:
+    from datasets.common import dicom  # only where there is DICOM: a second of imports
+
+    header = dicom.read_header(path, max_pixels)
+    count, series = dicom.describe(path, header)
+    several = count > 1
+    series = series or (sha256 if several else "")
+    seen = "" if window is None or window.width is None else f"{window.centre} {window.width}"
+    for number, pixels in enumerate(dicom.frames(path, header, window)):
+        what = f"{sha256} {number} {seen}" if several or seen else ""
+        identity = hashlib.sha256(what.encode()).hexdigest() if what else sha256
+        yield _measured(pixels, identity, series)
 
 
 def look(pixels: np.ndarray) -> str:
@@ -78,54 +108,73 @@ def look(pixels: np.ndarray) -> str:
     return str(imagehash.phash(Image.fromarray(pixels)))
 
 
-def measure(paths: list[str], max_pixels: int, cache: Path) -> pd.DataFrame:
-    """`Measured` of each of `paths`, in their order: sha256, look, width, height, reason."""
+def measure(paths: list[str], max_pixels: int, cache: Path, window: Any = None) -> pd.DataFrame:
+    """The images in each of `paths`, in their order, and of each what `Measured` holds.
+
+    `row` is the number of the path, `frame` what is put behind it to name one image of several:
+    "" or `#0`, `#1`, ...; `window` (`conf.schema.Dicom`) is what DICOM is seen through.
+    """
     folder = cache / "digests"
     with disk.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(folder / CACHE, timeout=60)) as known:
-            found = _measured([_key(path, max_pixels) for path in paths], known)
-    names = ["sha256", "look", "width", "height", "reason"]
-    return pd.DataFrame([astuple(answer) for answer in found], columns=names)
+            reading = f"{max_pixels} {'' if window is None else (window.centre, window.width)}"
+            keys = [_key(path, reading) for path in paths]
+            one = functools.partial(measure_one, max_pixels=max_pixels, window=window)
+            found = _answers(keys, one, known)
+    rows = [
+        (row, f"#{number}" if len(images) > 1 else "", *astuple(image))
+        for row, images in enumerate(found)
+        for number, image in enumerate(images)
+    ]
+    names = ["row", "frame", *(field.name for field in fields(Measured))]
+    return pd.DataFrame(rows, columns=names)
 
 
-Key = tuple[str, int, int, int]
+Key = tuple[str, int, int, str]
 
 
-def _key(path: str, max_pixels: int) -> Key:
+def _key(path: str, reading: str) -> Key:
     try:
         status = os.stat(path)  # noqa: PTH116 -- half the time of Path.stat, for every image
     except OSError:
-        return (path, -1, -1, max_pixels)
-    return (path, status.st_size, status.st_mtime_ns, max_pixels)
+        return (path, -1, -1, reading)
+    return (path, status.st_size, status.st_mtime_ns, reading)
 
 
-def _measured(keys: list[Key], known: sqlite3.Connection) -> list[Measured]:
-    """The answers for `keys`: those that are `known`, and new ones, which become known."""
+def _answers(
+    keys: list[Key], one: Callable[[Path], list[Measured]], known: sqlite3.Connection
+) -> list[list[Measured]]:
+    """The images of `keys`: those that are `known`, and new ones by `one`, which become known."""
     known.execute(SCHEMA)
     found = dict(_known(known, keys))
     new = [key for key in keys if key not in found]
-    log.info("digests: %d images, %d of them known", len(keys), len(keys) - len(new))
+    log.info("digests: %d files, %d of them known", len(keys), len(keys) - len(new))
     blocks = list(_blocks(new, BLOCK))
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for block in track(blocks, "reading images", disable=len(new) < BLOCK):
-            answers = pool.map(lambda key: measure_one(Path(key[0]), key[3]), block)
+            answers = pool.map(lambda key: one(Path(key[0])), block)
             measured = dict(zip(block, answers, strict=True))
-            rows = [(*k, *astuple(m)) for k, m in measured.items() if k[1] >= 0 and m.sha256]
+            rows = [
+                (*key, frame, *astuple(image))
+                for key, images in measured.items()
+                for frame, image in enumerate(images)
+                if key[1] >= 0 and image.sha256
+            ]
             with known:
-                known.executemany("insert or replace into images values (?,?,?,?,?,?,?,?,?)", rows)
+                known.executemany(f"insert or replace into images values (?{',?' * 10})", rows)
             found.update(measured)
     return [found[key] for key in keys]
 
 
-def _known(known: sqlite3.Connection, keys: list[Key]) -> Iterator[tuple[Key, Measured]]:
+def _known(known: sqlite3.Connection, keys: list[Key]) -> Iterator[tuple[Key, list[Measured]]]:
     query = (
-        "select sha256, look, width, height, reason from images "
-        "where path = ? and size = ? and mtime = ? and max_pixels = ?"
+        "select sha256, look, width, height, reason, series from images "
+        "where path = ? and size = ? and mtime = ? and reading = ? order by frame"
     )
     for key in keys:
-        if key[1] >= 0 and (row := known.execute(query, key).fetchone()):
-            yield key, Measured(*row)
+        if key[1] >= 0 and (rows := known.execute(query, key).fetchall()):
+            yield key, [Measured(*row) for row in rows]
 
 
 def _blocks(items: Iterable[Key], size: int) -> Iterator[list[Key]]:
@@ -134,11 +183,14 @@ def _blocks(items: Iterable[Key], size: int) -> Iterator[list[Key]]:
         yield block
 
 
-def clusters(looks: list[str], groups: list[str], distance: int) -> np.ndarray:
-    """Cluster numbers, int64 (N,): equal for near-duplicates and for equal non-empty groups.
+def clusters(
+    looks: list[str], groups: list[str], distance: int, series: list[str] | None = None
+) -> np.ndarray:
+    """Cluster numbers, int64 (N,): equal for near-duplicates, equal groups and equal series.
 
-    `looks` are 64-bit hashes in hex; two images belong together when at most `distance` bits
-    differ. Numbers count up in the order in which clusters first occur.
+    `groups` are given by people and `series` by the files; "" is none. `looks` are 64-bit hashes
+    in hex; two images belong together when at most `distance` bits differ. Numbers count up in the
+    order in which clusters first occur.
     """
     if not looks:
         return np.zeros(0, dtype=np.int64)
@@ -153,10 +205,11 @@ def clusters(looks: list[str], groups: list[str], distance: int) -> np.ndarray:
         i, j = np.nonzero(near)
         label = _joined(label, i + start, j)
     cluster = label[inverse]
-    if named := [(row, group) for row, group in enumerate(groups) if group]:
-        members = pd.DataFrame(named, columns=["row", "group"])
-        first = members.groupby("group")["row"].transform("first")
-        cluster = _joined(cluster, cluster[members["row"]], cluster[first], nodes=True)
+    for names in (groups, series or []):
+        if named := [(row, name) for row, name in enumerate(names) if name]:
+            members = pd.DataFrame(named, columns=["row", "name"])
+            first = members.groupby("name")["row"].transform("first")
+            cluster = _joined(cluster, cluster[members["row"]], cluster[first], nodes=True)
     return pd.factorize(cluster)[0].astype(np.int64)
 
 

@@ -19,14 +19,14 @@ WAY_OUT = (
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
+def writing(folder: Path, way_out: str = WAY_OUT) -> Iterator[None]:
     """Turn a full disk while writing below `folder` into a `UserError` that names it."""
     try:
         yield
     except (OSError, sqlite3.OperationalError) as error:
         code = getattr(error, "sqlite_errorcode", None)
         if code == sqlite3.SQLITE_FULL or getattr(error, "errno", None) in FULL:
-            raise UserError(f"{folder}: the disk is full; {WAY_OUT}") from error
+            raise UserError(f"{folder}: the disk is full; {way_out}") from error
         raise
 
 

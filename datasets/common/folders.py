@@ -29,8 +29,8 @@ SPLITS = {
 """Accepted names of split folders, any case, and what they mean."""
 
 MANIFEST = "manifest.csv"
-IGNORED = {"__macosx", "thumbs.db", "desktop.ini"}
-"""Left behind by other systems; hidden files are ignored as well."""
+IGNORED = {"__macosx", "thumbs.db", "desktop.ini", "dicomdir"}
+"""Left behind by other systems, and DICOM's table of contents; so are hidden files."""
 
 COLUMNS = ["path", "file", "label", "split", "group"]
 REJECTED = ["file", "reason"]
@@ -108,7 +108,7 @@ def _from_folders(top: Path, classes: list[str]) -> tuple[pd.DataFrame, pd.DataF
         if home != top:
             loose += [path for path in _visible(home) if path.is_file()]
         for label, name in enumerate(classes):
-            rows += [(path, label, split) for path in _files(home / name)]
+            rows += [(path, label, split) for path in files(home / name)]
     table = pd.DataFrame(
         [(str(p), p.relative_to(top).as_posix(), label, s, "") for p, label, s in rows],
         columns=COLUMNS,
@@ -129,7 +129,7 @@ def _check_classes(home: Path, classes: list[str]) -> None:
         raise UserError(f"{str(home)!r} has no folder {missing[0]}; {expected}")
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def files(folder: Path) -> Iterator[Path]:
     """Every visible file below `folder`; linked folders are not followed."""
     for home, folders, files in os.walk(folder):
         kept = (f for f in folders if not f.startswith(".") and f.casefold() not in IGNORED)
@@ -140,7 +140,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _is_image_name(path: Path) -> bool:
-    suffixes = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+    suffixes = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".dcm")
     return path.suffix.casefold() in suffixes
 
 
@@ -187,7 +187,7 @@ def _from_manifest(manifest: Path, classes: list[str]) -> tuple[pd.DataFrame, pd
     if len({split == "" for split in table["split"]}) > 1:
         raise UserError(f"{manifest} gives a split for some files and none for others")
     listed = set(given["file"]) | set(table["file"])
-    for path in _files(top):
+    for path in files(top):
         name = path.relative_to(top).as_posix()
         if name not in listed and _is_image_name(path):
             rejected.append((name, f"not listed in {MANIFEST}"))

@@ -1,11 +1,12 @@
 """Any image file to RGB, or a reason why not.
 
-A medical archive holds palettes, 16-bit exports, rotated photographs and half-written files.
-The reader answers with pixels or with `BadImage`; it never raises anything else, so one file can
-neither stop a run nor slip through unseen.
+A medical archive holds palettes, 16-bit exports, rotated photographs, DICOM and half-written
+files. The reader answers with pixels or with `BadImage`; it never raises anything else, so one
+file can neither stop a run nor slip through unseen.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -29,6 +30,9 @@ UPRIGHT = {
 }
 """What undoes each value of `ORIENTATION` (EXIF 2.32, section 4.6.4)."""
 
+PREAMBLE = 132
+"""Bytes that say whether a file is DICOM: 128 of anything, then `DICM` (PS3.10, section 7.1)."""
+
 
 class BadImage(Exception):  # noqa: N818 -- the word for it everywhere else
     """A file that gives no pixels: which one, and why."""
@@ -39,31 +43,43 @@ class BadImage(Exception):  # noqa: N818 -- the word for it everywhere else
         self.reason = reason
 
 
-def read_image(path: Path, max_pixels: int) -> np.ndarray:
+def is_dicom(head: bytes) -> bool:
+    """Whether a file that begins with `head`, `PREAMBLE` bytes or more, is DICOM."""
+    return head[128:PREAMBLE] == b"DICM"
+
+
+def read_image(path: Path, max_pixels: int, window: Any = None) -> np.ndarray:
     """The pixels of `path`, upright: uint8 (H, W, 3), RGB.
 
     Transparency lies on black; of an animation the first frame counts. 16-bit grey is scaled by
     its full range, 0..65535; floats are taken as 0..1 where no value is outside, else as 0..255.
+    DICOM is read by `datasets.common.dicom`, with `window` (`conf.schema.Dicom`); `scan.dcm#3` is
+    frame 3 of several, counted from 0.
 
     Raises `BadImage` for whatever cannot be decoded whole, and, from the header alone, for more
     than `max_pixels`.
     """
     path = Path(path)
+    if "#" in path.name and not path.exists():
+        return _read_dicom(path, max_pixels, window)
     try:
         if path.stat().st_size == 0:
             raise BadImage(path, "empty file")
         with Image.open(path, formats=FORMATS) as image:
             width, height = image.size
             if width * height > max_pixels:
-                raise BadImage(path, _too_large(f"{width} x {height}", max_pixels))
+                raise BadImage(path, too_large(f"{width} x {height}", max_pixels))
             image.load()
             pixels = np.ascontiguousarray(_rgb(_upright(image)))
     except BadImage:
         raise
     except Image.DecompressionBombError:
         limit = min(max_pixels, 2 * (Image.MAX_IMAGE_PIXELS or max_pixels))
-        raise BadImage(path, _too_large("header", limit)) from None
+        raise BadImage(path, too_large("header", limit)) from None
     except Image.UnidentifiedImageError:
+        with path.open("rb") as file:
+            if is_dicom(file.read(PREAMBLE)):
+                return _read_dicom(path, max_pixels, window)
         raise BadImage(path, "not an image, or of a format that is not read") from None
     except Exception as error:  # decoders of corrupt bytes raise nearly everything there is
         reason = " ".join((str(error) or type(error).__name__).split())
@@ -73,7 +89,14 @@ def read_image(path: Path, max_pixels: int) -> np.ndarray:
     return pixels
 
 
-def _too_large(what: str, limit: int) -> str:
+def _read_dicom(path: Path, max_pixels: int, window: Any) -> np.ndarray:
+    from datasets.common import dicom  # a second of imports that other formats do without
+
+    return dicom.read(path, max_pixels, window)
+
+
+def too_large(what: str, limit: int) -> str:
+    """The reason of an image with more pixels than `limit`; `what` is its size."""
     return f"{what}: more than {limit} pixels (dataset.max_pixels)"
 
 

@@ -1,7 +1,8 @@
 """A generated set on disk, so that every pipeline runs where no data is.
 
 A dataset brings `draw(label, seed)`; here its images become JPEG files in official splits, once,
-under a name that holds what they depend on.
+under a name that holds what they depend on. What is drawn together, such as the slices of one
+scan, is one group of the manifest, and stays in one split.
 """
 
 import hashlib
@@ -16,15 +17,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from omegaconf import DictConfig
 from PIL import Image
 from rich.progress import track
 
 from conf.errors import UserError
-from datasets.common import digests, disk
+from datasets.common import digests, disk, folders
 
 Draw = Callable[[int, np.random.SeedSequence], np.ndarray]
-"""From a class number and a seed to uint8 (H, W, 3)."""
+"""From a class number and a seed to uint8 (H, W, 3), or, of a series, (slices, H, W, 3)."""
 
 SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
 FEWEST = 5
@@ -36,11 +38,12 @@ ATTEMPTS = 20
 """Of drawing one image; a `draw` that cannot do better is taken as it is."""
 
 
-def generate(draw: Draw, config: DictConfig, cache: Path) -> Path:
+def generate(draw: Draw, config: DictConfig, cache: Path, slices: int = 1) -> Path:
     """The folder of the sample of `config`: `<split>/<class>/NNNN.jpg`, generated if need be.
 
-    `config.sample_images` per class in all, at most `config.limit`. An image depends on the
-    seed, its class and its number alone, not on how many there are.
+    `config.sample_images` per class in all, at most `config.limit`. `draw` answers with `slices`
+    images at a time; the last series of a split may be shorter. An image depends on the seed, its
+    class and its number alone (of a series, that of its first), not on how many there are.
     """
     count = min(config.sample_images, config.limit or config.sample_images)
     if count < FEWEST:
@@ -58,7 +61,7 @@ def generate(draw: Draw, config: DictConfig, cache: Path) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder.parent))
         try:
-            _write(draw, config, count, partial)
+            _write(draw, config, count, slices, partial)
             partial.chmod(0o755)
             partial.rename(folder)
         except OSError:
@@ -69,36 +72,48 @@ def generate(draw: Draw, config: DictConfig, cache: Path) -> Path:
     return folder
 
 
-def _write(draw: Draw, config: DictConfig, count: int, folder: Path) -> None:
+def _write(draw: Draw, config: DictConfig, count: int, slices: int, folder: Path) -> None:
     validation, test = (max(1, round(count * SHARES[s])) for s in ("validation", "test"))
-    splits = ["train"] * (count - validation - test)
-    splits += ["validation"] * validation + ["test"] * test
-    for split in SHARES:
+    starts = {"train": 0, "validation": count - validation - test, "test": count - test}
+    ends = dict(zip(starts, [*starts.values(), count][1:], strict=True))
+    # Number before class: what is drawn again depends on smaller numbers alone.
+    jobs: list[tuple[int, int, list[Path]]] = []
+    for split, start in starts.items():
         for name in config.classes:
             (folder / split / name).mkdir(parents=True)
-    # Number before class: what is drawn again depends on smaller numbers alone.
-    jobs = [
-        (label, number, folder / split / name / f"{number:04d}.jpg")
-        for number, split in enumerate(splits)
-        for label, name in enumerate(config.classes)
-    ]
+        for first in range(start, ends[split], slices):
+            numbers = range(first, min(first + slices, ends[split]))
+            for label, name in enumerate(config.classes):
+                home = folder / split / name
+                jobs.append((label, first, [home / f"{number:04d}.jpg" for number in numbers]))
 
-    def one(job: tuple[int, int, Path], attempt: int = 0) -> int:
-        """Draw and write one image; its perceptual hash as an integer."""
-        label, number, path = job
-        seed = np.random.SeedSequence([config.seed, label, number, attempt])
+    def one(job: tuple[int, int, list[Path]], attempt: int = 0) -> list[int]:
+        """Draw and write one image or series; the perceptual hashes as integers."""
+        label, first, paths = job
+        seed = np.random.SeedSequence([config.seed, label, first, attempt])
         quality = int(np.random.default_rng(seed.spawn(1)[0]).integers(80, 96))
-        encoded = io.BytesIO()  # Pillow, writing to a file itself, hides that the disk is full
-        Image.fromarray(draw(label, seed)).save(encoded, "JPEG", quality=quality)
-        path.write_bytes(encoded.getvalue())
-        return int(digests.look(np.asarray(Image.open(encoded))), 16)
+        drawn = draw(label, seed)
+        looks = []
+        for path, pixels in zip(paths, drawn if slices > 1 else [drawn], strict=False):
+            encoded = io.BytesIO()  # Pillow, writing to a file itself, hides that the disk is full
+            Image.fromarray(pixels).save(encoded, "JPEG", quality=quality)
+            path.write_bytes(encoded.getvalue())
+            looks.append(int(digests.look(np.asarray(Image.open(encoded))), 16))
+        return looks
 
     seen: list[int] = []
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         drawn = track(pool.map(one, jobs), f"drawing {config.name}", total=len(jobs))
-        for job, look in zip(jobs, drawn, strict=True):
+        for job, looks in zip(jobs, drawn, strict=True):
             for attempt in range(1, ATTEMPTS):
-                if all((look ^ other).bit_count() > APART for other in seen):
+                if all((a ^ b).bit_count() > APART for a in looks for b in seen):
                     break
-                look = one(job, attempt)
-            seen.append(look)
+                looks = one(job, attempt)
+            seen += looks
+    if slices > 1:
+        rows = [
+            (path.relative_to(folder).as_posix(), f"series{number:03d}")
+            for number, (_, _, paths) in enumerate(jobs)
+            for path in paths
+        ]
+        pd.DataFrame(rows, columns=["file", "group"]).to_csv(folder / folders.MANIFEST, index=False)

@@ -231,9 +231,38 @@ def test_archives_become_the_three_splits(tmp_path: Path) -> None:
         build(tmp_path / "x", **settings, expected=dict.fromkeys(SPLITS, 6) | {"test": 7})
 
 
+@pytest.mark.parametrize("splits", [(), SPLITS])
+def test_one_archive_may_hold_the_whole_set(tmp_path: Path, splits: tuple[str, ...]) -> None:
+    home = image_set(tmp_path / "scans", count=3, splits=splits)
+    path = shutil.make_archive(str(tmp_path / "all"), "zip", tmp_path, home.name)
+    settings = {"source": Source.archives, "archives": {"all": Archive(uri=path)}, "path": None}
+    count = 6 * max(1, len(splits))
+    images = build(tmp_path / "x", **settings, expected={"all": count})
+    assert len(images.table) == count and set(images.table["split"]) == set(splits or [""])
+    with pytest.raises(UserError, match=rf"the set has {count} files, expected 9 .*expected\.all"):
+        build(tmp_path / "x", **settings, expected={"all": 9})
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["all", "train"], r"archives\.all holds the whole set: leave out those of train, or it"),
+        (["holdout"], r"archives\.holdout: choices are train, validation, test or all"),
+        (["train", "test"], r"needs dataset\.archives\.validation\.uri"),
+    ],
+)
+def test_archives_that_make_no_set_are_refused(
+    names: list[str], message: str, tmp_path: Path
+) -> None:
+    entries = {name: Archive(uri="/a.zip") for name in names}
+    with pytest.raises(UserError, match=message):
+        build(tmp_path / "x", source=Source.archives, archives=entries)
+
+
 def test_an_archive_that_is_not_named_is_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"needs dataset.archives.train.uri"):
-        build(tmp_path / "x", source=Source.archives, archives={"train": Archive()})
+    for name in ("train", "all"):
+        with pytest.raises(UserError, match=rf"needs dataset.archives.{name}.uri"):
+            build(tmp_path / "x", source=Source.archives, archives={name: Archive()})
 
 
 def test_kaggle_needs_a_handle(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,6 +41,9 @@ def test_near_is_transitive_and_groups_join() -> None:
     assert digests.clusters(chain, [""] * 5, 2).tolist() == [0, 0, 0, 1, 2]
     assert digests.clusters(chain, ["", "", "a", "", "a"], 2).tolist() == [0, 0, 0, 1, 0]
     assert digests.clusters(chain, ["b", "", "", "b", ""], 0).tolist() == [0, 1, 2, 0, 3]
+    assert digests.clusters(chain, ["b", "", "", "b", ""], 0, ["", "", "c", "c", ""]).tolist() == [
+        0, 1, 0, 0, 2,
+    ]  # fmt: skip
     assert digests.clusters([], [], 2).tolist() == []
 
 
@@ -66,9 +70,9 @@ def test_answers_are_cached_until_the_file_changes(
     read: list[str] = []
     real = digests.measure_one
 
-    def counted(path: Path, max_pixels: int) -> digests.Measured:
+    def counted(path: Path, **settings: Any) -> list[digests.Measured]:
         read.append(path.name)
-        return real(path, max_pixels)
+        return real(path, **settings)
 
     monkeypatch.setattr(digests, "measure_one", counted)
     first = digests.measure(paths, MAX_PIXELS, tmp_path / "cache")

@@ -1,4 +1,4 @@
-"""Every folder under datasets/ builds from its sample and honours the contract."""
+"""Every dataset of images builds from its sample and honours the contract."""
 
 import importlib
 import re
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
+from conf.schema import ImageDataset
 from datasets.common.contract import COLUMNS, Images
 from datasets.common.images import read_image
 from tests.common import datasets, part
@@ -15,7 +16,7 @@ from tests.common import datasets, part
 PER_CLASS = 10
 
 
-@pytest.fixture(scope="module", params=datasets())
+@pytest.fixture(scope="module", params=datasets(kind=ImageDataset))
 def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
     name = request.param
     config = part("dataset", name, "dataset.source=sample", f"dataset.sample_images={PER_CLASS}")

@@ -7,6 +7,7 @@ import pytest
 
 from conf.schema import Source
 from datasets.common.digests import look
+from datasets.common.folders import scan
 from datasets.common.images import read_image
 from datasets.common.samples import APART, generate
 from tests.datasets.common import CLASSES, config, on_a_tiny_disk, picture
@@ -56,6 +57,22 @@ def test_what_looks_like_an_earlier_image_is_drawn_again(tmp_path: Path) -> None
     looks = [int(look(read_image(p, 10**6)), 16) for p in folder.rglob("*.jpg")]
     apart = [(a ^ b).bit_count() for i, a in enumerate(looks) for b in looks[:i]]
     assert len(looks) == 12 and min(apart) > APART
+
+
+def test_what_is_drawn_together_stays_together(tmp_path: Path) -> None:
+    def slices(label: int, seed: np.random.SeedSequence) -> np.ndarray:
+        first = draw(label, seed)
+        return np.stack([first, first[::-1], first[:, ::-1]])
+
+    folder = generate(slices, settings(sample_images=12), tmp_path, slices=3)
+    table, rejected = scan(folder, CLASSES)
+    assert rejected.empty and len(table) == 24
+    series = table.groupby("group").agg(files=("file", list), splits=("split", "nunique"))
+    assert (series["splits"] == 1).all()
+    assert sorted(map(len, series["files"])) == [2] * 6 + [3] * 4
+    for files in series["files"]:
+        first, second = (read_image(folder / file, 10**6).astype(int) for file in files[:2])
+        assert np.abs(first[::-1] - second).mean() < 20
 
 
 def test_an_interrupted_run_leaves_no_half_sample(tmp_path: Path) -> None:

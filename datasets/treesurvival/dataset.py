@@ -1,0 +1,18 @@
+"""treesurvival: where its rows come from, and what is verified before they are used."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from datasets.common.tables import Table, load, tabulate
+from datasets.treesurvival.common import CONTRACT, draw, outcomes
+
+
+def build(config: DictConfig, cache: Path) -> Table:  # noqa: ARG001 -- a table needs no cache
+    """The verified rows of `config` (`conf.schema.TableDataset`) whose outcome is known.
+
+    Raises `conf.errors.UserError`.
+    """
+    frame = load(config, CONTRACT, draw)
+    labels, reasons = outcomes(frame)
+    return tabulate(frame, labels, reasons, config, CONTRACT)
