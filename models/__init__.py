@@ -1,7 +1,7 @@
-"""Models: one folder each, with `build(config, classes)` in its `model.py`.
+"""Models: one folder each, with `build(config, ...)` in its `model.py`.
 
-A model knows neither data nor tracking. Its graph starts at raw `uint8` pixels, so what is
-trained and what is served do the same preprocessing.
+A model knows neither data nor tracking. It starts at raw `uint8` pixels, or at the raw columns of a
+table, so what is trained and what is served do the same preprocessing.
 """
 
 import os

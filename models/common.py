@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,8 @@ log = logging.getLogger(__name__)
 FEATURE_MAP = "feature_map"
 PROBABILITIES = "probabilities"
 """Names of the two outputs of a serving model."""
+ONNX_BATCH = 32
+"""Images that `onnx_predict` holds activations of at a time."""
 
 
 def load_backbone(
@@ -101,6 +102,29 @@ def freeze_backbone(model: "keras.Model") -> None:
     freeze(model, "pool")
 
 
+def split_at(model: "keras.Model", boundary: str) -> tuple["keras.Model", "keras.Model"]:
+    """Two models that share the layers of `model`: up to and with `boundary`, and behind it.
+
+    Raises `UserError` where another way leads around the boundary, such as a skip connection.
+    """
+    import keras
+
+    edge = model.get_layer(boundary).output
+    before = keras.Model(model.input, edge, name=f"{model.name}_frozen")
+    try:
+        behind = keras.Model(edge, model.output, name=f"{model.name}_tail")
+    except ValueError:
+        behind = None
+    parted = {id(layer) for part in (before, behind) if part for layer in part.layers}
+    if behind is None or any(id(layer) not in parted for layer in model.layers):
+        raise UserError(
+            f"model.freeze={boundary} does not part {model.name}: a connection leads around it, so "
+            "its activations are not all that the rest needs; choose another layer, or "
+            "fit.cache=none"
+        )
+    return before, behind
+
+
 def serving_model(model: "keras.Model") -> "keras.Model":
     """The same graph with two outputs: probabilities and the feature map before pooling."""
     import keras
@@ -110,20 +134,58 @@ def serving_model(model: "keras.Model") -> "keras.Model":
 
 
 def export_onnx(model: "keras.Model", path: Path) -> None:
-    """Write `serving_model(model)` as ONNX: `uint8` (B, S, S, 3) in, two float32 outputs out."""
-    import keras
+    """Write `serving_model(model)` as ONNX: `uint8` (B, S, S, 3) in, two float32 outputs out.
 
-    image = keras.InputSpec(shape=model.input_shape, dtype=model.input.dtype, name="image")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # Keras probes NumPy for tf2onnx
-        serving_model(model).export(path, format="onnx", verbose=False, input_signature=[image])
+    The graph is converted with its weights as inputs, which become constants at the end: tf2onnx
+    copies a graph and all its constants for each of its optimizers, 4 GB for 90 MB of weights.
+    """
+    import onnx
+    import onnxruntime
+    import tensorflow as tf
+    import tf2onnx
+
+    serving = serving_model(model)
+    trained, fixed = serving.trainable_variables, serving.non_trainable_variables
+    weights = {f"weight_{i}": variable for i, variable in enumerate([*trained, *fixed])}
+
+    @tf.function(autograph=False)
+    def call(image: Any, *values: Any) -> Any:
+        first, rest = values[: len(trained)], values[len(trained) :]
+        return serving.stateless_call(first, rest, image, training=False)[0]
+
+    given = [tf.TensorSpec(w.shape, w.dtype, name=name) for name, w in weights.items()]
+    image = tf.TensorSpec(model.input.shape, model.input.dtype, name="image")
+    proto, _ = tf2onnx.convert.from_function(call, [image, *given])
+    graph = proto.graph
+    used = {name for node in graph.node for name in node.input}
+    for name in used & weights.keys():
+        graph.initializer.append(onnx.numpy_helper.from_array(weights[name].numpy(), name))
+    del graph.input[:]
+    graph.input.append(
+        onnx.helper.make_tensor_value_info(
+            "image", onnx.TensorProto.UINT8, ["batch", *model.input.shape[1:]]
+        )
+    )
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(path)  # transposes and BatchNorm folded into weights
+    onnxruntime.InferenceSession(
+        proto.SerializeToString(),
+        options,
+        providers=["CPUExecutionProvider"],
+        disabled_optimizers=["MatMulAddFusion"],  # the service reads the head as products and sums
+    )
 
 
 def onnx_predict(path: Path, pixels: np.ndarray) -> dict[str, np.ndarray]:
-    """Outputs by name of the ONNX model at `path` for `pixels`, uint8 (B, S, S, 3)."""
+    """Outputs by name of the ONNX model at `path` for `pixels`, uint8 (N, S, S, 3)."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
-    values = session.run(names, {session.get_inputs()[0].name: pixels})
-    return dict(zip(names, values, strict=True))
+    given = session.get_inputs()[0].name
+    parts = [
+        session.run(names, {given: np.ascontiguousarray(pixels[start : start + ONNX_BATCH])})
+        for start in range(0, len(pixels), ONNX_BATCH)
+    ]
+    return {name: np.concatenate([part[i] for part in parts]) for i, name in enumerate(names)}

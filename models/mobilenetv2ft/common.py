@@ -1,0 +1,28 @@
+r"""Random weights that a network without working BatchNorm can start from.
+
+Keras counts a depthwise kernel's inputs as if it mixed channels, and relies on BatchNorm to undo
+what that costs. Here BatchNorm never trains, so from Keras' own random weights every image would
+become the same zero.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import keras
+
+
+def draw_weights(backbone: "keras.Model") -> None:
+    r"""Draw every kernel from \(N(0, 2/n)\), \(n\) being the inputs of one output.
+
+    Activations then keep their scale from layer to layer (He, Zhang, Ren, Sun: *Delving Deep into
+    Rectifiers*, ICCV 2015).
+    """
+    import keras
+
+    for layer in backbone.layers:
+        if isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
+            kernel = layer.kernel  # (k, k, channels, filters), or (k, k, channels, 1)
+            mixed = 1 if isinstance(layer, keras.layers.DepthwiseConv2D) else kernel.shape[2]
+            inputs = kernel.shape[0] * kernel.shape[1] * mixed
+            normal = keras.initializers.RandomNormal(stddev=(2 / inputs) ** 0.5)
+            kernel.assign(normal(kernel.shape))
