@@ -8,6 +8,7 @@ import errno
 import importlib
 import importlib.util
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -22,17 +23,22 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from conf.errors import UserError
-from conf.schema import Config, register
+from conf.schema import register
 
 CONF = Path(__file__).parent
-TASKS = ("train", "dataset", "study")
-"""Reserved first words of a pipeline's name, `<task>_<name>`."""
+RECIPES = {
+    "train": ("training",),
+    "datasets": ("dataset", "dataset_study"),
+    "models": ("model_study", "prediction"),
+}
+"""What each entry runs: the words after the kind of data in a recipe's name, `image_training`."""
+RECIPE = re.compile(r"^ *- /recipe: *\w+?_(\w+)", re.MULTILINE)
 
 
-def pipelines(*tasks: str) -> list[str]:
-    """Names of the pipelines under conf/pipeline that belong to `tasks`."""
-    names = (path.stem for path in (CONF / "pipeline").glob("*.yaml"))
-    return sorted(name for name in names if name.split("_")[0] in tasks)
+def pipelines(entry: str) -> list[str]:
+    """Names of the pipelines under conf/pipeline whose recipe `python -m <entry>` runs."""
+    found = ((p.stem, RECIPE.search(p.read_text())) for p in (CONF / "pipeline").glob("*.yaml"))
+    return sorted(name for name, recipe in found if recipe and recipe[1] in RECIPES[entry])
 
 
 def check(config: DictConfig) -> DictConfig:
@@ -42,6 +48,7 @@ def check(config: DictConfig) -> DictConfig:
     value that is still missing, raises `omegaconf.errors.OmegaConfBaseException`.
     """
     recipe = OmegaConf.get_type(config)
+    assert recipe is not None  # the schema is the first of the defaults
     typed = {key: OmegaConf.get_type(config, key) for key in ("dataset", "model") if key in config}
     schema = OmegaConf.structured(recipe(**typed))
     merged = OmegaConf.merge(schema, OmegaConf.to_container(config, resolve=True))
@@ -55,7 +62,7 @@ def check(config: DictConfig) -> DictConfig:
 
 
 def find_train(config: DictConfig) -> str:
-    """Name of the module that trains `config`: computed from it, never listed.
+    """Dotted name of the function that trains `config`: computed from it, never listed.
 
     Raises `UserError` naming the folder to create when there is none.
     """
@@ -71,10 +78,15 @@ def find_train(config: DictConfig) -> str:
             f"version={config.version}: create train/{folder}/pipeline.py with "
             "train(config: DictConfig), or choose another combination"
         )
-    return name
+    return f"{name}.train"
 
 
-def explain(error: Exception, tasks: tuple[str, ...]) -> str:
+def find_job(_: DictConfig) -> str:
+    """Dotted name of the function that does a job on a dataset or a model: its recipe's name."""
+    return f"train.common.jobs.{HydraConfig.get().runtime.choices['recipe']}.run"
+
+
+def explain(error: Exception, entry: str) -> str:
     """A message for `error` of Hydra or OmegaConf that names the key and the choices."""
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     lines = [str(cause).strip()]
@@ -92,7 +104,7 @@ def explain(error: Exception, tasks: tuple[str, ...]) -> str:
             lines.append(f"choices: {', '.join(known)}")
             lines += [f"did you mean {near[0]}?"] if near else []
     if "Could not find 'pipeline/" in str(error):
-        lines = [lines[0].split("\n")[0], f"choices: {', '.join(pipelines(*tasks))}"]
+        lines = [lines[0].split("\n")[0], f"choices: {', '.join(pipelines(entry))}"]
     elif "Available options in" in str(error):
         head, _, options = str(error).partition("Available options in")
         names = options.split("Config search path")[0].split()[1:]
@@ -106,8 +118,8 @@ def explain(error: Exception, tasks: tuple[str, ...]) -> str:
     return "\n".join(lines)
 
 
-def main(name: str, tasks: tuple[str, ...], find: Callable[[DictConfig], str]) -> None:
-    """Run `python -m <name>`: compose, check, call the function `name` of the module that is found.
+def main(entry: str, find: Callable[[DictConfig], str]) -> None:
+    """Run `python -m <entry>`: compose, check, call the function that is found for it.
 
     Exits with status 1 and a message on bad input, 130 on Ctrl-C or SIGTERM.
     """
@@ -115,32 +127,32 @@ def main(name: str, tasks: tuple[str, ...], find: Callable[[DictConfig], str]) -
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     register()
 
-    @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
     def job(config: DictConfig) -> Any:
-        chosen = HydraConfig.get().runtime.choices.get("pipeline")
-        if chosen is None or chosen not in pipelines(*tasks):
-            what = "no +pipeline= given" if chosen is None else f"'{chosen}' is not for {name}"
+        chosen, known = HydraConfig.get().runtime.choices.get("pipeline"), pipelines(entry)
+        if chosen is None or chosen not in known:
+            what = "no +pipeline= given" if chosen is None else f"'{chosen}' is not for {entry}"
             raise UserError(
-                f"{what}; choices: {', '.join(pipelines(*tasks))}\n"
-                f"for example: python -m {name} +pipeline={(pipelines(*tasks) or ['...'])[0]}"
+                f"{what}; choices: {', '.join(known)}\n"
+                f"for example: python -m {entry} +pipeline={(known or ['...'])[0]}"
             )
         config = check(config)
-        module = find(config)
-        return getattr(importlib.import_module(module), name)(config)
+        module, _, function = find(config).rpartition(".")
+        return getattr(importlib.import_module(module), function)(config)
 
+    job.__module__ = entry  # Hydra names the job and its output folder after it
     try:
-        job()
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
     except UserError as error:
         sys.exit(f"error: {error}")
     except (HydraException, OmegaConfBaseException) as error:
-        sys.exit(f"error: {explain(error, tasks)}")
+        sys.exit(f"error: {explain(error, entry)}")
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         sys.exit(
             f"error: the disk is full ({error.filename or error}); free some space, then repeat "
-            "the command: finished epochs are kept. env.cache=/a/larger/disk moves what is large"
+            "the command: what is finished is kept. env.cache=/a/larger/disk moves what is large"
         )
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from the last finished epoch", file=sys.stderr)
+        print("stopped; the same command goes on from what is finished", file=sys.stderr)
         sys.exit(130)

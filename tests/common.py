@@ -1,5 +1,8 @@
 """What the tests share: the folders say which models, datasets and pipelines there are."""
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
@@ -25,14 +28,20 @@ def folders(parent: Path, marker: str = "") -> list[str]:
     )
 
 
-def models(root: Path = ROOT) -> list[str]:
-    """Names of the models, such as `resnet50v2ft`."""
-    return folders(root / "models", "model.py")
+def models(root: Path = ROOT, kind: type | None = None) -> list[str]:
+    """Names of the models, such as `resnet50v2ft`; of those of one kind, such as `ImageModel`."""
+    return _of_kind("model", folders(root / "models", "model.py"), kind)
 
 
-def datasets(root: Path = ROOT) -> list[str]:
-    """Names of the datasets, such as `kvasir4`."""
-    return folders(root / "datasets", "dataset.py")
+def datasets(root: Path = ROOT, kind: type | None = None) -> list[str]:
+    """Names of the datasets, such as `kvasir4`; of those of one kind, such as `ImageDataset`."""
+    return _of_kind("dataset", folders(root / "datasets", "dataset.py"), kind)
+
+
+def _of_kind(group: str, names: list[str], kind: type | None) -> list[str]:
+    """Those of `names` whose configuration is a `kind`, or all of them."""
+    types = {name: OmegaConf.get_type(part(group, name)) for name in names} if kind else {}
+    return [name for name in names if not kind or issubclass(types[name] or dict, kind)]
 
 
 def trainings(root: Path = ROOT) -> list[str]:
@@ -40,10 +49,11 @@ def trainings(root: Path = ROOT) -> list[str]:
     return folders(root / "train", "pipeline.py")
 
 
-def pipelines(root: Path = ROOT, task: str = "") -> list[str]:
-    """Names that `+pipeline=` takes, such as `train_resnet50v2ft`; of one task where given."""
-    prefix = f"{task}_" if task else ""
-    return sorted(path.stem for path in (root / "conf" / "pipeline").glob(f"{prefix}*.yaml"))
+def pipelines(root: Path = ROOT, task: str = "", recipe: str = "") -> list[str]:
+    """Names that `+pipeline=` takes, such as `train_resnet50v2ft`; of a task or recipe if given."""
+    found = (root / "conf" / "pipeline").glob(f"{task}_*.yaml" if task else "*.yaml")
+    named = f"/recipe: {recipe}\n"
+    return sorted(p.stem for p in found if not recipe or named in p.read_text())
 
 
 def deployments(root: Path = ROOT) -> list[str]:
@@ -62,9 +72,29 @@ def composed(*overrides: str) -> DictConfig:
 
 def part(group: str, name: str, *overrides: str) -> DictConfig:
     """One model's or dataset's settings in development, without a pipeline around it."""
-    config = _compose(f"+{group}={name}", *overrides)
+    recipe = ["+recipe=image_training"] if group == "model" else []  # any that has a model
+    config = _compose(*recipe, f"+{group}={name}", *overrides)
     OmegaConf.resolve(config[group])
     return config[group]
+
+
+def clone(folder: Path) -> Path:
+    """What git would take of the working tree as it is, committed in `folder`, with our `.venv`."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    names = subprocess.check_output(command, cwd=ROOT, text=True).split("\0")
+    for path in (Path(name) for name in names if (ROOT / name).is_file()):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / path, folder / path)
+    commit(folder)
+    (folder / ".venv").symlink_to(sys.prefix)
+    return folder
+
+
+def commit(folder: Path) -> None:
+    """Everything in `folder`, in a git repository of its own."""
+    who = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
+    for command in (["init", "-q"], ["add", "-A"], [*who, "commit", "-qm", "all"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
 
 
 def _compose(*overrides: str) -> DictConfig:

@@ -65,10 +65,10 @@ BAD_CHANGES: dict[str, tuple[str, str, str | None, str]] = {
         "import_problems", "datasets/frames/dataset.py", "import hydra\n", "imports hydra"),
     "a step imports MLflow": (
         "import_problems", "train/net-frames_v1/steps/train.py", "from mlflow import log_metric\n",
-        "only train/common/run.py may"),
+        "only train/common/run.py and"),
     "a step imports MLflow by its name": (
         "import_problems", "train/net-frames_v1/steps/train.py",
-        "import importlib\nimportlib.import_module('mlflow')\n", "only train/common/run.py may"),
+        "import importlib\nimportlib.import_module('mlflow')\n", "only train/common/run.py and"),
     "common imports a pipeline": (
         "import_problems", "train/common/run.py",
         "import importlib\nimportlib.import_module('train.net-frames_v1.pipeline')\n",
@@ -111,6 +111,10 @@ BAD_CHANGES: dict[str, tuple[str, str, str | None, str]] = {
     "a pipeline shows the command of another": (
         "pipeline_problems", "conf/pipeline/study_net.yaml",
         "# python -m train +pipeline=study_net\n", "python -m models +pipeline=study_net"),
+    "a study of a dataset shows the command of models": (
+        "pipeline_problems", "conf/pipeline/study_frames.yaml",
+        "# python -m models +pipeline=study_frames\ndefaults:\n  - /recipe: image_dataset_study\n",
+        "python -m datasets +pipeline=study_frames"),
     "a model says no motivation": (
         "model_card_problems", "models/net/__init__.py", '"""Net. Changes ```mermaid"""\n',
         "has no motivation"),
@@ -162,5 +166,7 @@ def test_comments_and_docstrings_are_no_lines_of_code() -> None:
     assert structure.code_lines(text) == 4
 
 
-def test_the_folders_are_discovered() -> None:
-    assert models() and datasets() and trainings() and pipelines(task="train")
+def test_the_folders_are_discovered(good_tree: Path) -> None:
+    assert models(good_tree) == ["net"] and datasets(good_tree) == ["frames"]
+    assert trainings(good_tree) == ["net-frames_v1"]
+    assert pipelines(good_tree, "train") == ["train_net"]

@@ -3,4 +3,4 @@
 from conf.entry import find_train, main
 
 if __name__ == "__main__":
-    main("train", ("train",), find_train)
+    main("train", find_train)

@@ -7,34 +7,56 @@ import sys
 import pytest
 from omegaconf import OmegaConf
 
+from conf.entry import pipelines as known_to
 from tests.common import ROOT, composed, pipelines
 
 HEAVY = ("tensorflow", "keras", "mlflow", "pandas", "sklearn")
 PIPELINE = "+pipeline=train_resnet50v2ft"
+ENTRIES = {
+    "train": "train_resnet50v2ft",
+    "datasets": "study_kvasir4",
+    "models": "predict_resnet50v2ft",
+}
+"""A pipeline of each."""
 # Runs `python -m <package>` and prints the heavy modules it loaded.
 WATCHED = f"""
 import atexit, runpy, sys
 atexit.register(lambda: print("HEAVY", [m for m in {HEAVY!r} if m in sys.modules]))
-sys.argv[0] = "train"
-runpy.run_module("train", run_name="__main__", alter_sys=True)
+entry = sys.argv.pop(1)
+runpy.run_module(entry, run_name="__main__", alter_sys=True)
 """
 
 
-def answer(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The finished `python -m train`; its stdout ends with the heavy modules it loaded."""
+def answer(
+    *arguments: str, entry: str = "train", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """The finished `python -m <entry>`; its stdout ends with the heavy modules it loaded."""
     env = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"} | environment
     return subprocess.run(
-        [sys.executable, "-c", WATCHED, *arguments],
+        [sys.executable, "-c", WATCHED, entry, *arguments],
         cwd=ROOT, env=env, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("env", ["development", "production"])
-@pytest.mark.parametrize("pipeline", pipelines(task="train"))
-def test_every_pipeline_composes_in_every_environment(pipeline: str, env: str) -> None:
+@pytest.mark.parametrize("pipeline", pipelines())
+def test_every_pipeline_composes_in_every_environment(
+    pipeline: str, env: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    given = ["predict.input=a", "predict.output=b"] if pipeline.startswith("predict_") else []
+    assert composed(f"+pipeline={pipeline}", f"env={env}", *given).env.name == env
+    assert sum(pipeline in known_to(entry) for entry in ENTRIES) == 1
+
+
+@pytest.mark.parametrize("env", ["development", "production"])
+@pytest.mark.parametrize(("entry", "pipeline"), ENTRIES.items())
+def test_an_entry_shows_what_would_run_without_heavy_imports(
+    entry: str, pipeline: str, env: str
+) -> None:
     done = answer(
         f"+pipeline={pipeline}", f"env={env}", "--cfg", "job", "--resolve",
-        MLFLOW_TRACKING_URI="http://127.0.0.1:1",
+        entry=entry, MLFLOW_TRACKING_URI="http://127.0.0.1:1",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     text, _, heavy = done.stdout.partition("HEAVY ")
@@ -72,11 +94,39 @@ def test_production_of_resnet50v2ft_is_the_recipe_of_the_report(
     assert augment.horizontal_flip
 
 
-def test_help_lists_the_pipelines_without_heavy_imports() -> None:
-    done = answer("--help")
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_help_lists_the_pipelines_without_heavy_imports(entry: str) -> None:
+    done = answer("--help", entry=entry)
     assert done.returncode == 0
-    assert "train_resnet50v2ft" in done.stdout
+    for name in ENTRIES.values():
+        assert name in done.stdout
     assert done.stdout.rstrip().endswith("HEAVY []")
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_an_entry_runs_its_own_pipelines_and_names_them(entry: str) -> None:
+    others = [ENTRIES[other] for other in ENTRIES if other != entry]
+    done = answer(f"+pipeline={others[0]}", entry=entry)
+    assert done.returncode == 1
+    said, _, choices = done.stderr.partition("choices: ")
+    assert f"'{others[0]}' is not for {entry}" in said
+    assert ENTRIES[entry] in choices
+    assert not any(other in choices for other in others)
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_the_job_and_its_outputs_are_named_after_the_entry(entry: str) -> None:
+    done = answer(f"+pipeline={ENTRIES[entry]}", "--cfg", "hydra", "--resolve", entry=entry)
+    config = OmegaConf.create(done.stdout.partition("HEAVY ")[0]).hydra
+    assert config.job.name == entry
+    assert config.run.dir.startswith(f"outputs/{entry}/")
+
+
+@pytest.mark.parametrize("pipeline", [p for p in pipelines() if not p.startswith("train_")])
+def test_every_job_has_the_module_that_its_recipe_names(pipeline: str) -> None:
+    text = (ROOT / "conf" / "pipeline" / f"{pipeline}.yaml").read_text()
+    recipe = text.partition("/recipe: ")[2].split()[0]
+    assert (ROOT / "train" / "common" / "jobs" / f"{recipe}.py").is_file()
 
 
 MISTAKES = {
@@ -90,6 +140,14 @@ MISTAKES = {
     "a missing +pipeline": ([], ["+pipeline", "train_resnet50v2ft"]),
     "a pipeline without +": (["pipeline=train_resnet50v2ft"], ["+pipeline=train_resnet50v2ft"]),
     "a missing training folder": ([PIPELINE, "version=v9"], ["train/resnet50v2ft-kvasir4_v9/"]),
+    "a prediction of nothing": (
+        ["+pipeline=predict_resnet50v2ft"],
+        ["predict.input", "predict.output"],
+    ),
+    "an unknown part": (
+        ["+pipeline=study_resnet50v2ft", "study.part=half"],
+        ["half", "validation"],
+    ),
     "production without a server": ([PIPELINE, "env=production"], ["MLFLOW_TRACKING_URI"]),
 }
 
@@ -97,7 +155,8 @@ MISTAKES = {
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_answered_with_the_key_and_the_choices(mistake: str) -> None:
     arguments, expected = MISTAKES[mistake]
-    done = answer(*arguments)
+    chosen = arguments[0].removeprefix("+pipeline=") if arguments else ""
+    done = answer(*arguments, entry="models" if chosen in known_to("models") else "train")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     for text in expected:

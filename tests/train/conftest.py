@@ -1,6 +1,7 @@
 """A real MLflow server on a real database, started for the tests and stopped by its process."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,8 +18,7 @@ import requests
 from tests.common import ROOT
 
 START_SECONDS = 120
-TINY = [
-    "+pipeline=train_resnet50v2ft",
+SMALL = [
     "env=development",
     "dataset.sample_images=20",
     "env.limits.image_size=32",
@@ -26,7 +27,9 @@ TINY = [
     "fit.batch_size=16",
     "metrics.bootstrap=50",
 ]
-"""The whole pipeline on 80 generated images of 32 pixels: 12, 4 and 4 of each class."""
+"""Any image pipeline on 20 generated images of 32 pixels for each class."""
+TINY = ["+pipeline=train_resnet50v2ft", *SMALL]
+"""The whole pipeline on 80 images: 12, 4 and 4 of each class."""
 
 
 def free_port() -> int:
@@ -46,7 +49,13 @@ def mlflow_server(folder: Path) -> Iterator[str]:
     ]  # fmt: skip
     with (folder / "server.log").open("w") as log:
         server = subprocess.Popen(
-            command, stdout=log, stderr=log, cwd=folder, start_new_session=True
+            command,
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            start_new_session=True,
+            # Its job runners are a handful of processes that no run here needs.
+            env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         )
     uri = f"http://127.0.0.1:{port}"
     try:
@@ -75,6 +84,25 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield uri
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A finished run of `TINY`, its cache in `folder`."""
+
+    run_id: str
+    folder: Path
+
+
+@pytest.fixture(scope="session")
+def unbroken(server: str, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """One unbroken run of the first pipeline, for all who look at what it leaves."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    status, output = finish(start(server, folder, *TINY))
+    assert status == 0, output
+    started = re.search(r"MLflow run (\w+) of experiment", output)
+    assert started, output
+    return Trained(started[1], folder)
+
+
 STARTED: list[subprocess.Popen[str]] = []
 
 
@@ -88,11 +116,11 @@ def no_run_outlives_its_test() -> Iterator[None]:
             process.communicate()
 
 
-def start(uri: str, folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """`python -m train`, writing its cache and outputs to `folder`, on its way."""
+def start(uri: str, folder: Path, *arguments: str, entry: str = "train") -> subprocess.Popen[str]:
+    """`python -m <entry>`, writing its cache and outputs to `folder`, on its way."""
     process = subprocess.Popen(
         [
-            sys.executable, "-m", "train", *arguments,
+            sys.executable, "-m", entry, *arguments,
             f"env.cache={folder}/cache", f"hydra.run.dir={folder}/outputs",
         ],
         cwd=ROOT,

@@ -2,7 +2,12 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import classification_report, matthews_corrcoef
+from sklearn.metrics import (
+    average_precision_score,
+    classification_report,
+    matthews_corrcoef,
+    roc_auc_score,
+)
 
 from train.common.classification import caveats, intervals, per_class, scores
 
@@ -29,6 +34,23 @@ def test_scores_are_those_of_scikit_learn() -> None:
             assert ours[f"{name}_{average}"] == pytest.approx(theirs[f"{average} avg"][key])
         for class_name in CLASSES:
             assert ours[f"{name}_{class_name}"] == pytest.approx(theirs[class_name][key])
+
+
+def test_ranking_and_probabilities_are_scored_as_by_scikit_learn() -> None:
+    labels, probabilities = answers(200)
+    ours = scores(labels, probabilities, CLASSES)
+    everyone = np.eye(3)[labels]
+    for name, score in (
+        ("roc_auc_macro", roc_auc_score),
+        ("average_precision_macro", average_precision_score),
+    ):
+        assert ours[name] == pytest.approx(score(everyone, probabilities, average="macro"))
+    assert ours["brier"] == pytest.approx(((probabilities - everyone) ** 2).sum(axis=1).mean())
+    two = probabilities[:, :2] / probabilities[:, :2].sum(axis=1, keepdims=True)
+    squared = (two[:, 1] - (labels == 1)) ** 2
+    assert scores((labels == 1).astype(int), two, CLASSES[:2])["brier"] == pytest.approx(
+        squared.mean()
+    )
 
 
 def test_a_class_without_images_has_no_metrics_of_its_own() -> None:

@@ -1,4 +1,4 @@
-"""The whole pipeline on the generated sample: what MLflow holds afterwards, also after a kill."""
+"""Every image pipeline on its generated sample: what MLflow holds afterwards, also after a kill."""
 
 import json
 import os
@@ -13,16 +13,24 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow.entities import Run
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
-from tests.train.conftest import TINY, finish, start
+from conf.errors import UserError
+from tests.common import composed, pipelines
+from tests.train.conftest import SMALL, TINY, Trained, finish, start
+from train.common.registry import finished_folds
 
-EXPERIMENT, REGISTERED = "resnet50v2ft/kvasir4", "resnet50v2ft-kvasir4"
+EXPERIMENT = "resnet50v2ft/kvasir4"
 CLASSES = ["0_normal", "1_ulcerative_colitis", "2_polyps", "3_esophagitis"]
 EPOCHS = 3
 RESUME_TOLERANCE = 1e-5
 """Kernels split sums over threads in an order that varies: float32, after a few updates."""
 PATIENCE_SECONDS = 300
+OTHERS = [
+    name
+    for name in pipelines(task="train", recipe="image_training")
+    if f"+pipeline={name}" not in TINY
+]
 
 
 @pytest.fixture(scope="module")
@@ -33,21 +41,94 @@ def client(server: str) -> Iterator[mlflow.MlflowClient]:
 
 
 @pytest.fixture(scope="module")
-def run(server: str, client: mlflow.MlflowClient, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """One unbroken run."""
-    status, output = finish(start(server, tmp_path_factory.mktemp("unbroken"), *TINY))
-    assert status == 0, output
-    return newest(client)
+def run(client: mlflow.MlflowClient, unbroken: Trained) -> Run:
+    """One unbroken run of the first pipeline."""
+    return client.get_run(unbroken.run_id)
 
 
-def newest(client: mlflow.MlflowClient) -> Run:
-    experiment = client.get_experiment_by_name(EXPERIMENT)
-    assert experiment is not None
-    return client.search_runs([experiment.experiment_id], max_results=1)[0]
+def newest(client: mlflow.MlflowClient, experiment: str = EXPERIMENT) -> Run:
+    found = client.get_experiment_by_name(experiment)
+    assert found is not None
+    return client.search_runs([found.experiment_id], max_results=1)[0]
 
 
 def artifact(run: Run, path: str) -> Path:
     return Path(mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path=path))
+
+
+def configuration(run: Run) -> DictConfig:
+    loaded = OmegaConf.load(artifact(run, "config.yaml"))
+    assert isinstance(loaded, DictConfig)
+    return loaded
+
+
+def check_metrics(run: Run) -> None:
+    """Every metric stands in its interval, and agrees with the predictions that are logged."""
+    names = ["accuracy", "mcc", "roc_auc_macro"]
+    names += [
+        f"{metric}_{of}"
+        for metric in ("precision", "recall", "f1")
+        for of in ("macro", "weighted", *configuration(run).dataset.classes)
+    ]
+    for name in names:
+        low, value, high = (run.data.metrics[f"test_{name}{end}"] for end in ("_low", "", "_high"))
+        assert low <= value <= high, name
+    predictions = pd.read_csv(artifact(run, "tables/predictions.csv"))
+    right = (predictions["label"] == predictions["answer"]).mean()
+    assert run.data.metrics["test_accuracy"] == pytest.approx(right)
+    splits = pd.read_csv(artifact(run, "data/splits.csv"))
+    assert sorted(predictions["file"]) == sorted(splits.query("split == 'test'")["file"])
+
+
+def check_report(run: Run) -> None:
+    """The report is one file that loads nothing, and shows figures and classes."""
+    page = artifact(run, "report.html").read_text()
+    loaded = re.findall(r"""(?:src|href)=["'](.{5})|url\(|@import""", page)
+    assert set(loaded) == {"data:"}
+    assert page.count("data:image/png;base64,") == 5
+    for text in (*configuration(run).dataset.classes, "bootstrap", run.info.run_id, "sample"):
+        assert text in page
+
+
+def check_models(run: Run, client: mlflow.MlflowClient) -> None:
+    """The challenger is of this run, and answers as the Keras model does on raw pixels."""
+    config = configuration(run)
+    registered = f"{config.model.name}-{config.dataset.name}"
+    version = client.get_model_version_by_alias(registered, "challenger")
+    assert version.run_id == run.info.run_id
+    serving = mlflow.pyfunc.load_model(f"models:/{registered}@challenger")
+    assert serving.metadata.metadata["classes"] == config.dataset.classes
+    assert serving.metadata.metadata["data_digest"] == run.data.tags["data_digest"]
+    example = serving.input_example
+    assert example.dtype == np.uint8
+    answer = serving.predict(example)
+    assert set(answer) == {"probabilities", "feature_map"}
+    models = client.search_logged_models(
+        [run.info.experiment_id], f"source_run_id='{run.info.run_id}'"
+    )
+    assert sorted(model.name for model in models) == ["keras", "serving"]
+    keras_model = mlflow.tensorflow.load_model(
+        next(model.model_uri for model in models if model.name == "keras")
+    )
+    assert getattr(keras_model, "optimizer", None) is None
+    ours = keras_model.predict(example, verbose=0)
+    np.testing.assert_allclose(answer["probabilities"], ours, atol=1e-4)
+
+
+@pytest.mark.parametrize("pipeline", OTHERS)
+def test_every_image_pipeline_runs_the_whole_way(
+    pipeline: str, server: str, client: mlflow.MlflowClient, tmp_path: Path
+) -> None:
+    command = [f"+pipeline={pipeline}", *SMALL, "fit.finetune.epochs=1"]
+    status, output = finish(start(server, tmp_path, *command))
+    assert status == 0, output
+    config = composed(*command)
+    run = newest(client, f"{config.model.name}/{config.dataset.name}")
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["pipeline"] == pipeline
+    check_metrics(run)
+    check_report(run)
+    check_models(run, client)
 
 
 def test_the_run_is_finished_and_says_where_it_comes_from(run: Run) -> None:
@@ -69,7 +150,7 @@ def test_parameters_are_short_and_the_configuration_is_whole(run: Run) -> None:
     assert run.data.params["dataset.source"] == "sample"
     assert run.data.params["seed"] == "0"
     assert len(run.data.params) < 40
-    config = OmegaConf.load(artifact(run, "config.yaml"))
+    config = configuration(run)
     assert config.fit.finetune.epochs == EPOCHS - 1
     assert config.dataset.classes == CLASSES
 
@@ -78,19 +159,7 @@ def test_every_epoch_and_every_test_metric_is_logged(run: Run, client: mlflow.Ml
     for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
         steps = [m.step for m in client.get_metric_history(run.info.run_id, name)]
         assert steps == [1, 2, 3]
-    names = ["accuracy", "mcc", "roc_auc_macro"]
-    names += [f"{m}_{of}" for m in ("precision", "recall", "f1") for of in ("macro", "weighted")]
-    names += [f"{m}_{of}" for m in ("precision", "recall", "f1") for of in CLASSES]
-    for name in names:
-        low, value, high = (run.data.metrics[f"test_{name}{end}"] for end in ("_low", "", "_high"))
-        assert low <= value <= high, name
-
-
-def test_test_metrics_agree_with_the_logged_predictions(run: Run) -> None:
-    predictions = pd.read_csv(artifact(run, "tables/predictions.csv"))
-    assert len(predictions) == 16
-    right = (predictions["label"] == predictions["answer"]).mean()
-    assert run.data.metrics["test_accuracy"] == pytest.approx(right)
+    check_metrics(run)
 
 
 def test_the_splits_are_a_file_and_disjoint(run: Run) -> None:
@@ -100,35 +169,11 @@ def test_the_splits_are_a_file_and_disjoint(run: Run) -> None:
 
 
 def test_the_report_is_one_file_that_loads_nothing(run: Run) -> None:
-    page = artifact(run, "report.html").read_text()
-    loaded = re.findall(r"""(?:src|href)=["'](.{5})|url\(|@import""", page)
-    assert set(loaded) == {"data:"}
-    assert page.count("data:image/png;base64,") == 5
-    for text in ("ulcerative_colitis", "bootstrap", run.info.run_id, "sample"):
-        assert text in page
+    check_report(run)
 
 
 def test_both_models_answer_alike_on_raw_pixels(run: Run, client: mlflow.MlflowClient) -> None:
-    version = client.get_model_version_by_alias(REGISTERED, "challenger")
-    assert version.run_id == run.info.run_id
-    uri = f"models:/{REGISTERED}@challenger"
-    serving = mlflow.pyfunc.load_model(uri)
-    assert serving.metadata.metadata["classes"] == CLASSES
-    assert serving.metadata.metadata["data_digest"] == run.data.tags["data_digest"]
-    example = serving.input_example
-    assert example.dtype == np.uint8
-    answer = serving.predict(example)
-    assert set(answer) == {"probabilities", "feature_map"}
-    models = client.search_logged_models(
-        [run.info.experiment_id], f"source_run_id='{run.info.run_id}'"
-    )
-    assert sorted(model.name for model in models) == ["keras", "serving"]
-    keras_model = mlflow.tensorflow.load_model(
-        next(model.model_uri for model in models if model.name == "keras")
-    )
-    assert getattr(keras_model, "optimizer", None) is None
-    ours = keras_model.predict(example, verbose=0)
-    np.testing.assert_allclose(answer["probabilities"], ours, atol=1e-4)
+    check_models(run, client)
 
 
 def test_a_run_killed_in_mid_training_ends_as_an_unbroken_one(
@@ -161,3 +206,33 @@ def test_a_run_killed_in_mid_training_ends_as_an_unbroken_one(
         run.data.metrics["test_log_loss"], abs=RESUME_TOLERANCE
     )
     assert not list(tmp_path.glob("cache/checkpoints/*")), "a logged run leaves no checkpoints"
+
+
+def test_folds_trained_apart_are_joined_and_trained_once(
+    server: str, client: mlflow.MlflowClient, tmp_path: Path
+) -> None:
+    command = [*TINY, "split.by=cluster", "split.folds=2", "fit.finetune.epochs=0"]
+    sweep = ["--multirun", f"hydra.sweep.dir={tmp_path}/sweep"]
+    status, output = finish(start(server, tmp_path, *sweep, *command, "split.fold=1"))
+    assert status == 0, output
+    apart = newest(client)
+    assert apart.info.run_name == "v1-development-fold1"
+
+    status, output = finish(start(server, tmp_path, *command))
+    assert status == 0, output
+    assert f"fold 1 of 2 is finished: run {apart.info.run_id}" in output
+    joined = newest(client)
+    assert joined.info.run_name == "v1-development-folds"
+    assert joined.data.tags["fold_1"] == apart.info.run_id
+    assert joined.data.tags["data_digest"] == apart.data.tags["data_digest"]
+    other = client.get_run(joined.data.tags["fold_0"])
+    parts = [len(pd.read_csv(artifact(run, "tables/predictions.csv"))) for run in (apart, other)]
+    assert len(pd.read_csv(artifact(joined, "tables/predictions.csv"))) == sum(parts) == 80
+    assert "share training images" in artifact(joined, "report.html").read_text()
+    assert not list(tmp_path.glob("cache/checkpoints/*")), "a logged fold leaves no checkpoints"
+
+    twice = client.create_run(apart.info.experiment_id, tags=apart.data.tags)
+    client.log_param(twice.info.run_id, "split.fold", "1")
+    client.set_terminated(twice.info.run_id, "FINISHED")
+    with pytest.raises(UserError, match=rf"fold 1 was trained twice.*{twice.info.run_id}"):
+        finished_folds(composed(*command))

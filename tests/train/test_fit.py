@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from conf.errors import UserError
 from models.common import head
 from tests.common import composed
-from train.common.fit import fine_tune
+from train.common.fit import fine_tune, rate
 from train.common.values import Fitted, Samples, Splits
 
 SIZE, TRAIN, VALIDATION = 16, 48, 24
@@ -58,9 +58,14 @@ def configured(cache: Path, *overrides: str) -> DictConfig:
     )  # fmt: skip
 
 
+@pytest.fixture(scope="module", params=["none", "activations"])
+def cache(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Callable[..., DictConfig]:
-    return partial(configured, tmp_path)
+def settings(tmp_path: Path, cache: str) -> Callable[..., DictConfig]:
+    return partial(configured, tmp_path, f"fit.cache={cache}")
 
 
 def fitted(splits: Splits, config: DictConfig, stop_after: int = 0) -> tuple[Fitted, list[str]]:
@@ -79,8 +84,9 @@ def fitted(splits: Splits, config: DictConfig, stop_after: int = 0) -> tuple[Fit
 
 
 @pytest.fixture(scope="module")
-def unbroken(splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Fitted:
-    return fitted(splits, configured(tmp_path_factory.mktemp("unbroken")))[0]
+def unbroken(splits: Splits, tmp_path_factory: pytest.TempPathFactory, cache: str) -> Fitted:
+    folder = tmp_path_factory.mktemp("unbroken")
+    return fitted(splits, configured(folder, f"fit.cache={cache}"))[0]
 
 
 def weights(model: Any) -> dict[str, np.ndarray]:
@@ -176,3 +182,20 @@ def test_fewer_images_than_a_batch_are_refused(
 ) -> None:
     with pytest.raises(UserError, match=r"48 training images.*batch of 64.*fit\.batch_size to 48"):
         fitted(splits, settings("fit.batch_size=64"))
+
+
+def test_a_cosine_lowers_the_rate_of_fine_tuning_alone() -> None:
+    fit = composed(
+        "+pipeline=train_resnet50v2ft", "fit.schedule=cosine",
+        "fit.warmup.epochs=2", "fit.finetune.epochs=4",
+    ).fit  # fmt: skip
+    rates = [rate(fit, "warmup" if epoch <= 2 else "finetune", epoch) for epoch in range(1, 7)]
+    assert rates[:3] == [1e-3, 1e-3, 1e-4]
+    assert rates[3:] == pytest.approx([0.854e-4, 0.5e-4, 0.146e-4], rel=1e-2)
+
+
+def test_views_of_one_epoch_leave_nothing_behind(splits: Splits, tmp_path: Path) -> None:
+    result, _ = fitted(splits, configured(tmp_path, "fit.views=null", "fit.augment.rotation=5"))
+    assert len(result.history) == 5
+    left = {path.name.split(".")[0] for path in tmp_path.glob("activations/*/*.npy")}
+    assert {name.split("-")[0] for name in left} == {"images"}

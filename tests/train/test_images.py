@@ -38,7 +38,7 @@ def samples(labels: list[int], clusters: list[int], official: list[str] | None =
     return Samples("toy", classes, table, NOTHING, NOTHING, "0" * 64)
 
 
-def by(kind: SplitBy, **settings: float) -> DictConfig:
+def by(kind: SplitBy, **settings: float | None) -> DictConfig:
     config = OmegaConf.structured(Split(by=kind))
     config.merge_with(settings)
     return config
@@ -69,6 +69,32 @@ def test_shares_and_classes_are_kept_and_the_seed_decides() -> None:
     assert splits.digest == again.digest != other.digest
 
 
+def test_a_random_split_keeps_classes_and_lets_near_duplicates_cross(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    given_samples = samples([0] * 300 + [1] * 100, np.repeat(np.arange(100), 4).tolist())
+    splits = split_images(given_samples, by(SplitBy.random))
+    for rows in (splits.validation, splits.test):
+        assert len(rows) == pytest.approx(0.15 * 400, abs=10)
+        assert splits.labels(rows).mean() == pytest.approx(0.25, abs=0.03)
+    assert splits.crossing > 50
+    assert f"{splits.crossing} near-duplicate clusters" in caplog.text
+    assert split_images(given_samples, by(SplitBy.random)).digest == splits.digest
+    assert split_images(given_samples, by(SplitBy.random, seed=1)).digest != splits.digest
+
+
+@pytest.mark.parametrize("kind", [SplitBy.cluster, SplitBy.random])
+def test_every_image_is_test_in_one_fold(kind: SplitBy) -> None:
+    given_samples = samples([0] * 120 + [1] * 40, np.repeat(np.arange(80), 2).tolist())
+    folds = [split_images(given_samples, by(kind, folds=5, fold=k)) for k in range(5)]
+    assert sorted(np.concatenate([splits.test for splits in folds])) == list(range(160))
+    for splits in folds:
+        assert not set(splits.test) & set(splits.train) | set(splits.test) & set(splits.validation)
+        assert len(splits.validation) == pytest.approx(0.15 * 160, abs=10)
+        assert splits.labels(splits.test).mean() == pytest.approx(0.25, abs=0.05)
+        assert (splits.crossing == 0) == (kind == SplitBy.cluster)
+
+
 def test_official_splits_are_honoured_and_crossing_clusters_counted() -> None:
     official = ["train"] * 4 + ["validation"] * 4 + ["test"] * 4
     given_samples = samples([0, 1] * 6, [0, 1, 2, 3, 0, 5, 6, 7, 8, 9, 10, 11], official)
@@ -94,6 +120,12 @@ def test_images_that_stand_in_two_official_splits_stop_the_run() -> None:
         ([0] * 40 + [1] * 2, SplitBy.cluster, {}, r"class class1 has 2 independent images"),
         ([0, 1] * 20, SplitBy.cluster, {"test": 0.0}, r"split\.test=0\.0 must be positive"),
         ([0, 1] * 20, SplitBy.cluster, {"test": 0.9}, r"split\.test=0\.9 must be positive"),
+        ([0] * 40 + [1] * 2, SplitBy.random, {}, r"class class1 has 2 independent images"),
+        ([0, 1] * 20, SplitBy.official, {"folds": 5, "fold": 0}, r"needs split\.by=cluster"),
+        ([0, 1] * 20, SplitBy.cluster, {"folds": 5, "fold": 5}, r"fold=5 of split\.folds=5 is no"),
+        ([0, 1] * 20, SplitBy.cluster, {"folds": 5}, r"fold=None of split\.folds=5 is no fold"),
+        ([0, 1] * 20, SplitBy.cluster, {"folds": 1, "fold": 0}, r"two or more are needed"),
+        ([0, 1] * 20, SplitBy.cluster, {"fold": 0}, r"fold=0 of split\.folds=None is no fold"),
     ],
 )
 def test_splits_that_cannot_be_made_say_why(

@@ -26,7 +26,25 @@ classDiagram
         tables ~dict~
         figures ~dict~
     }
+    class TableSplits["TableSplits"]{
+        data ~Table~
+        train ~ndarray~
+        validation ~ndarray~
+        test ~ndarray~
+        digest ~str~
+
+        +inputs(rows ~ndarray~) ~DataFrame~
+        +labels(rows ~ndarray~) ~ndarray~
+        +groups(rows ~ndarray~) ~ndarray~
+    }
+    class TableFitted["TableFitted"]{
+        model ~Pipeline~
+        search ~RandomizedSearchCV~
+        candidates ~DataFrame~
+    }
     Splits <|-- Samples
+    TableFitted <.. TableSplits : fit
+    Report <.. TableFitted : metrics
     Fitted <.. Splits : fit
     Report <.. Fitted : metrics
 ```

@@ -1,12 +1,17 @@
 """The metrics step for image classifiers: the one look at the test images."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
 from train.common import classification, figures
-from train.common.fit import batches
+from train.common.feed import batches
 from train.common.values import Fitted, Report, Splits
+
+SHOWN = ("accuracy", "mcc", "f1_macro", "recall_macro", "roc_auc_macro", "log_loss")
+"""Metrics at the top of a report; all are in the run."""
 
 
 def evaluate(fitted: Fitted, splits: Splits, config: DictConfig) -> Report:
@@ -17,50 +22,22 @@ def evaluate(fitted: Fitted, splits: Splits, config: DictConfig) -> Report:
         batches(splits, rows, config.fit.batch_size, None), verbose=0
     )
     table = samples.table.iloc[rows]
-    metrics = classification.intervals(
+    report = judge(table, probabilities, samples.classes, config)
+    worst = figures.mistakes(
+        samples.load()[rows],
         labels,
         probabilities,
-        table["cluster"].to_numpy(),
+        table["file"].tolist(),
         samples.classes,
-        config.metrics.bootstrap,
-        config.metrics.confidence,
-        config.seed,
+        config.metrics.worst,
     )
-    scalars: dict[str, float] = {}
-    for name, (value, low, high) in metrics.iterrows():
-        scalars |= {f"test_{name}": value, f"test_{name}_low": low, f"test_{name}_high": high}
-    answers = probabilities.argmax(axis=1)
-    files = table["file"].tolist()
-    predictions = pd.DataFrame(probabilities, columns=list(samples.classes)).assign(
-        file=files,
-        label=np.array(samples.classes)[labels],
-        answer=np.array(samples.classes)[answers],
-    )
-    per_class = classification.per_class(metrics, labels, samples.classes)
-    overall = metrics.loc[
-        ["accuracy", "mcc", "f1_macro", "recall_macro", "roc_auc_macro", "log_loss"]
-    ]
-    return Report(
-        scalars={name: float(value) for name, value in scalars.items() if np.isfinite(value)},
-        tables={
-            "overall": overall.rename_axis("metric").reset_index(),
-            "per_class": per_class,
-            "history": fitted.history,
-            "predictions": predictions,
-        },
+    return replace(
+        report,
+        tables=report.tables | {"history": fitted.history},
         figures={
             "curves": figures.curves(fitted.history, fitted.best_epoch),
-            "confusion_matrix": figures.confusion(labels, answers, samples.classes),
-            "roc": figures.roc(labels, probabilities, samples.classes),
-            "reliability": figures.reliability(labels, probabilities),
-            "worst_mistakes": figures.mistakes(
-                samples.load()[rows],
-                labels,
-                probabilities,
-                files,
-                samples.classes,
-                config.metrics.worst,
-            ),
+            **report.figures,
+            "worst_mistakes": worst,
         },
         notes=classification.caveats(labels, samples.classes, splits.crossing),
         facts={
@@ -73,6 +50,50 @@ def evaluate(fitted: Fitted, splits: Splits, config: DictConfig) -> Report:
             "backbone weights": config.model.weights,
             "best epoch": f"{fitted.best_epoch} of {len(fitted.history)}, by "
             f"{config.fit.monitor.name}",
+            **report.facts,
+        },
+    )
+
+
+def judge(
+    table: pd.DataFrame, probabilities: np.ndarray, classes: tuple[str, ...], config: DictConfig
+) -> Report:
+    """Metrics with intervals, tables and figures of the answers `probabilities` (N, K).
+
+    `table` has a row an image: file, label (a class number) and cluster.
+    """
+    labels = table["label"].to_numpy(dtype=np.int64)
+    metrics = classification.intervals(
+        labels,
+        probabilities,
+        table["cluster"].to_numpy(),
+        classes,
+        config.metrics.bootstrap,
+        config.metrics.confidence,
+        config.seed,
+    )
+    scalars: dict[str, float] = {}
+    for name, (value, low, high) in metrics.iterrows():
+        scalars |= {f"test_{name}": value, f"test_{name}_low": low, f"test_{name}_high": high}
+    answers = probabilities.argmax(axis=1)
+    predictions = pd.DataFrame(probabilities, columns=list(classes)).assign(
+        file=table["file"].tolist(),
+        label=np.array(classes)[labels],
+        answer=np.array(classes)[answers],
+    )
+    return Report(
+        scalars={name: float(value) for name, value in scalars.items() if np.isfinite(value)},
+        tables={
+            "overall": metrics.loc[list(SHOWN)].rename_axis("metric").reset_index(),
+            "per_class": classification.per_class(metrics, labels, classes),
+            "predictions": predictions,
+        },
+        figures={
+            "confusion_matrix": figures.confusion(labels, answers, classes),
+            "roc": figures.roc(labels, probabilities, classes),
+            "reliability": figures.reliability(labels, probabilities),
+        },
+        facts={
             "intervals": f"{config.metrics.confidence:.0%}, {config.metrics.bootstrap} bootstrap "
             "resamples of near-duplicate clusters",
         },

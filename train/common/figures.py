@@ -1,10 +1,17 @@
 """The pictures of a report: matplotlib figures, drawn without a display."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.calibration import calibration_curve
-from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay, confusion_matrix
+from sklearn.metrics import (
+    ConfusionMatrixDisplay,
+    PrecisionRecallDisplay,
+    RocCurveDisplay,
+    confusion_matrix,
+)
 
 COLUMNS = 6
 BINS = 10
@@ -36,7 +43,7 @@ def confusion(labels: np.ndarray, answers: np.ndarray, classes: tuple[str, ...])
         matrix = confusion_matrix(labels, answers, labels=numbers, normalize=normalize)
         display = ConfusionMatrixDisplay(matrix, display_labels=classes)
         display.plot(ax=axes, cmap="Blues", values_format=form, xticks_rotation=20, colorbar=False)
-        axes.set_title("images" if normalize is None else "share of the true class (recall)")
+        axes.set_title("counts" if normalize is None else "share of the true class (recall)")
     return figure
 
 
@@ -64,6 +71,46 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray) -> Figure:
     return figure
 
 
+def precision_recall(
+    labels: np.ndarray, probabilities: np.ndarray, classes: tuple[str, ...]
+) -> Figure:
+    """One curve per class against the rest, over the share of the class that chance would give."""
+    figure = Figure(figsize=(5.4, 4.8), layout="constrained")
+    axes = figure.subplots()
+    for k, name in enumerate(classes):
+        display = PrecisionRecallDisplay.from_predictions(
+            labels == k, probabilities[:, k], name=name, ax=axes
+        )
+        axes.axhline(np.mean(labels == k), color=display.line_.get_color(), linestyle=":")
+    axes.set(xlabel="recall", ylabel="precision")
+    return figure
+
+
+def calibration(labels: np.ndarray, probabilities: np.ndarray, classes: tuple[str, ...]) -> Figure:
+    """How often the last class is true by its probability, in bins of equal size; and how many."""
+    figure = Figure(figsize=(5.4, 6), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    actual, given = labels == len(classes) - 1, probabilities[:, -1]
+    share, mean = calibration_curve(actual, given, n_bins=BINS, strategy="quantile")
+    above.plot(mean, share, marker="o", label="this model")
+    above.plot([0, 1], [0, 1], color="grey", linestyle=":", label="perfect")
+    above.set(ylabel=f"share that is {classes[-1]}")
+    above.legend()
+    below.hist(given, bins=np.linspace(0, 1, 2 * BINS + 1), color="grey")
+    below.set(xlabel=f"probability of {classes[-1]}", ylabel="rows")
+    return figure
+
+
+def importance(table: pd.DataFrame) -> Figure:
+    """A bar a feature, with its spread; `table` has the columns feature, importance, spread."""
+    figure = Figure(figsize=(7, 1 + 0.35 * len(table)), layout="constrained")
+    axes = figure.subplots()
+    axes.barh(table["feature"], table["importance"], xerr=table["spread"], color="#3b7ea1")
+    axes.invert_yaxis()
+    axes.set(xlabel="loss of ROC AUC when shuffled")
+    return figure
+
+
 def mistakes(
     pixels: np.ndarray,
     labels: np.ndarray,
@@ -76,15 +123,23 @@ def mistakes(
     answers, given = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = np.flatnonzero(answers != labels)
     worst = wrong[np.argsort(-given[wrong])][:count]
-    rows = max(1, -(-len(worst) // COLUMNS))
+    titles = [
+        f"{classes[answers[row]]} {given[row]:.2f}\nis {classes[labels[row]]}\n{files[row][-24:]}"
+        for row in worst
+    ]
+    return gallery([pixels[row] for row in worst], titles, "no wrong answer on test")
+
+
+def gallery(pictures: Sequence[np.ndarray], titles: Sequence[str], empty: str) -> Figure:
+    """Pictures uint8 (H, W, 3) in a grid, each under its title; without any, the text `empty`."""
+    rows = max(1, -(-len(pictures) // COLUMNS))
     figure = Figure(figsize=(2.1 * COLUMNS, 2.7 * rows), layout="constrained")
     grid = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     for axes in grid:
         axes.set_axis_off()
-    for axes, row in zip(grid, worst, strict=False):
-        axes.imshow(pixels[row])
-        true, said = classes[labels[row]], classes[answers[row]]
-        axes.set_title(f"{said} {given[row]:.2f}\nis {true}\n{files[row][-24:]}", fontsize=7)
-    if not len(worst):
-        grid[0].set_title("no wrong answer on test", loc="left")
+    for axes, picture, title in zip(grid, pictures, titles, strict=False):
+        axes.imshow(picture)
+        axes.set_title(title, fontsize=7)
+    if not len(pictures):
+        grid[0].set_title(empty, loc="left")
     return figure

@@ -8,10 +8,12 @@ flowchart LR
 ```
 
 Everything random in epoch e is drawn from (seed, e), so a resumed run takes the same steps as an
-unbroken one.
+unbroken one. What a step runs is the feed's affair: the whole model on pixels, or what trains on
+stored activations.
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,50 +24,20 @@ from omegaconf import DictConfig, OmegaConf
 from sklearn.utils.class_weight import compute_class_weight
 
 from conf.errors import UserError
-from conf.schema import ClassWeights
+from conf.schema import Cache, ClassWeights, Schedule
 from models.common import freeze, freeze_backbone, weights_digest
-from train.common import augment
 from train.common.checkpoint import Checkpoints
+from train.common.feed import Feed, FromActivations, FromPixels
 from train.common.progress import EpochBar
 from train.common.values import Fitted, Splits
 
 if TYPE_CHECKING:
     import keras
-    import tensorflow as tf
 
 log = logging.getLogger(__name__)
 
 Build = Callable[[DictConfig, int], "keras.Model"]
 OnEpoch = Callable[[int, dict[str, float]], None]
-
-
-def batches(
-    splits: Splits, rows: np.ndarray, batch_size: int, views: np.ndarray | None, fill_value: int = 0
-) -> "tf.data.Dataset":
-    """Batches of images uint8 (B, S, S, 3) and one-hot labels float32 (B, classes), in order.
-
-    `views`, float32 (len(rows), 8), are the transforms of `train.common.augment.draw`; `None`
-    shows the images as they are. Pixels are read from the memory map as batches are made.
-    """
-    import tensorflow as tf
-
-    pixels = splits.samples.load()
-    classes = len(splits.samples.classes)
-    size = pixels.shape[1]
-
-    def read(chosen: np.ndarray) -> np.ndarray:
-        return pixels[chosen]
-
-    def load(chosen: Any, labels: Any, *transforms: Any) -> tuple[Any, Any]:
-        images = tf.numpy_function(read, [chosen], tf.uint8, stateful=False)
-        images = tf.ensure_shape(images, (None, size, size, 3))
-        if transforms:
-            images = augment.warp(images, transforms[0], fill_value)
-        return images, tf.one_hot(labels, classes)
-
-    parts = (rows, splits.labels(rows)) + (() if views is None else (views,))
-    data = tf.data.Dataset.from_tensor_slices(parts).batch(batch_size)
-    return data.map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
 
 def fine_tune(
@@ -110,6 +82,7 @@ def fine_tune(
     monitor = fit.monitor.name
     phase = ""
     with EpochBar(total) as bar:
+        feed = _feed(model, splits, config, bar, checkpoints.folder.name)
         for epoch in range(len(checkpoints.epochs) + 1, total + 1):
             if _patience_spent(checkpoints, fit.warmup.epochs, fit.patience, monitor):
                 log.info("no better %s in %d epochs: stopping early", monitor, fit.patience)
@@ -117,24 +90,33 @@ def fine_tune(
             now = "warmup" if epoch <= fit.warmup.epochs else "finetune"
             if now != phase:
                 if phase == "" and checkpoints.epochs:
-                    _restore(model, checkpoints, epoch - 1, now, config)
+                    _restore(model, feed, checkpoints, epoch - 1, now, config)
                 else:
-                    _compile(model, now, config)
+                    _compile(model, feed, now, config)
                 phase = now
-            values = _one_epoch(model, splits, config, epoch, bar.callback(epoch, phase))
+            values = _one_epoch(feed, splits, config, phase, epoch, bar.callback(epoch, phase))
             if not np.isfinite([values["loss"], values["val_loss"]]).all():
                 raise UserError(
                     f"the loss is no longer a number in epoch {epoch}: lower fit.{phase}."
                     f"learning_rate={fit[phase].learning_rate}; earlier epochs are kept"
                 )
-            checkpoints.save(model, {"phase": phase, **values}, monitor, run_id)
+            checkpoints.save(feed.part(phase), {"phase": phase, **values}, monitor, run_id)
             on_epoch(epoch, values)
+        feed.finish(len(checkpoints.epochs))
     best = checkpoints.best(monitor)
-    _restore(model, checkpoints, best, "finetune", config)
+    _restore(model, feed, checkpoints, best, "finetune", config)
     history = checkpoints.history
     history.insert(0, "epoch", np.arange(1, len(history) + 1))
     log.info("best epoch by %s: %d of %d", monitor, best, len(history))
     return Fitted(model, history, best, checkpoints.folder)
+
+
+def _feed(
+    model: "keras.Model", splits: Splits, config: DictConfig, bar: EpochBar, run: str
+) -> Feed:
+    if config.fit.cache == Cache.none:
+        return FromPixels(model, splits, config)
+    return FromActivations(model, splits, config, bar, run)
 
 
 def _inputs(splits: Splits, config: DictConfig) -> dict[str, Any]:
@@ -157,47 +139,63 @@ def _patience_spent(
     return patience is not None and done > warmup and done - checkpoints.best(monitor) >= patience
 
 
-def _compile(model: "keras.Model", phase: str, config: DictConfig) -> None:
+def _compile(model: "keras.Model", feed: Feed, phase: str, config: DictConfig) -> None:
     import keras
 
     if phase == "warmup":
         freeze_backbone(model)
     else:
         freeze(model, config.model.freeze)
-    rate = config.fit[phase].learning_rate
-    model.compile(
+    part, rate = feed.part(phase), config.fit[phase].learning_rate
+    part.compile(
         optimizer=keras.optimizers.Adam(rate),
         loss="categorical_crossentropy",
         metrics=["accuracy"],
     )
-    model.optimizer.build(model.trainable_variables)
+    part.optimizer.build(part.trainable_variables)
 
 
 def _restore(
-    model: "keras.Model", checkpoints: Checkpoints, epoch: int, phase: str, config: DictConfig
+    model: "keras.Model",
+    feed: Feed,
+    checkpoints: Checkpoints,
+    epoch: int,
+    phase: str,
+    config: DictConfig,
 ) -> None:
     """Bring `model` to the state after `epoch`, compiled for `phase`.
 
     Where the phase changes the optimizer starts anew and only the weights carry over.
     """
     saved = checkpoints.epochs[epoch - 1]["phase"]
-    _compile(model, saved, config)
-    model.load_weights(checkpoints.weights(epoch))
+    feed.reset()
+    _compile(model, feed, saved, config)
+    feed.part(saved).load_weights(checkpoints.weights(epoch))
     if saved != phase:
-        _compile(model, phase, config)
+        _compile(model, feed, phase, config)
+
+
+def rate(fit: DictConfig, phase: str, epoch: int) -> float:
+    """The learning rate of `epoch`, 1-based over both phases."""
+    rate = float(fit[phase].learning_rate)
+    if phase == "warmup" or fit.schedule == Schedule.constant:
+        return rate
+    done = (epoch - fit.warmup.epochs - 1) / fit.finetune.epochs
+    return rate * (1 + math.cos(math.pi * done)) / 2
 
 
 def _one_epoch(
-    model: "keras.Model", splits: Splits, config: DictConfig, epoch: int, bar: Any
+    feed: Feed, splits: Splits, config: DictConfig, phase: str, epoch: int, bar: Any
 ) -> dict[str, float]:
     import keras
 
-    fit = config.fit
+    fit, part = config.fit, feed.part(phase)
+    part.optimizer.learning_rate = rate(fit, phase, epoch)
+    started = time.perf_counter()
     rng = np.random.default_rng([config.seed, epoch])
     rows = rng.permutation(splits.train)
-    size = splits.samples.load().shape[1]
-    views = augment.draw(rng, len(rows), size, fit.augment)
-    for layer in model.layers:
+    training = feed.training(phase, epoch, rows, rng)
+    for layer in part.layers:
         if isinstance(layer, keras.layers.Dropout):  # a checkpoint does not hold its random state
             layer.seed_generator.state.assign(rng.integers(0, 2**32, 2, dtype=np.uint32))
     weights = None
@@ -205,10 +203,9 @@ def _one_epoch(
         labels = splits.labels(splits.train)
         values = compute_class_weight("balanced", classes=np.unique(labels), y=labels)
         weights = dict(enumerate(values.tolist()))
-    started = time.perf_counter()
-    history = model.fit(
-        batches(splits, rows, fit.batch_size, views, fit.augment.fill_value),
-        validation_data=batches(splits, splits.validation, fit.batch_size, None),
+    history = part.fit(
+        training,
+        validation_data=feed.validation(phase),
         class_weight=weights,
         callbacks=[bar],
         shuffle=False,

@@ -2,9 +2,12 @@
 
 import hashlib
 import logging
+import os
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -45,10 +48,11 @@ def decode(samples: Samples, config: DictConfig) -> Samples:
     """Decode and resize every image once into `<cache>/pixels/`, and return `samples` with it.
 
     The file is a uint8 `.npy` (N, S, S, 3), written one image at a time, so memory is flat in N.
-    It is keyed by the images' digests and S, and reused by the next run.
+    It is keyed by the images' digests, the window of DICOM and S, and reused by the next run.
     """
     size, cache = config.transform.image_size, Path(config.env.cache)
-    key = hashlib.sha256("".join(samples.table["sha256"]).encode()).hexdigest()[:16]
+    seen = "".join(samples.table["sha256"]) + str(config.dataset.dicom)
+    key = hashlib.sha256(seen.encode()).hexdigest()[:16]
     path = cache / "pixels" / f"{samples.name}-{key}-{size}.npy"
     if path.exists():
         log.info("pixels: reusing %s", path)
@@ -57,10 +61,11 @@ def decode(samples: Samples, config: DictConfig) -> Samples:
     path.parent.mkdir(parents=True, exist_ok=True)
     disk.need(path.parent, int(np.prod(shape)))
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    partial = path.with_suffix(".partial")
+    partial = path.with_suffix(f".{os.getpid()}.partial")  # another run may decode the same
 
     def one(file: str) -> bytes:
-        return resize(read_image(Path(file), config.dataset.max_pixels), size).tobytes()
+        pixels = read_image(Path(file), config.dataset.max_pixels, config.dataset.dicom)
+        return resize(pixels, size).tobytes()
 
     # Written as a plain file: a full disk under a memory map would kill the process.
     with ThreadPoolExecutor(config.transform.workers) as pool, disk.writing(path.parent):
@@ -77,18 +82,24 @@ def _in_order(
     pool: ThreadPoolExecutor, work: Callable[[str], bytes], files: list[str], ahead: int = 64
 ) -> Iterator[bytes]:
     """Results of `work(file)` in the order of `files`, with at most `ahead` of them waiting."""
-    for start in range(0, len(files), ahead):
-        yield from pool.map(work, files[start : start + ahead])
+    waiting: deque[Future[bytes]] = deque()
+    for file in files:
+        waiting.append(pool.submit(work, file))
+        if len(waiting) > ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def split_images(samples: Samples, config: DictConfig) -> Splits:
-    """Train, validation and test: the official ones, or new ones that keep clusters together.
+    """Train, validation and test: the official ones, or new ones, by cluster or by class alone.
 
-    Raises `UserError` when official splits are missing or share images, or when a class has too
-    few images for a split of its own.
+    Raises `UserError` when official splits are missing or share images, when there is no such
+    fold, or when a class has too few images for a split of its own.
     """
-    by_cluster = config.by == SplitBy.cluster
-    names = _by_cluster(samples, config) if by_cluster else _official(samples)
+    _check_fold(config)
+    official = config.by == SplitBy.official
+    names = _official(samples) if official else _drawn(samples, config)
     parts = {name: np.flatnonzero(names == name) for name in ("train", "validation", "test")}
     for name, rows in parts.items():
         counts = samples.table["label"].iloc[rows].value_counts()
@@ -114,6 +125,21 @@ def split_images(samples: Samples, config: DictConfig) -> Splits:
     return Splits(samples, parts["train"], parts["validation"], parts["test"], digest, crossing)
 
 
+def _check_fold(config: DictConfig) -> None:
+    if config.folds is None and config.fold is None:
+        return
+    if config.by == SplitBy.official:
+        raise UserError(
+            f"split.folds={config.folds} needs split.by=cluster: the official splits are one"
+        )
+    folds, fold = config.folds or 0, -1 if config.fold is None else config.fold
+    if folds < 2 or not 0 <= fold < folds:
+        raise UserError(
+            f"split.fold={config.fold} of split.folds={config.folds} is no fold: two or more are "
+            "needed, and they count from 0"
+        )
+
+
 def _official(samples: Samples) -> np.ndarray:
     names = samples.table["split"].to_numpy(dtype=str)
     absent = {"train", "validation", "test"} - set(names)
@@ -131,30 +157,31 @@ def _official(samples: Samples) -> np.ndarray:
     return names
 
 
-def _by_cluster(samples: Samples, config: DictConfig) -> np.ndarray:
+def _drawn(samples: Samples, config: DictConfig) -> np.ndarray:
     """Split names by StratifiedGroupKFold: first test, then validation from what is left."""
-    if not 0 < config.validation + config.test < 1 or min(config.validation, config.test) <= 0:
+    validation, test = config.validation, 1 / config.folds if config.folds else config.test
+    if not 0 < validation + test < 1 or min(validation, test) <= 0:
         raise UserError(
-            f"split.validation={config.validation} and split.test={config.test} must be positive "
-            "and leave something to train on"
+            f"split.validation={validation} and split.test={test} must be positive and leave "
+            "something to train on"
         )
     labels = samples.table["label"].to_numpy()
-    clusters = samples.table["cluster"].to_numpy()
-    names = np.full(len(labels), "train", dtype="<U10")
     rest = np.arange(len(labels))
-    shares = (("test", config.test), ("validation", config.validation / (1 - config.test)))
-    for name, share in shares:
-        folds = max(2, round(1 / share))
+    clusters = samples.table["cluster"].to_numpy() if config.by == SplitBy.cluster else rest
+    names = np.full(len(labels), "train", dtype="<U10")
+    left = 1.0
+    for name, share, number in (("test", test, config.fold or 0), ("validation", validation, 0)):
+        folds = max(2, round(left / share))
         groups = pd.Series(clusters[rest]).groupby(labels[rest]).nunique()
         if groups.min() < folds:
             few = samples.classes[int(groups.idxmin())]
             raise UserError(
                 f"class {few} has {groups.min()} independent images (near-duplicates count once) "
-                f"and {folds} are needed for split.{name}={getattr(config, name)}: add images or "
+                f"and {folds} are needed for split.{name}={share:.2g}: add images or "
                 f"raise split.{name}"
             )
         folder = StratifiedGroupKFold(folds, shuffle=True, random_state=config.seed)
-        _, chosen = next(folder.split(rest, labels[rest], clusters[rest]))
+        _, chosen = next(islice(folder.split(rest, labels[rest], clusters[rest]), number, None))
         names[rest[chosen]] = name
-        rest = np.delete(rest, chosen)
+        rest, left = np.delete(rest, chosen), left - share
     return names

@@ -1,6 +1,9 @@
 """Progress of training: one bar per epoch on a terminal, one line per epoch anywhere else."""
 
 import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -31,6 +34,23 @@ class EpochBar:
 
     def __exit__(self, *error: object) -> None:
         self.progress.stop()
+
+    @contextmanager
+    def task(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
+        """A bar for work before an epoch, fed with counts; what took time is logged."""
+        started, done = time.perf_counter(), 0
+        task = self.progress.add_task(title, total=total, state="")
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            self.progress.advance(task, count)
+
+        yield advance
+        self.progress.remove_task(task)
+        if done:
+            seconds = time.perf_counter() - started
+            log.info("%s: %.0f s, %.1f ms an image", title, seconds, 1000 * seconds / done)
 
     def callback(self, epoch: int, phase: str) -> "keras.callbacks.Callback":
         """A Keras callback for one call of `model.fit` that trains `epoch`, 1-based, of `phase`."""

@@ -1,13 +1,16 @@
-"""Where a run comes from: code, lock, machine, versions."""
+"""Where a run comes from: code, lock, machine, versions, settings."""
 
 import functools
 import hashlib
+import json
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 import psutil
+from omegaconf import DictConfig, OmegaConf
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("keras", "numpy", "pandas", "scikit-learn", "mlflow", "onnx", "pillow", "hydra-core")
@@ -23,9 +26,14 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.strip()
 
 
+@functools.cache
+def _installed() -> Mapping[str, list[str]]:
+    return packages_distributions()  # reads the list of files of every package: a second
+
+
 def requirements(*names: str) -> list[str]:
     """Installed versions as pip pins; `tensorflow` is what provides it, tensorflow-cpu on Linux."""
-    installed = packages_distributions()
+    installed = _installed()
     return [f"{name}=={version(name)}" for name in (installed.get(n, [n])[0] for n in names)]
 
 
@@ -45,3 +53,16 @@ def provenance() -> dict[str, str]:
         "tensorflow": requirements("tensorflow")[0],
     }
     return facts | {f"version_{name}": version(name) for name in PACKAGES}
+
+
+def settings_digest(config: DictConfig) -> str:
+    """Hex sha256 of the settings that decide what a run answers, but for which fold is test.
+
+    Equal for the folds of one cross-validation.
+    """
+    settings = OmegaConf.to_container(config, enum_to_str=True)
+    assert isinstance(settings, dict)
+    for part, without in {"split": "fold", "fit": "resume"}.items():
+        settings.get(part, {}).pop(without, None)
+    decisive = {k: v for k, v in settings.items() if k not in ("env", "metrics", "publish")}
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()

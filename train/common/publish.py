@@ -1,18 +1,24 @@
 """From a fitted Keras model to the two models that leave training."""
 
+import logging
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig
 
+from conf.schema import Precision
 from models.common import PROBABILITIES, export_onnx, onnx_predict
+from models.quantization import quantize
 from train.common.run import log_models
 from train.common.values import Fitted, Splits
 
-EXAMPLES = 2
-"""Images in the input example."""
+log = logging.getLogger(__name__)
+
+EXAMPLES = 1
+"""Images in the input example; MLflow writes and reads each as text, some seconds an image."""
 TOLERANCE = 1e-4
 """Largest accepted difference between Keras' and ONNX' probabilities, float32 on another engine."""
 
@@ -20,9 +26,14 @@ TOLERANCE = 1e-4
 def publish(fitted: Fitted, splits: Splits, config: DictConfig) -> None:
     """Export to ONNX, compare with Keras on validation images, log and register both.
 
-    The checkpoints go once all is logged. Raises `ArithmeticError` when the two differ by more
-    than `TOLERANCE`: a model that changes in export must not be served.
+    A fold's model judges the recipe and stays unregistered. The checkpoints go once all is logged.
+    Raises `ArithmeticError` when the two differ by more than `TOLERANCE`: a model that changes in
+    export must not be served.
     """
+    if config.split.folds:
+        log.info("the model of a fold is not registered: train without split.folds to serve one")
+        shutil.rmtree(fitted.checkpoints)
+        return
     pixels = np.asarray(splits.samples.load()[splits.validation[: config.fit.batch_size]])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.onnx")
@@ -40,6 +51,43 @@ def publish(fitted: Fitted, splits: Splits, config: DictConfig) -> None:
             "image_size": int(pixels.shape[1]),
             "data_digest": splits.samples.digest,
             "onnx_difference": difference,
+            "precision": "fp32",
         }
+        if config.publish.precision == Precision.int8:
+            path, facts = _int8(path, splits, config)
+            metadata |= facts
         log_models(fitted.model, path, pixels[:EXAMPLES], config, metadata)
     shutil.rmtree(fitted.checkpoints)
+
+
+def calibration_rows(splits: Splits, count: int, seed: int) -> np.ndarray:
+    """At most `count` rows of the training images, drawn by `seed`, in their order."""
+    rng = np.random.default_rng(seed)
+    return np.sort(rng.permutation(splits.train)[:count])
+
+
+def _int8(path: Path, splits: Splits, config: DictConfig) -> tuple[Path, dict[str, Any]]:
+    """The model to serve, int8 where validation allows it, and what its metadata say of that."""
+    settings, images = config.publish, splits.samples.load()
+    quantized = path.with_name("int8.onnx")
+    quantize(
+        path,
+        quantized,
+        images[calibration_rows(splits, settings.calibration_images, config.seed)],
+    )
+    labels = splits.labels(splits.validation)
+    exact, rounded = (
+        onnx_predict(each, images[splits.validation])[PROBABILITIES].argmax(axis=1)
+        for each in (path, quantized)
+    )
+    loss = float(np.mean(exact == labels) - np.mean(rounded == labels))
+    if loss > settings.max_accuracy_loss:
+        log.warning(
+            "int8 loses %.4f of accuracy on validation, more than publish.max_accuracy_loss=%s: "
+            "float32 is registered",
+            loss,
+            settings.max_accuracy_loss,
+        )
+        return path, {"int8_accuracy_loss": loss}
+    log.info("int8 loses %.4f of accuracy on %d validation images", loss, len(labels))
+    return quantized, {"precision": "int8", "int8_accuracy_loss": loss}

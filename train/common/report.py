@@ -40,6 +40,7 @@ def render(title: str, run: dict[str, Any], config: str, report: Report) -> str:
         notes=report.notes,
         figures={name: _inline(figure) for name, figure in report.figures.items()},
         tables={name: _table(frame) for name, frame in report.tables.items()},
+        captions=report.captions,
         config=config,
     )
 
@@ -55,6 +56,7 @@ def render_failure(
         notes=[],
         figures={},
         tables={},
+        captions={},
         config=config,
     )
 

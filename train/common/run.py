@@ -1,14 +1,17 @@
 """The MLflow run around a pipeline, and everything that is logged to it.
 
-This is the only module of training that imports MLflow. Steps hand it plain values.
+Beside `train.common.registry`, which reads models back, this is the only module of training that
+imports MLflow. Steps hand it plain values.
 """
 
 import functools
+import json
 import logging
 import os
+import shutil
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,23 +23,29 @@ from hydra.core.hydra_config import HydraConfig
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.exceptions import MlflowException
-from mlflow.models import infer_signature
+from mlflow.models import ModelSignature, infer_signature
+from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import UserError
+from datasets.common.tables import Table
 from models.common import PROBABILITIES, onnx_predict
-from train.common.provenance import provenance, requirements
+from train.common.provenance import provenance, requirements, settings_digest
 from train.common.report import png, render, render_failure
-from train.common.values import Report, Samples, Splits
+from train.common.values import Report, Samples, Splits, TableSplits
 
 if TYPE_CHECKING:
     import keras
+    import pyarrow as pa
+    from sklearn.pipeline import Pipeline
+
+    from train.common.registry import FoldRun
 
 log = logging.getLogger(__name__)
 
 HEALTH_TIMEOUT = 5
 """Seconds a tracking server has to answer before the run is refused."""
-PARAMS = ("seed", "model", "split", "fit")
+PARAMS = ("seed", "model", "split", "fit", "probes", "study", "predict")
 """Parts of the configuration logged as parameters; the whole of it is the artifact config.yaml."""
 
 Train = Callable[[DictConfig], Any]
@@ -45,8 +54,9 @@ Train = Callable[[DictConfig], Any]
 def tracked(train: Train) -> Train:
     """Run `train(config)` inside one MLflow run that tells the whole story, also of a failure.
 
-    The experiment is `<model>/<dataset>`, the run is named `<version>-<env>`. An exception marks
-    the run failed (Ctrl-C and SIGTERM: killed), after a report that names the step.
+    The experiment of a training is `<model>/<dataset>`, that of a job `<task>/<name>`; the run is
+    named `<version>-<env>`, and by its fold. An exception marks the run failed (Ctrl-C and SIGTERM:
+    killed), after a report that names the step.
     """
 
     @functools.wraps(train)
@@ -57,10 +67,11 @@ def tracked(train: Train) -> Train:
             "version": config.version,
             "env": config.env.name,
             "pipeline": _chosen("pipeline"),
+            "settings_digest": settings_digest(config),
         }
-        name = f"{config.version}-{config.env.name}"
+        name = f"{config.version}-{config.env.name}{_fold(config)}"
         active = mlflow.start_run(run_name=name, tags=tags)
-        log.info("MLflow run %s of experiment %s", active.info.run_id, _experiment(config))
+        log.info("MLflow run %s of experiment %s", active.info.run_id, experiment(config))
         try:
             mlflow.log_text(OmegaConf.to_yaml(config), "config.yaml")
             mlflow.log_params(_params(config))
@@ -70,7 +81,7 @@ def tracked(train: Train) -> Train:
             _fail(error, config, facts)
             raise UserError(
                 f"the tracking server env.tracking_uri={config.env.tracking_uri} failed in mid-run "
-                f"({error}); the same command goes on from the last finished epoch"
+                f"({error}); the same command goes on from what is finished"
             ) from error
         except BaseException as error:
             _fail(error, config, facts)
@@ -96,7 +107,7 @@ def connect(config: DictConfig) -> None:
             ) from error
     mlflow.set_tracking_uri(uri)
     try:
-        mlflow.set_experiment(_experiment(config))
+        mlflow.set_experiment(experiment(config))
     except Exception as error:  # the stores raise whatever their drivers raise
         raise UserError(f"env.tracking_uri={uri} cannot be used: {error}; {way_out}") from error
 
@@ -107,16 +118,19 @@ def run_id() -> str:
     return active.info.run_id if active else ""
 
 
-def log_data(samples: Samples) -> None:
-    """Log which data this run sees: digest, counts, and the quarantined files."""
+def log_data(samples: Samples | Table) -> None:
+    """Log which data this run sees, as `data.json` too: digest, counts, quarantined files."""
     mlflow.set_tag("data_digest", samples.digest)
+    rows = samples.frame if isinstance(samples, Table) else samples.table
+    facts = {"dataset": samples.name, "rows": len(rows), "digest": samples.digest}
+    _leave(json.dumps(facts, indent=2) + "\n", "data.json")
     source = CodeDatasetSource(tags={"dataset": samples.name, "digest": samples.digest})
     short = samples.digest[:16]
     mlflow.log_input(MetaDataset(source, name=samples.name, digest=short), context="all splits")
     _log_table(samples.quarantined, "data/quarantined.csv")
 
 
-def log_splits(splits: Splits) -> None:
+def log_splits(splits: Splits | TableSplits) -> None:
     """Log who is where, as `splits.csv`."""
     mlflow.set_tag("splits_digest", splits.digest)
     _log_table(splits.table(), "data/splits.csv")
@@ -141,8 +155,12 @@ def log_resumed(earlier: str) -> None:
 
 
 def log_report(report: Report, config: DictConfig) -> None:
-    """Log metrics, tables, figures and the HTML report; a copy lies in the output folder."""
+    """Log metrics, tables, figures and the HTML report.
+
+    The report and `metrics.json` also lie in the output folder, where DVC finds them.
+    """
     mlflow.log_metrics(report.scalars)
+    _leave(json.dumps(report.scalars, indent=2) + "\n", "metrics.json")
     for name, frame in report.tables.items():
         _log_table(frame, f"tables/{name}.csv")
     with tempfile.TemporaryDirectory() as folder:
@@ -154,6 +172,18 @@ def log_report(report: Report, config: DictConfig) -> None:
         _title(config), {"run": run_id()} | provenance(), OmegaConf.to_yaml(config), report
     )
     _log_page(page)
+
+
+def log_parquet(table: "pa.Table", name: str) -> None:
+    """Log `table` as `tables/<name>.parquet`, which also lies in the output folder."""
+    import pyarrow.parquet as pq
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"{name}.parquet")
+        pq.write_table(table, path)
+        mlflow.log_artifact(str(path), "tables")
+        if HydraConfig.initialized():
+            shutil.copy(path, HydraConfig.get().runtime.output_dir)
 
 
 def log_models(
@@ -189,19 +219,82 @@ def log_models(
         pip_requirements=requirements("onnxruntime", "onnx", "numpy"),
         metadata=metadata,
     )
+    return _register(info.model_uri, config)
+
+
+def log_table_model(
+    model: "Pipeline",
+    inputs: pd.DataFrame,
+    trusted: Sequence[str],
+    config: DictConfig,
+    metadata: dict[str, Any],
+) -> str:
+    """Log `serving` as skops, register it as `challenger`, return its version.
+
+    `inputs` are the input example. The signature is that of `metadata["schema"]`, the JSON Schema
+    of the dataset's contract; `trusted` are the types that skops may build.
+    """
+    columns = metadata["schema"]["properties"]
+    outputs = TensorSpec(np.dtype(np.float64), (-1, len(metadata["classes"])), PROBABILITIES)
+    info = mlflow.sklearn.log_model(
+        model,
+        name="serving",
+        serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_SKOPS,
+        skops_trusted_types=list(trusted),
+        pyfunc_predict_fn="predict_proba",
+        signature=ModelSignature(
+            Schema([_column(name, each) for name, each in columns.items()]), Schema([outputs])
+        ),
+        input_example=inputs,
+        pip_requirements=requirements("scikit-learn", "skops", "numpy", "pandas"),
+        metadata=metadata,
+    )
+    return _register(info.model_uri, config)
+
+
+def _column(name: str, schema: dict[str, Any]) -> ColSpec:
+    """MLflow's type of a column; one that may be null is optional."""
+    kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
+    known = {"string": DataType.string, "integer": DataType.long, "number": DataType.double}
+    return ColSpec(known[kinds[0]], name, required="null" not in kinds)
+
+
+def _register(uri: str, config: DictConfig) -> str:
+    """Make the logged model at `uri` the newest version, and the challenger."""
     name = f"{config.model.name}-{config.dataset.name}"
-    version = mlflow.register_model(info.model_uri, name, tags={"env": config.env.name})
+    version = mlflow.register_model(uri, name, tags={"env": config.env.name})
     mlflow.MlflowClient().set_registered_model_alias(name, "challenger", version.version)
     log.info("registered %s version %s as challenger", name, version.version)
     return str(version.version)
 
 
-def _experiment(config: DictConfig) -> str:
-    return f"{config.model.name}/{config.dataset.name}"
+def log_folds(runs: "dict[int, FoldRun]") -> None:
+    """Log which data and which runs of folds this run joins."""
+    mlflow.set_tag("data_digest", runs[0].tags["data_digest"])
+    mlflow.set_tags({f"fold_{number}": run.run_id for number, run in runs.items()})
+
+
+def experiment(config: DictConfig) -> str:
+    """Name of the experiment that runs of `config` belong to."""
+    return _subject(config, "/", "/")
 
 
 def _title(config: DictConfig) -> str:
-    return f"{config.model.name} on {config.dataset.name}, {config.version}, {config.env.name}"
+    return f"{_subject(config, ' on ', ' ')}, {config.version}, {config.env.name}"
+
+
+def _subject(config: DictConfig, on: str, of: str) -> str:
+    """What a run is about: `<model><on><dataset>` of a training, `<task><of><name>` of a job."""
+    if _chosen("recipe").endswith(("_training", "none")):
+        return f"{config.model.name}{on}{config.dataset.name}"
+    return _chosen("pipeline").replace("_", of, 1)
+
+
+def _fold(config: DictConfig) -> str:
+    """What a run's name says of its fold; nothing without folds."""
+    if not OmegaConf.select(config, "split.folds"):
+        return ""
+    return "-folds" if config.split.fold is None else f"-fold{config.split.fold}"
 
 
 def _chosen(group: str) -> str:
@@ -221,18 +314,25 @@ def _log_table(frame: pd.DataFrame, artifact: str) -> None:
 
 
 def _log_page(page: str) -> None:
-    if HydraConfig.initialized():
-        path = Path(HydraConfig.get().runtime.output_dir, "report.html")
-        path.write_text(page, encoding="utf-8")
+    if path := _leave(page, "report.html"):
         log.info("report: %s", path)
     mlflow.log_text(page, "report.html")
+
+
+def _leave(text: str, name: str) -> Path | None:
+    """The file `name` with `text` in the run's output folder, where Hydra made one."""
+    if not HydraConfig.initialized():
+        return None
+    path = Path(HydraConfig.get().runtime.output_dir, name)
+    path.write_text(text, encoding="utf-8")
+    return path
 
 
 def _failed_step(error: BaseException) -> str:
     """Name of the step in whose file or call `error` was raised, from its traceback."""
     for frame, _ in traceback.walk_tb(error.__traceback__):
         path = Path(frame.f_code.co_filename)
-        if path.parent.name == "steps":
+        if path.parent.name in ("steps", "jobs"):
             return path.stem
     return "before the first step"
 

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from datasets.common.tables import Table
+
 if TYPE_CHECKING:
     import keras
     from matplotlib.figure import Figure
+    from sklearn.model_selection import RandomizedSearchCV
+    from sklearn.pipeline import Pipeline
 
 
 @functools.lru_cache(maxsize=4)
@@ -41,6 +45,15 @@ class Samples:
         if self.pixels is None:
             raise ValueError("the transform step has not run: these samples have no pixels yet")
         return _mapped(self.pixels)
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """The pixels of `rows`, uint8 (len(rows), S, S, 3).
+
+        The file is mapped for this call alone: what was read does not stay in memory.
+        """
+        if self.pixels is None:
+            raise ValueError("the transform step has not run: these samples have no pixels yet")
+        return np.load(self.pixels, mmap_mode="r")[rows]
 
 
 @dataclass(frozen=True)
@@ -75,6 +88,48 @@ class Splits:
 
 
 @dataclass(frozen=True)
+class TableSplits:
+    """Row numbers of `data.frame` for each split, disjoint by group."""
+
+    data: Table
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    digest: str
+    """Hex sha256 of who is where."""
+
+    def inputs(self, rows: np.ndarray) -> pd.DataFrame:
+        """The features of `rows`, a frame (len(rows), features)."""
+        return self.data.frame.iloc[rows][list(self.data.features)]
+
+    def labels(self, rows: np.ndarray) -> np.ndarray:
+        """Class numbers of `rows`, int64 (len(rows),)."""
+        return self.data.frame["label"].to_numpy()[rows]
+
+    def groups(self, rows: np.ndarray) -> np.ndarray:
+        """What `rows` belong to, int64 (len(rows),)."""
+        return self.data.frame["group"].to_numpy()[rows]
+
+    def table(self) -> pd.DataFrame:
+        """The splits as a table: row, label, group, split."""
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        columns = ["row", "label", "group"]
+        frames = [self.data.frame.iloc[r][columns].assign(split=n) for n, r in parts.items()]
+        return pd.concat(frames, ignore_index=True)
+
+
+@dataclass(frozen=True)
+class TableFitted:
+    """A fitted pipeline, and the search that found it."""
+
+    model: "Pipeline"
+    search: "RandomizedSearchCV"
+    """Unfitted, so that a cross-validation can repeat it on other rows."""
+    candidates: pd.DataFrame
+    """One row a setting that was tried, best first: its parameters, score, spread, seconds."""
+
+
+@dataclass(frozen=True)
 class Fitted:
     """A trained model at its best epoch, and how it got there."""
 
@@ -99,3 +154,5 @@ class Report:
     """What a reader must know before quoting a figure."""
     facts: dict[str, Any] = field(default_factory=dict)
     """Short facts shown at the top: data, split sizes, best epoch."""
+    captions: dict[str, str] = field(default_factory=dict)
+    """What a reader sees in the figure or table of that name, where the name does not say it."""

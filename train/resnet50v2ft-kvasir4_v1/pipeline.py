@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
+from train.common.folds import cross_validated
 from train.common.run import tracked
 
 from .steps.ingest import ingest
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import keras
 
 
+@cross_validated
 @tracked
 def train(config: DictConfig) -> "keras.Model":
     """Warm up the head, fine-tune the last 13 convolutions, evaluate once on test."""

@@ -1,0 +1,270 @@
+"""Stored activations: the same function as the whole network, and never half of a file."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from omegaconf import DictConfig
+
+from conf.errors import UserError
+from models.common import head, split_at
+from tests.common import ROOT, composed
+from train.common import activations as under_test
+from train.common.activations import Activations, Rows
+from train.common.augment import draw, warp
+from train.common.values import Samples
+
+SIZE, COUNT = 16, 70
+HALF = 1e-3
+"""Largest relative rounding error of float16, twice."""
+
+
+def build(seed: int = 0, scale: float = 1 / 127.5) -> Any:
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    pixels = keras.Input((SIZE, SIZE, 3), dtype="uint8")
+    x = keras.layers.Rescaling(scale, offset=-1.0)(pixels)
+    x = keras.layers.Conv2D(4, 3, 2, "same", activation="relu", name="frozen")(x)
+    x = keras.layers.Conv2D(8, 3, strides=2, activation="relu", name="tail")(x)
+    return keras.Model(pixels, head(x, 2, 8, 0.2), name="tiny")
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return build()
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
+    pixels = np.random.default_rng(0).integers(0, 256, (COUNT, SIZE, SIZE, 3), dtype=np.uint8)
+    path = tmp_path_factory.mktemp("pixels") / "pixels.npy"
+    np.save(path, pixels)
+    table = pd.DataFrame({"label": np.arange(COUNT) % 2})
+    return Samples("toy", ("dark", "bright"), table, table, table, "0", pixels=path)
+
+
+def configured(cache: Path, *overrides: str) -> DictConfig:
+    return composed(
+        "+pipeline=train_resnet50v2ft", f"env.cache={cache}", "model.freeze=frozen", *overrides
+    )
+
+
+def opened(model: Any, samples: Samples, config: DictConfig) -> Activations:
+    import keras
+
+    prefix, _ = split_at(model, config.model.freeze)
+    still = keras.Model(model.get_layer("frozen").output, model.get_layer("pool").output)
+    return Activations(prefix, still, samples, config)
+
+
+def ignore(_count: int) -> None:
+    pass
+
+
+@pytest.mark.parametrize("view", [None, 0, 1])
+def test_activations_are_those_of_the_network_on_the_view(
+    model: Any, samples: Samples, tmp_path: Path, view: int | None
+) -> None:
+    config = configured(tmp_path)
+    stored = opened(model, samples, config)
+    rows = np.array([3, 69, 0, 41])
+    seen = samples.load()
+    if view is not None:
+        transforms = draw(np.random.default_rng([0, view]), COUNT, SIZE, config.fit.augment)
+        seen = warp(seen, transforms, config.fit.augment.fill_value).numpy()
+    prefix, tail = split_at(model, "frozen")
+    theirs = stored.at_boundary(view, rows, ignore).read(rows)
+    ours = prefix.predict(seen[rows], verbose=0)
+    np.testing.assert_allclose(theirs, ours, rtol=HALF, atol=HALF * ours.max())
+    np.testing.assert_allclose(
+        tail.predict(theirs.astype(np.float32), verbose=0),
+        model.predict(seen[rows], verbose=0),
+        atol=HALF,
+    )
+    pooled = stored.pooled(view, rows, ignore).read(rows)
+    _, top = split_at(model, "pool")
+    np.testing.assert_allclose(
+        top.predict(pooled.astype(np.float32), verbose=0),
+        model.predict(seen[rows], verbose=0),
+        atol=HALF,
+    )
+
+
+def test_views_differ_and_are_drawn_by_the_seed(
+    model: Any, samples: Samples, tmp_path: Path
+) -> None:
+    rows = np.arange(8)
+
+    def first(seed: int, view: int) -> np.ndarray:
+        stored = opened(model, samples, configured(tmp_path, f"seed={seed}"))
+        return stored.at_boundary(view, rows, ignore).read(rows)
+
+    assert not np.array_equal(first(0, 0), first(0, 1))
+    assert not np.array_equal(first(0, 0), first(1, 0))
+
+
+def test_only_what_is_missing_is_computed(model: Any, samples: Samples, tmp_path: Path) -> None:
+    heard: list[int] = []
+    opened(model, samples, configured(tmp_path)).at_boundary(0, np.arange(40), heard.append)
+    assert sum(heard) == 40
+    heard.clear()
+    again = opened(model, samples, configured(tmp_path, "fit.finetune.learning_rate=0.5"))
+    again.at_boundary(0, np.arange(20, 60), heard.append)
+    assert sum(heard) == 20
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["seed=1", "fit.augment.rotation=11", "fit.augment.fill_value=0", "weights", "data", "pixels"],
+)
+def test_another_input_is_another_file(
+    model: Any, samples: Samples, tmp_path: Path, change: str
+) -> None:
+    from dataclasses import replace
+
+    rows = np.arange(4)
+    opened(model, samples, configured(tmp_path)).at_boundary(0, rows, ignore)
+    config = configured(tmp_path, change if "=" in change else "seed=0")
+    other, changed = samples, model
+    if change == "weights":
+        changed = build(seed=1)
+    if change == "data":
+        other = replace(samples, digest="1")
+    if change == "pixels":
+        assert samples.pixels is not None
+        other = replace(samples, pixels=samples.pixels.rename(tmp_path / "others.npy"))
+    heard: list[int] = []
+    try:
+        opened(changed, other, config).at_boundary(0, rows, heard.append)
+    finally:
+        if change == "pixels":
+            assert other.pixels is not None and samples.pixels is not None
+            other.pixels.rename(samples.pixels)
+    assert sum(heard) == 4
+
+
+def test_the_images_themselves_are_shared_by_every_seed_and_augmentation(
+    model: Any, samples: Samples, tmp_path: Path
+) -> None:
+    rows = np.arange(4)
+    opened(model, samples, configured(tmp_path)).at_boundary(None, rows, ignore)
+    heard: list[int] = []
+    config = configured(tmp_path, "seed=1", "fit.augment.rotation=45")
+    opened(model, samples, config).at_boundary(None, rows, heard.append)
+    assert not heard
+
+
+def test_a_graph_that_was_edited_does_not_read_the_old_ones(
+    model: Any, samples: Samples, tmp_path: Path
+) -> None:
+    rows = np.arange(4)
+    opened(model, samples, configured(tmp_path)).at_boundary(None, rows, ignore)
+    edited = opened(build(scale=1 / 255), samples, configured(tmp_path))  # the same weights
+    with pytest.raises(UserError, match=r"differs from what .* make clean-cache"):
+        edited.at_boundary(None, rows, ignore)
+
+
+def test_the_budget_is_held_and_names_the_ways_out(
+    model: Any, samples: Samples, tmp_path: Path
+) -> None:
+    config = configured(tmp_path, "env.cache_limit_gb=1e-5")
+    with pytest.raises(UserError, match=r"cache_limit_gb=1e-05: make clean-cache.*fit\.cache=none"):
+        opened(model, samples, config).at_boundary(0, np.arange(COUNT), ignore)
+    opened(model, samples, configured(tmp_path)).at_boundary(0, np.arange(COUNT), ignore)
+
+
+def test_values_beyond_float16_are_refused(samples: Samples, tmp_path: Path) -> None:
+    huge = build()
+    huge.get_layer("frozen").set_weights([w * 1e6 for w in huge.get_layer("frozen").get_weights()])
+    with pytest.raises(UserError, match=r"exceed the range of float16.*fit\.cache=none"):
+        opened(huge, samples, configured(tmp_path)).at_boundary(None, np.arange(4), ignore)
+
+
+def test_a_connection_around_the_boundary_is_refused() -> None:
+    import keras
+
+    pixels = keras.Input((SIZE, SIZE, 3))
+    x = keras.layers.Conv2D(4, 3, padding="same", name="early")(pixels)
+    y = keras.layers.Conv2D(4, 3, padding="same", name="boundary")(x)
+    around = keras.Model(pixels, head(keras.layers.Add()([x, y]), 2, 8, 0.2), name="around")
+    with pytest.raises(UserError, match=r"model\.freeze=boundary does not part around.*none"):
+        split_at(around, "boundary")
+
+
+def test_rows_that_were_not_noted_are_missing(tmp_path: Path) -> None:
+    def broken() -> Iterator[np.ndarray]:
+        yield np.ones((2, 3), np.float16)
+        raise KeyboardInterrupt
+
+    rows = Rows(tmp_path / "rows.npy", 5, (3,))
+    with pytest.raises(KeyboardInterrupt):
+        rows.fill(np.array([0, 2, 4]), broken())
+    again = Rows(tmp_path / "rows.npy", 5, (3,))
+    assert again.missing(np.array([4, 2, 0])).tolist() == [0, 2, 4]
+    again.fill(np.array([0, 2]), iter([np.full((2, 3), 7, np.float16)]))
+    third = Rows(tmp_path / "rows.npy", 5, (3,))
+    assert third.missing(np.arange(5)).tolist() == [1, 3, 4]
+    np.testing.assert_array_equal(third.read(np.array([2, 0])), np.full((2, 3), 7))
+
+
+def test_two_runs_fill_one_file(tmp_path: Path) -> None:
+    ours, theirs = (Rows(tmp_path / "rows.npy", 4, (3,)) for _ in range(2))
+    ours.fill(np.array([0, 1]), iter([np.full((2, 3), 1, np.float16)]))
+    theirs.fill(np.array([2]), iter([np.full((1, 3), 2, np.float16)]))
+    both = Rows(tmp_path / "rows.npy", 4, (3,))
+    assert both.missing(np.arange(4)).tolist() == [3]
+    assert both.read(np.array([0, 1, 2]))[:, 0].tolist() == [1, 1, 2]
+
+
+FILL_FOREVER = """
+import sys, itertools, numpy as np
+from pathlib import Path
+from train.common import activations
+activations.SAVE_SECONDS = 0
+rows = activations.Rows(Path(sys.argv[1]), 100_000, (64, 64))
+def batches():
+    for number in itertools.count():
+        print(number, flush=True)
+        yield np.full((2, 64, 64), number, np.float16)
+rows.fill(np.arange(100_000), batches())
+"""
+
+
+def test_a_kill_in_the_middle_leaves_whole_rows_alone(tmp_path: Path) -> None:
+    path = tmp_path / "rows.npy"
+    process = subprocess.Popen(
+        [sys.executable, "-c", FILL_FOREVER, str(path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if int(line) == 20:
+            os.kill(process.pid, signal.SIGKILL)
+            break
+    process.wait(30)
+    rows = Rows(path, 100_000, (64, 64))
+    done = np.flatnonzero(rows.done)
+    assert len(done) >= 40
+    expected = np.repeat(done // 2, 64 * 64).reshape(-1, 64, 64)
+    np.testing.assert_array_equal(rows.read(done), expected)
+
+
+def test_progress_is_noted_within_seconds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(under_test, "SAVE_SECONDS", 0)
+    rows = Rows(tmp_path / "rows.npy", 4, (3,))
+    seen: list[int] = []
+
+    def batches() -> Iterator[np.ndarray]:
+        for _ in range(3):
+            seen.append(int(Rows(tmp_path / "rows.npy", 4, (3,)).done.sum()))
+            yield np.ones((1, 3), np.float16)
+
+    rows.fill(np.arange(3), batches())
+    assert seen == [0, 1, 2]

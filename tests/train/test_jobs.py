@@ -1,0 +1,277 @@
+"""Each job around training, really run: what MLflow and the disk hold afterwards."""
+
+import os
+import re
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from mlflow.entities import Run
+
+from conf.errors import UserError
+from deploy.serving.classifier import Classifier, Facts
+from deploy.serving.engine import Engine
+from deploy.serving.limits import Limits
+from tests.common import composed
+from tests.datasets.common import on_a_tiny_disk
+from tests.train.conftest import SMALL, Trained, finish, start
+from train.common.jobs import explain
+from train.common.registry import Registered, fetch_keras, fetch_model, registered
+
+DATA = [option for option in SMALL if option.startswith(("env", "dataset"))]
+"""The data of the run that is studied."""
+SAME_FUNCTION = 1e-3
+"""Largest difference of probabilities on two engines, as between training and service."""
+PATIENCE_SECONDS = 300
+
+
+@pytest.fixture(scope="module", autouse=True)
+def client(server: str) -> Iterator[mlflow.MlflowClient]:
+    mlflow.set_tracking_uri(server)
+    yield mlflow.MlflowClient(server)
+    mlflow.set_tracking_uri("")
+
+
+@pytest.fixture(scope="module")
+def model(unbroken: Trained) -> Registered:
+    config = composed("+pipeline=study_resnet50v2ft")
+    return registered(config, f"runs:/{unbroken.run_id}/serving")
+
+
+@pytest.fixture(scope="module")
+def folder(unbroken: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample's 80 images, and one that is none."""
+    folder = tmp_path_factory.mktemp("images") / "in"
+    shutil.copytree(next((unbroken.folder / "cache" / "samples").iterdir()), folder)
+    (folder / "test" / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
+    return folder
+
+
+def done(client: mlflow.MlflowClient, output: str) -> Run:
+    started = re.search(r"MLflow run (\w+) of experiment", output)
+    assert started, output
+    return client.get_run(started[1])
+
+
+def table(run: Run, name: str) -> pd.DataFrame:
+    return pd.read_csv(
+        mlflow.artifacts.download_artifacts(
+            run_id=run.info.run_id, artifact_path=f"tables/{name}.csv"
+        )
+    )
+
+
+def check_page(page: str, *expected: str) -> None:
+    """One file that loads nothing and shows what it should."""
+    assert set(re.findall(r"""(?:src|href)=["'](.{5})|url\(|@import""", page)) == {"data:"}
+    for text in expected:
+        assert text in page
+
+
+def test_a_dataset_is_built_verified_and_reported(
+    server: str, client: mlflow.MlflowClient, tmp_path: Path
+) -> None:
+    given = ["+pipeline=dataset_kvasir4", "dataset.sample_images=10"]
+    status, output = finish(start(server, tmp_path, *given, entry="datasets"))
+    assert status == 0, output
+    run = done(client, output)
+    assert run.info.status == "FINISHED"
+    assert client.get_experiment(run.info.experiment_id).name == "dataset/kvasir4"
+    assert run.data.metrics["images"] == 40 and run.data.metrics["quarantined"] == 0
+    counts = table(run, "class_balance")
+    assert counts[["train", "validation", "test"]].sum().tolist() == [24, 8, 8]
+    page = (tmp_path / "outputs" / "report.html").read_text()
+    check_page(page, run.data.tags["data_digest"], "Contact sheet 2 polyps", "1_ulcerative_colitis")
+
+
+def test_a_study_of_a_dataset_probes_for_leaks(
+    server: str, client: mlflow.MlflowClient, unbroken: Trained, tmp_path: Path
+) -> None:
+    given = ["+pipeline=study_kvasir4", "probes.bootstrap=50", *DATA]
+    shutil.copytree(unbroken.folder / "cache", tmp_path / "cache")
+    status, output = finish(start(server, tmp_path, *given, entry="datasets"))
+    assert status == 0, output
+    run = done(client, output)
+    probes = table(run, "leak_probes").set_index(["probe", "validated"])
+    assert len(probes) == 4
+    for (probe, validated), row in probes.iterrows():
+        assert 0 <= row["low"] <= row["value"] <= row["high"] <= 1
+        name = f"{probe} {validated}".replace(" ", "_")
+        assert run.data.metrics[name] == pytest.approx(row["value"])
+    assert run.data.metrics["chance"] == pytest.approx(0.25)
+    page = (tmp_path / "outputs" / "report.html").read_text()
+    check_page(page, "Leak probes", "Image sizes", "Near duplicates", "Contact sheet 0 normal")
+
+
+def test_a_study_of_a_model_shows_validation_images_of_its_run(
+    server: str, client: mlflow.MlflowClient, unbroken: Trained, tmp_path: Path
+) -> None:
+    given = [
+        "+pipeline=study_resnet50v2ft", f"study.model_uri=runs:/{unbroken.run_id}/serving",
+        "study.pictures=6", *DATA,
+    ]  # fmt: skip
+    status, output = finish(start(server, tmp_path, *given, entry="models"))
+    assert status == 0, output
+    run = done(client, output)
+    assert client.get_experiment(run.info.experiment_id).name == "study/resnet50v2ft"
+    seen = table(run, "predictions")
+    assert len(seen) == 16 and seen["file"].str.startswith("validation/").all()
+    right = (seen["label"] == seen["answer"]).mean()
+    assert run.data.metrics["validation_accuracy"] == pytest.approx(right)
+    theirs = client.get_metric_history(unbroken.run_id, "val_accuracy")
+    assert right in [pytest.approx(metric.value) for metric in theirs]
+    assert 0 <= run.data.metrics["validation_ece"] <= 1
+    page = (tmp_path / "outputs" / "report.html").read_text()
+    check_page(page, "Grad cam", "Least certain", "Embedding", "Layer activations", unbroken.run_id)
+    assert "Test is looked at once" in page
+
+
+def test_a_model_is_not_studied_on_other_data_than_its_own(
+    server: str, client: mlflow.MlflowClient, unbroken: Trained, tmp_path: Path
+) -> None:
+    uri = f"study.model_uri=runs:/{unbroken.run_id}/serving"
+    given = ["+pipeline=study_resnet50v2ft", uri, "dataset.sample_images=6"]
+    status, output = finish(start(server, tmp_path, *given, entry="models"))
+    assert status == 1
+    assert "was trained on other data than these" in output
+    assert "dataset.sample_images=20" in output.splitlines()[-1]
+    assert "Traceback" not in output
+    assert done(client, output).info.status == "FAILED"
+
+
+def test_a_model_that_is_not_there_is_named_with_the_choices(client: mlflow.MlflowClient) -> None:
+    config = composed("+pipeline=study_vgg16ft")
+    with pytest.raises(UserError, match=r"neither champion nor challenger of vgg16ft-kidney2: tr"):
+        registered(config, None)
+    for uri in ("models:/vgg16ft-kidney2/7", "runs:/nothing/serving"):
+        with pytest.raises(UserError, match=r"cannot be found.*models:/vgg16ft-kidney2@<alias>"):
+            registered(config, uri)
+    with pytest.raises(UserError, match=r"model_uri=/tmp/x: expected models:/"):
+        registered(config, "/tmp/x")
+
+
+def test_without_a_name_it_is_the_champion_else_the_challenger(
+    client: mlflow.MlflowClient, model: Registered
+) -> None:
+    config = composed("+pipeline=study_resnet50v2ft")
+    newest = client.get_model_version_by_alias(model.name, "challenger")
+    assert registered(config, None).version == str(newest.version)
+    client.set_registered_model_alias(model.name, "champion", model.version)
+    try:
+        chosen = registered(config, None)
+    finally:
+        client.delete_registered_model_alias(model.name, "champion")
+    assert (chosen.version, chosen.run_id) == (model.version, model.run_id)
+
+
+def test_grad_cam_by_autograd_is_that_of_the_service(model: Registered) -> None:
+    rng = np.random.default_rng(0)
+    size = model.metadata["image_size"]
+    pixels = rng.integers(0, 256, (4, size, size, 3), dtype=np.uint8)
+    targets = np.arange(4)
+    ours = explain.grad_cam(fetch_keras(model), pixels, targets)
+    engine = Engine(fetch_model(model) / "model.onnx", threads=1)
+    theirs = engine.head.grad_cam(engine.run(pixels)[1], targets)
+    assert ours.max() > 0
+    np.testing.assert_allclose(ours, theirs, atol=1e-3 * theirs.max())
+
+
+def predict(server: str, home: Path, folder: Path, model: Registered, *given: str):
+    return start(
+        server, home, "+pipeline=predict_resnet50v2ft", f"predict.input={folder}",
+        f"predict.output={home}/x.parquet", f"predict.model_uri={model.uri}", *given,
+        entry="models",
+    )  # fmt: skip
+
+
+def test_a_folder_is_scored_as_the_service_answers(
+    server: str, client: mlflow.MlflowClient, folder: Path, model: Registered, tmp_path: Path
+) -> None:
+    status, output = finish(predict(server, tmp_path, folder, model))
+    assert status == 0, output
+    scored = pq.read_table(tmp_path / "x.parquet")
+    known = {key.decode(): value.decode() for key, value in scored.schema.metadata.items()}
+    assert known["run_id"] == model.run_id and known["model_uri"] == model.uri
+    rows = scored.to_pandas().set_index("file")
+    assert len(rows) == 81 and rows.index.is_unique
+    broken = rows.loc["test/broken.jpg"]
+    assert "not an image" in broken["reason"] and pd.isna(broken["label"])
+    classes = model.metadata["classes"]
+    facts = Facts(model.name, model.version, model.run_id, tuple(classes))
+    service = Classifier(facts, fetch_model(model), Limits.from_environment())
+    service.load()
+    for file in rows.index[rows["reason"].isna()][::9]:
+        [answer] = service.classify([(folder / file).read_bytes()])
+        given = rows.loc[file, [f"p_{name}" for name in classes]].to_numpy(dtype=float)
+        np.testing.assert_allclose(
+            given, list(answer["probabilities"].values()), atol=SAME_FUNCTION
+        )
+        assert rows.loc[file, "label"] == answer["label"]
+    run = done(client, output)
+    assert (run.data.metrics["rows"], run.data.metrics["unreadable"]) == (81, 1)
+    check_page((tmp_path / "outputs" / "report.html").read_text(), "Answers", "broken.jpg")
+
+    status, output = finish(predict(server, tmp_path, folder, model))
+    assert status == 0 and "scored 0 of 81 files in this run" in output
+
+
+def test_a_killed_scoring_goes_on_and_scores_nothing_twice(
+    server: str, client: mlflow.MlflowClient, folder: Path, model: Registered, tmp_path: Path
+) -> None:
+    given = ["predict.part_size=1", "predict.batch_size=1"]
+    process = predict(server, tmp_path, folder, model, *given)
+    parts = tmp_path / "x.parquet.parts"
+    limit = time.monotonic() + PATIENCE_SECONDS
+    while len(list(parts.glob("*.parquet"))) < 3:
+        assert process.poll() is None, finish(process)[1]
+        assert time.monotonic() < limit
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    _, output = finish(process)
+    killed, before = done(client, output), len(list(parts.glob("*.parquet")))
+    assert killed.info.status == "RUNNING" and 3 <= before < 81
+
+    status, output = finish(predict(server, tmp_path, folder, model, *given))
+    assert status == 0, output
+    run = done(client, output)
+    assert run.data.metrics["rows_in_this_run"] == 81 - before
+    assert run.data.tags["resumed_from"] == killed.info.run_id
+    assert client.get_run(killed.info.run_id).info.status == "KILLED"
+    files = pq.read_table(tmp_path / "x.parquet")["file"].to_pylist()
+    assert files == sorted(set(files)) and len(files) == 81
+    assert not parts.exists()
+
+
+FULL_DISK = """
+import sys
+from pathlib import Path
+import pyarrow as pa
+from conf.errors import UserError
+from tests.common import composed
+from train.common.jobs.scoring import Scores
+from train.common.registry import Registered
+disk = Path(sys.argv[1])
+given = [f"predict.input={disk}", f"predict.output={disk}/x.parquet"]
+model = Registered("net", "1", "models:/net/1", "a", {"classes": ["x", "y"]}, {})
+config = composed("+pipeline=predict_resnet50v2ft", *given)
+scores = Scores([pa.field("file", pa.string())], model, "in", config)
+scores.write([{"file": "first"}])
+try:
+    for part in range(500):
+        scores.write([{"file": f"{part} {row} {hash((part, row))}"} for row in range(300)])
+except UserError as error:
+    assert "the disk is full" in str(error) and "predict.output" in str(error), error
+    assert "first" in scores.known("file"), "what was scored is lost"
+    print("told")
+"""
+
+
+def test_a_full_disk_is_named_and_what_is_scored_stays(tmp_path: Path) -> None:
+    assert "told" in on_a_tiny_disk(tmp_path / "disk", FULL_DISK)

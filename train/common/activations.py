@@ -1,0 +1,306 @@
+"""What the frozen part of a network answers, computed once and kept on disk.
+
+The layers up to the freeze boundary never change, so their answer to an image is the same in every
+epoch, every run and every sweep. Only augmentation changes the image: each gets a few views, drawn
+once.
+
+```mermaid
+flowchart LR
+    pixels["pixels uint8 (N, S, S, 3)"] --> view["view k: one affine warp"]
+    view --> prefix["frozen part<br/>OpenVINO, float32"]
+    prefix --> store[("activations<br/>float16 (N, h, w, C)")]
+    store --> tail["tail, trained by Keras"]
+    store --> still["tail as it starts<br/>OpenVINO"]
+    still --> pooled[("pooled features<br/>float16 (N, C)")]
+    pooled --> head["head, warmed up by Keras"]
+```
+
+The files lie under `<cache>/activations/<key>/`, one for each view of all images, row i for row i
+of the samples' table. Rows are filled when they are first needed, so that the splits of a
+cross-validation share them.
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+
+from conf.errors import UserError
+from datasets.common import disk
+from train.common import augment
+from train.common.values import Samples
+
+if TYPE_CHECKING:
+    import keras
+
+log = logging.getLogger(__name__)
+
+Compute = Callable[[np.ndarray], np.ndarray]
+Advance = Callable[[int], None]
+
+BATCH = 32
+"""Images that go through the frozen part together; more are not faster on a CPU."""
+SAVE_SECONDS = 15
+"""Work that a kill can cost at most, beside one batch."""
+FORMAT = 1
+"""Raised when files of an older program must not be read."""
+SAME = 2e-2
+"""Largest accepted difference of recomputed activations, relative to their largest: float16 and
+another number of threads stay far below it, another network far above."""
+
+
+class Rows:
+    """Rows float16 (N, ...) in one file, filled in any order; `done` (N,) says which are whole.
+
+    `done` is a file of its own, written beside its place and moved into it after the rows are on
+    disk: what it names is whole, whenever the process was killed.
+    """
+
+    def __init__(self, path: Path, count: int, shape: tuple[int, ...]) -> None:
+        self.path, self.shape = path, (count, *shape)
+        self.done = np.zeros(count, bool)
+        self._mask = path.with_suffix(".done.npy")
+        if not path.exists():
+            self._create()
+        if self._mask.exists():
+            self.done = np.load(self._mask)
+        self._start = path.stat().st_size - self.row_bytes * count
+
+    def _create(self) -> None:
+        self._mask.unlink(missing_ok=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self.path.with_suffix(f".{os.getpid()}.partial")
+        with draft.open("wb") as file:
+            header = {"descr": "<f2", "fortran_order": False, "shape": self.shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            file.truncate(file.tell() + self.row_bytes * self.shape[0])
+        with contextlib.suppress(FileExistsError):  # another run was faster: both fill its file
+            os.link(draft, self.path)
+        draft.unlink()
+
+    @property
+    def row_bytes(self) -> int:
+        """Size of one row in bytes."""
+        return 2 * int(np.prod(self.shape[1:]))
+
+    def missing(self, rows: np.ndarray) -> np.ndarray:
+        """Those of `rows` that are not filled yet, in ascending order."""
+        return np.unique(rows[~self.done[rows]])
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """float16 (len(rows), ...). The file is mapped for this call alone: memory stays flat."""
+        return np.load(self.path, mmap_mode="r")[rows]
+
+    def fill(self, rows: np.ndarray, batches: Iterator[np.ndarray]) -> None:
+        """Write what `batches` give for `rows`, in order, and note it every few seconds."""
+        noted, position = time.monotonic(), 0
+        with self.path.open("r+b") as file, disk.writing(self.path.parent):
+            for values in batches:
+                chosen = rows[position : position + len(values)]
+                position += len(values)
+                for row, value in zip(chosen, values, strict=True):
+                    file.seek(self._start + int(row) * self.row_bytes)
+                    file.write(value.tobytes())
+                self.done[chosen] = True
+                if position == len(rows) or time.monotonic() - noted > SAVE_SECONDS:
+                    file.flush()
+                    os.fsync(file.fileno())
+                    self._note()
+                    noted = time.monotonic()
+
+    def _note(self) -> None:
+        if self._mask.exists():  # another run may fill the same file: equal rows, other order
+            self.done |= np.load(self._mask)
+        draft = self._mask.with_suffix(f".{os.getpid()}.partial")
+        with draft.open("wb") as file:
+            np.save(file, self.done)
+        draft.rename(self._mask)
+
+
+def openvino(model: "keras.Model") -> Compute:
+    """`model` as a function of arrays (B, ...), compiled by OpenVINO for all cores in float32.
+
+    Measured against TensorFlow with oneDNN and ONNX Runtime: tests/benchmarks/training.py.
+    """
+    import openvino as ov
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.xml")
+        model.export(str(path), format="openvino", verbose=False)
+        core = ov.Core()
+        compiled = core.compile_model(
+            core.read_model(path),
+            "CPU",
+            {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"},
+        )
+    request = compiled.create_infer_request()
+
+    def compute(inputs: np.ndarray) -> np.ndarray:
+        return next(iter(request.infer([inputs], share_inputs=True).values()))
+
+    return compute
+
+
+def weights_of(model: "keras.Model") -> str:
+    """Hex sha256 of the values of `model`'s weights, in the order of its layers."""
+    digest = hashlib.sha256()
+    for weight in model.weights:
+        digest.update(weight.numpy().tobytes())
+    return digest.hexdigest()
+
+
+class Activations:
+    """The activations of all `samples` at the freeze boundary, and the pooled features behind it.
+
+    `prefix` ends at the boundary; `still` leads from there to the pooled features and is not
+    trained yet. View `None` is the image as it is. Views of another `scope` are not shared.
+    """
+
+    def __init__(
+        self,
+        prefix: "keras.Model",
+        still: "keras.Model",
+        samples: Samples,
+        config: DictConfig,
+        scope: str = "",
+    ) -> None:
+        self.prefix, self.still, self.samples, self.config = prefix, still, samples, config
+        assert samples.pixels is not None
+        start = weights_of(prefix)
+        key = {
+            "format": FORMAT,
+            "data": [samples.digest, samples.pixels.name],
+            "model": [config.model.name, config.model.freeze, config.model.image_size],
+            "weights": start,
+        }
+        self.home = Path(config.env.cache) / "activations"
+        self.folder = self.home / _short(key)
+        self._views = _short([OmegaConf.to_container(config.fit.augment), config.seed, scope])
+        self._still = _short([start, weights_of(still)])
+        self._engines: dict[str, Compute] = {}
+        self._stores: dict[Path, Rows] = {}
+        self._checked: set[Path] = set()
+
+    @property
+    def augmented(self) -> bool:
+        """Whether views differ from the images at all."""
+        settings = self.config.fit.augment
+        return any(value for name, value in settings.items() if name != "fill_value")
+
+    def at_boundary(self, view: int | None, rows: np.ndarray, advance: Advance) -> Rows:
+        """Activations float16 (N, h, w, C), whole for `rows`; `advance` hears of images done."""
+        shape = self.prefix.output.shape[1:]
+        store = self._store(f"{self._name(view)}.npy", shape)
+        missing = store.missing(rows)
+        if len(missing):
+            self._reserve(len(missing) * store.row_bytes)
+            compute = self._engine("prefix", self.prefix)
+            store.fill(missing, self._through(compute, self._images(view, missing), advance))
+        if not self._checked or len(missing) < len(rows):
+            self._check(store, view, rows[:1])
+        self._checked.add(store.path)
+        return store
+
+    def pooled(self, view: int | None, rows: np.ndarray, advance: Advance) -> Rows:
+        """Pooled features float16 (N, C) of the untrained tail, whole for `rows`."""
+        activations = self.at_boundary(view, rows, advance)
+        shape = self.still.output.shape[1:]
+        store = self._store(f"{self._name(view)}-pooled-{self._still}.npy", shape)
+        missing = store.missing(rows)
+        if len(missing):
+            self._reserve(len(missing) * store.row_bytes)
+            parts = (activations.read(part).astype(np.float32) for part in _parts(missing))
+            store.fill(missing, self._through(self._engine("still", self.still), parts, advance))
+        return store
+
+    def forget(self, view: int) -> None:
+        """Remove what is stored of `view`."""
+        for path in self.folder.glob(f"{self._name(view)}*"):
+            path.unlink()
+            self._stores.pop(path, None)
+
+    def _check(self, store: Rows, view: int | None, row: np.ndarray) -> None:
+        """Compare one stored row with Keras' own answer: of the first file, and of older ones.
+
+        Raises `UserError` where they differ: the model's graph was changed, or the engine errs.
+        """
+        if store.path in self._checked:
+            return
+        theirs = store.read(row).astype(np.float32)
+        ours = np.asarray(self.prefix(next(self._images(view, row)), training=False))
+        difference = np.abs(theirs - ours).max() / max(np.abs(ours).max(), 1e-6)
+        if not difference <= SAME:
+            raise UserError(
+                f"{store.path} differs from what {self.prefix.name} computes now by "
+                f"{difference:.2g} of its range: make clean-cache removes what is stored"
+            )
+
+    def _name(self, view: int | None) -> str:
+        return "images" if view is None else f"{self._views}-view{view:03d}"
+
+    def _store(self, name: str, shape: tuple[int, ...]) -> Rows:
+        path = self.folder / name
+        if path not in self._stores:
+            self._stores[path] = Rows(path, len(self.samples.table), shape)
+        return self._stores[path]
+
+    def _engine(self, name: str, model: "keras.Model") -> Compute:
+        if name not in self._engines:
+            self._engines[name] = openvino(model)
+        return self._engines[name]
+
+    def _images(self, view: int | None, rows: np.ndarray) -> Iterator[np.ndarray]:
+        """Batches uint8 (B, S, S, 3) of `rows` as `view` shows them."""
+        count, size = self.samples.load().shape[:2]
+        settings = self.config.fit.augment
+        rng = np.random.default_rng([self.config.seed, view or 0])
+        transforms = augment.draw(rng, count, size, settings)
+        for part in _parts(rows):
+            pixels = self.samples.read(part)
+            if view is not None:
+                pixels = augment.warp(pixels, transforms[part], settings.fill_value).numpy()
+            yield pixels
+
+    def _through(
+        self, compute: Compute, batches: Iterator[np.ndarray], advance: Advance
+    ) -> Iterator[np.ndarray]:
+        for batch in batches:
+            with np.errstate(over="ignore"):
+                values = compute(batch).astype(np.float16)
+            if not np.isfinite(values).all():
+                raise UserError(
+                    f"activations at model.freeze={self.config.model.freeze} exceed the range of "
+                    "float16: train without them, fit.cache=none"
+                )
+            yield values
+            advance(len(batch))
+
+    def _reserve(self, size: int) -> None:
+        """Raise `UserError` where `size` more bytes exceed the budget or the disk."""
+        budget = self.config.env.cache_limit_gb
+        used = sum(file.stat().st_blocks * 512 for file in self.home.rglob("*") if file.is_file())
+        if budget is not None and used + size > budget * 1e9:
+            raise UserError(
+                f"{self.home} holds {used / 1e9:.2f} GB of activations, and {size / 1e9:.2f} GB on "
+                f"top exceed env.cache_limit_gb={budget}: make clean-cache removes what is stored; "
+                "or raise the limit, lower fit.views, or train without, fit.cache=none"
+            )
+        disk.need(self.folder, size)
+
+
+def _parts(rows: np.ndarray) -> Iterator[np.ndarray]:
+    return (rows[start : start + BATCH] for start in range(0, len(rows), BATCH))
+
+
+def _short(facts: Any) -> str:
+    text = json.dumps(facts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,35 @@
+"""Build, verify and report a set of images: `python -m datasets +pipeline=dataset_<name>`."""
+
+from omegaconf import DictConfig
+
+from train.common.images import decode
+from train.common.jobs import pictures
+from train.common.jobs.common import contact_sheets, counts, facts, verified
+from train.common.run import log_report, tracked
+from train.common.values import Report, Samples
+
+
+@tracked
+def run(config: DictConfig) -> Samples:
+    """The verified images, after their counts, what was set aside and their pictures are logged."""
+    samples = decode(verified(config), config)
+    counted = counts(samples)
+    report = Report(
+        scalars={
+            "images": len(samples.table),
+            "quarantined": len(samples.quarantined),
+            "duplicates": len(samples.duplicates),
+        },
+        tables={
+            "class_balance": counted,
+            "quarantined": samples.quarantined,
+            "duplicates_across_splits": samples.duplicates,
+        },
+        figures={
+            "class_balance": pictures.balance(counted),
+            **contact_sheets(samples, config.sheet, config.seed),
+        },
+        facts=facts(samples, config),
+    )
+    log_report(report, config)
+    return samples

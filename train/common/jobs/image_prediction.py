@@ -1,0 +1,139 @@
+"""A folder scored by a registered model: `python -m models +pipeline=predict_<model>`.
+
+The model is `serving`, the ONNX file that is deployed, and the reader is that of the dataset, so
+the probabilities are those of the service. TensorFlow has no part in it.
+"""
+
+import logging
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pyarrow as pa
+from omegaconf import DictConfig
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from conf.errors import UserError
+from datasets.common.folders import files
+from datasets.common.images import PREAMBLE, BadImage, is_dicom, read_image, resize
+from models.common import PROBABILITIES
+from train.common.jobs.scoring import Scores, answer, report
+from train.common.registry import Registered, fetch_model, registered
+from train.common.run import log_report, tracked
+
+log = logging.getLogger(__name__)
+
+Seen = tuple[Path, int | None, np.ndarray | str]
+"""A file, the number of the frame where it has several, and pixels or why there are none."""
+
+
+@tracked
+def run(config: DictConfig) -> Path:
+    """The Parquet file with a row an image: file, frame, label, probabilities, reason."""
+    root = Path(config.predict.input).expanduser().absolute()
+    found = listed(root, Path(config.predict.output).expanduser().absolute())
+    model = registered(config, config.predict.model_uri)
+    columns = [pa.field("file", pa.string()), pa.field("frame", pa.int32())]
+    scores = Scores(columns, model, str(root), config)
+    known = scores.known("file")
+    rest = [path for path in found if path.relative_to(root).as_posix() not in known]
+    log.info("%d files, %d of them scored already", len(found), len(found) - len(rest))
+    started = time.perf_counter()
+    if rest:
+        score(rest, root, scores, model, config)
+    scores.close()
+    seconds = time.perf_counter() - started
+    log_report(report(scores, model, len(rest), seconds), config)
+    log.info("%s: scored %d of %d files in this run", scores.output, len(rest), len(found))
+    return scores.output
+
+
+def listed(root: Path, output: Path) -> list[Path]:
+    """Every file below `root`, sorted. Raises `UserError` where there is none."""
+    if not root.is_dir():
+        raise UserError(f"predict.input={str(root)!r} is no folder; name one with images in it")
+    if output.is_relative_to(root):
+        raise UserError(f"predict.output={output} lies in predict.input={root}; choose another")
+    found = sorted(files(root))
+    if not found:
+        raise UserError(f"predict.input={str(root)!r} holds no file; name a folder of images")
+    return found
+
+
+def score(
+    paths: list[Path], root: Path, scores: Scores, model: Registered, config: DictConfig
+) -> None:
+    """Score `paths` and write them, a part at a time."""
+    settings, classes = config.predict, model.metadata["classes"]
+    session = onnxruntime.InferenceSession(
+        fetch_model(model) / "model.onnx", providers=["CPUExecutionProvider"]
+    )
+    size = session.get_inputs()[0].shape[1]
+    bar = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with ThreadPoolExecutor(settings.workers) as pool, Progress(*bar) as progress:
+        task = progress.add_task("scoring", total=len(paths))
+        for start in range(0, len(paths), settings.part_size):
+            chosen = paths[start : start + settings.part_size]
+            read = pool.map(lambda path: images(path, size, config), chosen)
+            rows: list[dict[str, Any]] = []
+            waiting: list[Seen] = []
+            for seen in read:
+                waiting += seen
+                if len(waiting) >= settings.batch_size:
+                    rows += answers(waiting, root, session, classes)
+                    waiting = []
+                progress.advance(task)
+            scores.write(rows + answers(waiting, root, session, classes))
+
+
+def images(path: Path, size: int, config: DictConfig) -> list[Seen]:
+    """What is in a file, every frame uint8 (size, size, 3)."""
+    try:
+        with path.open("rb") as file:
+            dicom = is_dicom(file.read(PREAMBLE))
+        return [
+            (path, number, resize(pixels, size))
+            for number, pixels in _frames(path, dicom, config.dataset)
+        ]
+    except BadImage as bad:
+        return [(path, None, bad.reason)]
+    except OSError as error:
+        return [(path, None, f"cannot be read: {error.strerror}")]
+
+
+def _frames(
+    path: Path, dicom: bool, dataset: DictConfig
+) -> Iterator[tuple[int | None, np.ndarray]]:
+    if not dicom:
+        yield None, read_image(path, dataset.max_pixels, dataset.dicom)
+        return
+    from datasets.common import dicom as reader  # a second of imports that other formats do without
+
+    header = reader.read_header(path, dataset.max_pixels)
+    several = int(header.get("NumberOfFrames") or 1) > 1
+    for number, pixels in enumerate(reader.frames(path, header, dataset.dicom)):
+        yield number if several else None, pixels
+
+
+def answers(
+    seen: list[Seen], root: Path, session: onnxruntime.InferenceSession, classes: list[str]
+) -> list[dict[str, Any]]:
+    """A row for each of `seen`, the readable ones scored as one batch."""
+    pixels = [shown for _, _, shown in seen if not isinstance(shown, str)]
+    scored: Iterator[np.ndarray] = iter(())
+    if pixels:
+        name = session.get_inputs()[0].name
+        scored = iter(session.run([PROBABILITIES], {name: np.stack(pixels)})[0])
+    rows = []
+    for path, frame, shown in seen:
+        row: dict[str, Any] = {"file": path.relative_to(root).as_posix(), "frame": frame}
+        if isinstance(shown, str):
+            row["reason"] = shown
+        else:
+            row |= answer(next(scored), classes)
+        rows.append(row)
+    return rows

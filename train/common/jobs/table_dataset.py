@@ -1,0 +1,34 @@
+"""Build, verify and report a table, and write it: `python -m datasets +pipeline=dataset_<name>`."""
+
+import numpy as np
+import pyarrow as pa
+from omegaconf import DictConfig
+
+from train.common.jobs import pictures
+from train.common.jobs.table_common import counts, facts, reasons, verified
+from train.common.run import log_parquet, log_report, tracked
+from train.common.values import Report
+
+
+@tracked
+def run(config: DictConfig) -> Report:
+    """The verified rows as `<config.table>.parquet`, classes by name, and a report."""
+    table = verified(config)
+    names = np.array(table.classes)
+    rows = table.frame.assign(label=names[table.frame["label"]])
+    written = pa.Table.from_pandas(rows, preserve_index=False)
+    known = {"dataset": table.name, "version": config.version, "digest": table.digest}
+    log_parquet(written.replace_schema_metadata(written.schema.metadata | known), config.table)
+    counted = counts(table)
+    report = Report(
+        scalars={"rows": len(table.frame), "quarantined": len(table.quarantined)},
+        tables={
+            "class_balance": counted,
+            "left_out": reasons(table),
+            "columns": rows.describe(include="all").T.rename_axis("column").reset_index(),
+        },
+        figures={"class_balance": pictures.bars(counted, "class", "rows")},
+        facts={"table": f"{config.table}.parquet"} | facts(table, config),
+    )
+    log_report(report, config)
+    return report

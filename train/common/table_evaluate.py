@@ -1,0 +1,176 @@
+"""The metrics step for tables: the one look at test, and an out-of-fold figure over all rows."""
+
+import numpy as np
+import pandas as pd
+from omegaconf import DictConfig
+from rich.progress import track
+from sklearn.base import clone
+from sklearn.inspection import permutation_importance
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GroupKFold
+
+from train.common import classification, figures
+from train.common.values import Report, TableFitted, TableSplits
+
+OVERALL = ["roc_auc_macro", "average_precision_macro", "brier", "log_loss", "accuracy", "mcc"]
+FEW_GROUPS = 10
+"""Groups below which the bootstrap has too little to draw from."""
+
+
+def evaluate_table(fitted: TableFitted, splits: TableSplits, config: DictConfig) -> Report:
+    """Predict test once with the chosen model; cross-validate the whole search beside it."""
+    data, rows = splits.data, splits.test
+    labels, probabilities = splits.labels(rows), fitted.model.predict_proba(splits.inputs(rows))
+    metrics = _intervals(labels, probabilities, splits.groups(rows), data.classes, config)
+    answers = probabilities.argmax(axis=1)
+    names = np.array(data.classes)
+    importance = importances(fitted, splits, config)
+    scalars = classification.flat(metrics, "test")
+    tables = {
+        "overall": _overall(metrics),
+        "per_class": classification.per_class(metrics, labels, data.classes),
+        "importance": importance,
+        "candidates": fitted.candidates,
+        "predictions": pd.DataFrame(probabilities, columns=list(data.classes)).assign(
+            row=data.frame["row"].to_numpy()[rows], label=names[labels], answer=names[answers]
+        ),
+    }
+    drawn = {
+        "roc": figures.roc(labels, probabilities, data.classes),
+        "precision_and_recall": figures.precision_recall(labels, probabilities, data.classes),
+        "reliability": figures.calibration(labels, probabilities, data.classes),
+        "confusion_matrix": figures.confusion(labels, answers, data.classes),
+        "importance": figures.importance(importance),
+    }
+    captions = {
+        "importance": "How much ROC AUC on validation falls when one feature is shuffled. Features "
+        "that say the same share what they are worth.",
+        "candidates": f"Settings that were tried on train, by {config.fit.scoring.name} "
+        f"cross-validated by {data.group} in {config.fit.folds} folds.",
+    }
+    if config.metrics.folds:
+        everything = np.arange(len(data.frame))
+        labels, groups = splits.labels(everything), splits.groups(everything)
+        held_out = cross_validated(fitted, splits, config.metrics.folds, config.seed)
+        crossed = _intervals(labels, held_out, groups, data.classes, config)
+        scalars |= classification.flat(crossed, "cv")
+        tables["cross_validation"] = _overall(crossed)
+        tables[f"by_{data.group.lower()}"] = by_group(labels, held_out, groups, data.classes)
+        drawn["cross_validation"] = figures.calibration(labels, held_out, data.classes)
+        captions["cross_validation"] = (
+            f"All {len(labels)} rows, each predicted by a model that saw nothing of its "
+            f"{data.group}: {config.metrics.folds} folds, each with a search of its own."
+        )
+    return Report(
+        scalars=scalars,
+        tables=tables,
+        figures=drawn,
+        captions=captions,
+        notes=notes(splits),
+        facts={
+            "data": f"{data.name}, {config.dataset.source.name}",
+            "data digest": data.digest[:16],
+            "rows": f"{len(splits.train)} train, {len(splits.validation)} validation, "
+            f"{len(rows)} test",
+            f"{data.group} (split by)": ", ".join(
+                f"{len(set(splits.groups(part)))} {name}"
+                for name, part in (
+                    ("train", splits.train),
+                    ("validation", splits.validation),
+                    ("test", splits.test),
+                )
+            ),
+            "outcome unknown": len(data.quarantined),
+            "features": ", ".join(data.features),
+            "estimator": config.model.estimator.name,
+            "intervals": f"{config.metrics.confidence:.0%}, {config.metrics.bootstrap} bootstrap "
+            f"resamples of whole {data.group}",
+        },
+    )
+
+
+def cross_validated(fitted: TableFitted, splits: TableSplits, folds: int, seed: int) -> np.ndarray:
+    """Probabilities (N, classes) of all rows, each by a search that saw nothing of its group."""
+    everything = np.arange(len(splits.data.frame))
+    frame, labels = splits.inputs(everything), splits.labels(everything)
+    groups = splits.groups(everything)
+    held_out = np.empty((len(labels), len(splits.data.classes)))
+    parts = GroupKFold(folds, shuffle=True, random_state=seed).split(frame, labels, groups)
+    for seen, unseen in track(parts, "cross-validation", total=folds):
+        search = clone(fitted.search).fit(frame.iloc[seen], labels[seen], groups=groups[seen])
+        held_out[unseen] = search.predict_proba(frame.iloc[unseen])
+    return held_out
+
+
+def importances(fitted: TableFitted, splits: TableSplits, config: DictConfig) -> pd.DataFrame:
+    """Loss of ROC AUC on validation, mean and spread over shuffles: a row a feature, best first."""
+    found = permutation_importance(
+        fitted.model,
+        splits.inputs(splits.validation),
+        splits.labels(splits.validation),
+        scoring="roc_auc" if len(splits.data.classes) == 2 else "roc_auc_ovr",
+        n_repeats=config.metrics.permutations,
+        random_state=config.seed,
+    )
+    table = pd.DataFrame(
+        {
+            "feature": splits.data.features,
+            "importance": found.importances_mean,
+            "spread": found.importances_std,
+        }
+    )
+    return table.sort_values("importance", ascending=False, ignore_index=True)
+
+
+def by_group(
+    labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray, classes: tuple[str, ...]
+) -> pd.DataFrame:
+    """A row a group: rows, share of the last class, its mean probability, ROC AUC (two classes)."""
+    table = []
+    for group in np.unique(groups):
+        of = groups == group
+        actual, given = labels[of] == len(classes) - 1, probabilities[of, -1]
+        auc = roc_auc_score(actual, given) if 0 < actual.sum() < len(actual) else np.nan
+        table.append((group, of.sum(), actual.mean(), given.mean(), auc))
+    columns = ["group", "rows", f"share {classes[-1]}", "mean probability", "roc_auc"]
+    return pd.DataFrame(table, columns=columns)
+
+
+def notes(splits: TableSplits) -> list[str]:
+    """Sentences a reader must know before quoting a figure."""
+    data, count = splits.data, len(set(splits.groups(splits.test)))
+    said = []
+    if count < FEW_GROUPS:
+        said.append(
+            f"Test has {count} values of {data.group}: so few say little about another one. The "
+            "cross-validation over all rows is the figure to quote."
+        )
+    if len(data.quarantined):
+        said.append(
+            f"{len(data.quarantined)} rows whose outcome is not known are left out of every "
+            "figure: probabilities are those of the rows that are kept."
+        )
+    return said
+
+
+def _intervals(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    groups: np.ndarray,
+    classes: tuple[str, ...],
+    config: DictConfig,
+) -> pd.DataFrame:
+    settings = config.metrics
+    return classification.intervals(
+        labels,
+        probabilities,
+        groups,
+        classes,
+        settings.bootstrap,
+        settings.confidence,
+        config.seed,
+    )
+
+
+def _overall(metrics: pd.DataFrame) -> pd.DataFrame:
+    return metrics.loc[OVERALL].rename_axis("metric").reset_index()

@@ -1,0 +1,1 @@
+"""mobilenetv2ft on kvasir4, version 1: see `pipeline`."""

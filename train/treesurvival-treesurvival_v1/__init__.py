@@ -1,0 +1,1 @@
+"""treesurvival on treesurvival, version 1: see `pipeline`."""

@@ -1,0 +1,1 @@
+"""vgg16ft on kidney2, version 1: see `pipeline`."""
