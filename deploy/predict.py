@@ -8,25 +8,27 @@ It reads images and asks the model as the service does, so the probabilities are
 
 import argparse
 import csv
-import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from serve import DEFAULT
-from serving.classifier import Classifier, Facts
+from serve import DEFAULT, find_deployment
+from serving.classifier import ONNX, Classifier
 from serving.importing import NotServable, Source, champion_or_newest, find, run_command
 from serving.limits import Limits
+from serving.loading import Facts
 from serving.refusals import Refused
 
 
 def load(source: Source) -> Classifier:
-    """The model of `source`, ready."""
+    """The model of `source`, ready. Raises `NotServable` where it is none of images."""
     from mlflow.artifacts import download_artifacts
 
     facts = Facts(source.name, source.version, source.run_id, source.classes)
     folder = Path(download_artifacts(source.uri))
+    if not (folder / ONNX).is_file():
+        raise NotServable(f"{source.name} does not classify images: serve it, and send it records")
     classifier = Classifier(facts, folder, Limits.from_environment())
     classifier.load()
     return classifier
@@ -57,7 +59,7 @@ def predict(image: Path, deployment: str, model_uri: str) -> None:
     files = sorted(p for p in image.rglob("*") if p.is_file()) if image.is_dir() else [image]
     if not files:
         raise NotServable(f"the folder {image} holds no file")
-    name = importlib.import_module(f"{deployment.replace('/', '.')}.common").MODEL
+    _, name = find_deployment(deployment)
     if model_uri:
         source, kind = find(model_uri, name), model_uri
     else:

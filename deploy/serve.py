@@ -18,16 +18,20 @@ DEPLOY = Path(__file__).resolve().parent
 DEFAULT = "resnet50v2ft/V1"
 
 
-def serve(deployment: str, host: str, port: int, model_uri: str) -> None:
-    """Import the model and become the server; does not return."""
-    folder = DEPLOY / deployment
-    if not (folder / "service.py").is_file():
+def find_deployment(deployment: str) -> tuple[str, str]:
+    """Package and registered model of a deployment, `<model>/V<N>`. Raises `NotServable`."""
+    if not (DEPLOY / deployment / "service.py").is_file():
         known = ", ".join(
             sorted(str(p.parent.relative_to(DEPLOY)) for p in DEPLOY.glob("*/V*/service.py"))
         )
         raise NotServable(f"there is no deployment {deployment!r}; there is {known}")
-    package = deployment.replace("/", ".")
-    name = importlib.import_module(f"{package}.common").MODEL
+    package = deployment.strip("/").replace("/", ".")
+    return package, importlib.import_module(f"{package}.common").MODEL
+
+
+def serve(deployment: str, host: str, port: int, model_uri: str) -> None:
+    """Import the model and become the server; does not return."""
+    package, name = find_deployment(deployment)
     _check_free(host, port)
     if model_uri:
         source, kind = find(model_uri, name), model_uri

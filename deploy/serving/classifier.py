@@ -4,10 +4,7 @@ The service and the command line both go through it, so both give the same proba
 """
 
 import base64
-import logging
-import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,35 +14,18 @@ from .engine import Engine
 from .gradcam import overlay
 from .images import decode, resize
 from .limits import Limits, cores
+from .loading import Facts, Servable
 from .refusals import Refused
-
-log = logging.getLogger(__name__)
 
 ONNX = "model.onnx"
 """Name of the file in a model of MLflow's ONNX flavour."""
 
 
-@dataclass(frozen=True)
-class Facts:
-    """Which model answers: its registered name and version, its run, its classes in order."""
-
-    name: str
-    version: str
-    run_id: str
-    classes: tuple[str, ...]
-
-    def public(self) -> dict[str, Any]:
-        """What an answer says about the model."""
-        return {"name": self.name, "version": self.version, "run_id": self.run_id}
-
-
-class Classifier:
-    """A model that answers, once `start` has loaded it and `ready` says so."""
+class Classifier(Servable):
+    """A classifier of images."""
 
     def __init__(self, facts: Facts, folder: Path, limits: Limits, workers: int = 1) -> None:
-        self.facts = facts
-        self.limits = limits
-        self.failed = False
+        super().__init__(facts, limits)
         self._path = Path(folder, ONNX)
         self._threads = max(1, cores() // workers)
         self._engine: Engine | None = None
@@ -55,33 +35,12 @@ class Classifier:
         """Whether the model is loaded and warm."""
         return self._engine is not None
 
-    def start(self) -> threading.Thread:
-        """Load and warm up in the background, so that probes are answered meanwhile."""
-        thread = threading.Thread(target=self._try_to_load, name="warm-up", daemon=True)
-        thread.start()
-        return thread
-
     def load(self) -> None:
         """Compile the graph and run it once."""
         engine = Engine(self._path, self._threads)
         engine.warm_up()
-        outputs = len(engine.head.bias)
-        if outputs != len(self.facts.classes):
-            raise ValueError(
-                f"{self.facts.name} {self.facts.version} has {outputs} outputs and names "
-                f"{len(self.facts.classes)} classes: its metadata belongs to another model"
-            )
+        self._check_classes(len(engine.head.bias))
         self._engine = engine
-        log.info("%s version %s is ready", self.facts.name, self.facts.version)
-
-    def _try_to_load(self) -> None:
-        try:
-            self.load()
-        except Exception:
-            self.failed = True
-            log.critical(
-                "%s cannot be loaded: the service stays unready", self._path, exc_info=True
-            )
 
     def classify(self, contents: Sequence[bytes], explain: bool = False) -> list[dict[str, Any]]:
         """One answer for each image: `label`, `probabilities` by class, and `width`, `height`.

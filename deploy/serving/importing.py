@@ -104,10 +104,11 @@ def find(uri: str, name: str) -> Source:
     except (MlflowException, OSError) as error:
         raise NotServable(f"{uri} cannot be found: {error}") from None
     metadata = info.metadata or {}
-    if "onnx" not in info.flavors or not metadata.get("classes"):
+    if not _without_pickle(info.flavors) or not metadata.get("classes"):
         raise NotServable(
-            f"{uri} is not a serving model: expected MLflow's ONNX flavour with the class names "
-            "in its metadata, as every training logs it under the name 'serving'"
+            f"{uri} is not a serving model: expected MLflow's ONNX flavour, or scikit-learn's "
+            "stored as skops, with the class names in its metadata, as every training logs it "
+            "under the name 'serving'"
         )
     labels = {
         "run_id": info.run_id,
@@ -164,6 +165,11 @@ def create(name: str, tag: str) -> None:
         print(f"{model.tag}: {source.name} version {source.version}, run {source.run_id}")
 
     run_command(command)
+
+
+def _without_pickle(flavors: dict[str, Any]) -> bool:
+    """Whether a model is stored in a form that runs no foreign code when it is loaded."""
+    return "onnx" in flavors or flavors.get("sklearn", {}).get("serialization_format") == "skops"
 
 
 def _registered(client: Any, uri: str) -> Any:

@@ -19,6 +19,8 @@ class Limits:
     """Width times height of one image. Decoded it takes 3 to 12 bytes a pixel, in each thread."""
     max_images: int = 16
     """Images in one request."""
+    max_rows: int = 10_000
+    """Rows of a table in one request."""
     max_requests: int = 32
     """Requests that are read, waiting or computed at a time; one more is answered with 503."""
     read_seconds: int = 30

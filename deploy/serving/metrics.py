@@ -13,6 +13,8 @@ class Metrics:
         self.requests = Counter("sonda_requests_total", "Requests to /predict.", ["status"])
         self.seconds = Histogram("sonda_request_seconds", "Time to an answer of /predict.")
         self.rejections = Counter("sonda_rejections_total", "Requests refused.", ["reason"])
-        self.predictions = Counter("sonda_predictions_total", "Images by answer.", ["label"])
+        self.predictions = Counter(
+            "sonda_predictions_total", "Images or rows by answer.", ["label"]
+        )
         for label in classes:
             self.predictions.labels(label)  # so that a class never seen shows as 0

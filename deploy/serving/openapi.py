@@ -1,13 +1,14 @@
 """The description of the routes that clients and their generators read, `/docs.json`."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .classifier import Classifier
+if TYPE_CHECKING:
+    from .classifier import Classifier
 
 ERRORS = {
     400: ("no_image", "there is no field 'image' in the form, only: 'file'"),
     408: ("too_slow", "the body did not arrive within 30 s: send it again"),
-    413: ("too_large", "the body is larger than 20971520 bytes: send a smaller image"),
+    413: ("too_large", "the body is larger than 20971520 bytes: send less at a time"),
     415: ("not_an_image", "the content is not an image of a format read: JPEG, PNG, ..."),
     422: ("undecodable", "the JPEG image cannot be decoded: image file is truncated"),
     503: ("overloaded", "32 requests are under way: try again in 2 s"),
@@ -20,7 +21,7 @@ TINY_PNG = (
 """One grey pixel, so that the example can be sent as it stands."""
 
 
-def specification(classifier: Classifier | None) -> dict[str, Any]:
+def specification(classifier: "Classifier | None") -> dict[str, Any]:
     """OpenAPI 3.0 of the service; the examples name the classes of the model it serves."""
     classes = list(classifier.facts.classes) if classifier else ["a", "b"]
     model = classifier.facts.public() if classifier else {}
@@ -32,35 +33,59 @@ def specification(classifier: Classifier | None) -> dict[str, Any]:
         "height": 480,
     }
     answer = {"model": model, "predictions": [prediction], "milliseconds": 48.1}
+    responses = described(
+        "One prediction for each image, in the order they were sent.", answer, ERRORS
+    )
+    return service_document(
+        "3.0.3",
+        model,
+        "Classifies medical images. For research, not for diagnosis.",
+        _predict(responses),
+        _schemas(),
+    )
+
+
+def described(
+    description: str, answer: dict[str, Any], errors: dict[int, tuple[str, str]]
+) -> dict[str, Any]:
+    """The responses of `/predict`: the answer and each refusal, with examples."""
     responses: dict[str, Any] = {
-        "200": {
-            "description": "One prediction for each image, in the order they were sent.",
-            "content": _json(_ref("Answer"), answer),
-        }
+        "200": {"description": description, "content": example(reference("Answer"), answer)}
     }
-    for status, (code, message) in ERRORS.items():
+    for status, (code, message) in errors.items():
         responses[str(status)] = {
             "description": code.replace("_", " "),
-            "content": _json(_ref("Error"), {"error": code, "message": message}),
+            "content": example(reference("Error"), {"error": code, "message": message}),
         }
     responses["503"]["headers"] = {
         "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}
     }
+    return responses
+
+
+def service_document(
+    version: str,
+    model: dict[str, Any],
+    description: str,
+    predict: dict[str, Any],
+    schemas: dict[str, Any],
+) -> dict[str, Any]:
+    """OpenAPI `version` of a service: the routes that all have, and its own `predict`."""
     return {
-        "openapi": "3.0.3",
+        "openapi": version,
         "info": {
             "title": model.get("name", "Sonda"),
             "version": model.get("version", "0"),
-            "description": "Classifies medical images. For research, not for diagnosis.",
+            "description": description,
         },
         "servers": [{"url": "."}],
         "paths": {
-            "/predict": {"post": _predict(responses)},
+            "/predict": {"post": predict},
             "/livez": {"get": _probe("200 while the process is sound.")},
             "/readyz": {"get": _probe("200 once the model is loaded and warm, 503 before.")},
             "/metrics": {"get": _probe("Counters in Prometheus' text format.")},
         },
-        "components": {"schemas": _schemas()},
+        "components": {"schemas": schemas},
     }
 
 
@@ -105,32 +130,39 @@ def _probe(description: str) -> dict[str, Any]:
     return {"responses": {"200": {"description": description}}}
 
 
-def _ref(name: str) -> dict[str, str]:
+def reference(name: str) -> dict[str, str]:
+    """A schema that stands under `components`."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _json(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
-    return {"application/json": {"schema": schema, "example": example}}
+def example(schema: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
+    """A JSON body of `schema`, with an example of it."""
+    return {"application/json": {"schema": schema, "example": value}}
 
 
 def _schemas() -> dict[str, Any]:
-    text, whole, number = {"type": "string"}, {"type": "integer"}, {"type": "number"}
+    whole = {"type": "integer"}
+    overlay = {"type": "string", "format": "byte", "description": "A PNG, base64."}
+    return answer_schemas({"width": whole, "height": whole}, {"overlay": overlay})
+
+
+def answer_schemas(
+    more: dict[str, Any] | None = None, optional: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The schemas of answers and errors; a prediction has `more` and `optional` properties."""
+    text, number = {"type": "string"}, {"type": "number"}
+    prediction = {
+        "label": text,
+        "probabilities": {"type": "object", "additionalProperties": number},
+    }
     return {
         "Error": _object({"error": text, "message": text}),
         "Model": _object({"name": text, "version": text, "run_id": text}),
-        "Prediction": _object(
-            {
-                "label": text,
-                "probabilities": {"type": "object", "additionalProperties": number},
-                "width": whole,
-                "height": whole,
-            },
-            {"overlay": {"type": "string", "format": "byte", "description": "A PNG, base64."}},
-        ),
+        "Prediction": _object(prediction | (more or {}), optional),
         "Answer": _object(
             {
-                "model": _ref("Model"),
-                "predictions": {"type": "array", "items": _ref("Prediction")},
+                "model": reference("Model"),
+                "predictions": {"type": "array", "items": reference("Prediction")},
                 "milliseconds": number,
             }
         ),

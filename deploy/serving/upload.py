@@ -1,4 +1,4 @@
-"""From a request to the bytes of its images, without believing anything that it says.
+"""From a request to the bytes in it, without believing anything that it says.
 
 Nothing is decoded here, and nothing is ever fetched: text in place of a file is refused.
 """
@@ -7,7 +7,8 @@ import asyncio
 import base64
 import binascii
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any, TypeVar
 
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartParser
@@ -19,6 +20,7 @@ from .refusals import Refused
 FIELD = "image"
 """Name of the multipart field and of the JSON key."""
 RAW = "application/octet-stream"
+Read = TypeVar("Read")
 
 
 async def read_images(request: Request, limits: Limits) -> list[bytes]:
@@ -29,7 +31,7 @@ async def read_images(request: Request, limits: Limits) -> list[bytes]:
     `Refused` before the body is read when its declared size is over `limits.max_bytes`, and while
     it is read when it grows over it.
     """
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    kind = content_type(request)
     if kind not in ("multipart/form-data", "application/json", RAW) and kind[:6] != "image/":
         raise Refused(
             415,
@@ -37,14 +39,49 @@ async def read_images(request: Request, limits: Limits) -> list[bytes]:
             f"Content-Type {kind[:80]!r} is not taken: send multipart/form-data with the field "
             f"'{FIELD}', an image/* body, or application/json with {{'{FIELD}': '<base64>'}}",
         )
+    if kind == "multipart/form-data":
+        images = await read_files(request, limits, FIELD)
+    else:
+        body = await read_body(request, limits)
+        images = _json(body) if kind == "application/json" else [body]
+    if len(images) > limits.max_images:
+        raise Refused(
+            413,
+            "too_many_images",
+            f"{len(images)} images are more than {limits.max_images}: send several requests",
+        )
+    return images
+
+
+def content_type(request: Request) -> str:
+    """What the client calls the body, without parameters."""
+    return request.headers.get("content-type", "").split(";")[0].strip().lower()
+
+
+async def read_body(request: Request, limits: Limits) -> bytes:
+    """The whole body, within the limits. Raises `Refused`."""
     _check_declared(request, limits)
+    return await _in_time(_joined(request, limits), limits)
+
+
+async def read_files(request: Request, limits: Limits, field: str) -> list[bytes]:
+    """The contents of the files in `field` of a multipart form, one or more. Raises `Refused`."""
+    _check_declared(request, limits)
+    return await _in_time(_multipart(request, limits, field), limits)
+
+
+def parsed(body: bytes) -> Any:
+    """The JSON document in `body`. Raises `Refused`."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise Refused(400, "bad_json", "the body is not JSON") from None
+
+
+async def _in_time(reading: Awaitable[Read], limits: Limits) -> Read:
     try:
         async with asyncio.timeout(limits.read_seconds):
-            if kind == "multipart/form-data":
-                images = await _multipart(request, limits)
-            else:
-                body = b"".join([chunk async for chunk in _capped(request, limits)])
-                images = _json(body) if kind == "application/json" else [body]
+            return await reading
     except TimeoutError:
         raise Refused(
             408,
@@ -53,13 +90,6 @@ async def read_images(request: Request, limits: Limits) -> list[bytes]:
         ) from None
     except ClientDisconnect:
         raise Refused(400, "incomplete", "the connection ended before the body did") from None
-    if len(images) > limits.max_images:
-        raise Refused(
-            413,
-            "too_many_images",
-            f"{len(images)} images are more than {limits.max_images}: send several requests",
-        )
-    return images
 
 
 def _check_declared(request: Request, limits: Limits) -> None:
@@ -72,7 +102,7 @@ def _too_large(limits: Limits) -> Refused:
     return Refused(
         413,
         "too_large",
-        f"the body is larger than {limits.max_bytes} bytes: send a smaller image",
+        f"the body is larger than {limits.max_bytes} bytes: send less at a time",
     )
 
 
@@ -86,7 +116,11 @@ async def _capped(request: Request, limits: Limits) -> AsyncIterator[bytes]:
         yield chunk
 
 
-async def _multipart(request: Request, limits: Limits) -> list[bytes]:
+async def _joined(request: Request, limits: Limits) -> bytes:
+    return b"".join([chunk async for chunk in _capped(request, limits)])
+
+
+async def _multipart(request: Request, limits: Limits, field: str) -> list[bytes]:
     parser = MultiPartParser(
         request.headers,
         _capped(request, limits),  # type: ignore[arg-type]
@@ -102,30 +136,29 @@ async def _multipart(request: Request, limits: Limits) -> list[bytes]:
         raise Refused(
             400, "bad_multipart", f"the multipart body cannot be read: {reason[:200]}"
         ) from None
-    given = form.getlist(FIELD)
+    given = form.getlist(field)
     names = ", ".join(sorted({repr(name[:40]) for name in form}))
     if not given:
         raise Refused(
-            400, "no_image", f"there is no field '{FIELD}' in the form, only: {names or 'nothing'}"
+            400,
+            f"no_{field}",
+            f"there is no field '{field}' in the form, only: {names or 'nothing'}",
         )
-    images = []
+    contents = []
     for value in given:
         if not isinstance(value, UploadFile):
             raise Refused(
                 400,
                 "text_not_file",
-                f"the field '{FIELD}' holds text: send the file itself; addresses are not fetched",
+                f"the field '{field}' holds text: send the file itself; addresses are not fetched",
             )
-        images.append(await value.read())
+        contents.append(await value.read())
         await value.close()
-    return images
+    return contents
 
 
 def _json(body: bytes) -> list[bytes]:
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        raise Refused(400, "bad_json", "the body is not JSON") from None
+    document = parsed(body)
     given = document.get(FIELD) if isinstance(document, dict) else None
     texts = given if isinstance(given, list) else [given]
     images = [_base64(text) for text in texts if isinstance(text, str)]

@@ -1,6 +1,8 @@
 """What the tests of deployments share: images in every guise, and a model in a store of its own."""
 
+import importlib
 import io
+import runpy
 import socket
 import subprocess
 import sys
@@ -11,13 +13,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from datasets.kvasir4.common import draw
-from tests.common import ROOT
+from tests.common import ROOT, deployments
 
 SIDE = 96
 """Side of the model's images: a feature map of 3 x 3."""
 LIMITS = {"MAX_BYTES": 2**20, "MAX_PIXELS": 500_000, "MAX_IMAGES": 3, "MAX_REQUESTS": 4}
 READ_SECONDS = 8
+FIRST = "resnet50v2ft/V1"
+"""The deployment that everything is tested on; what may differ, on all."""
 MODEL = "resnet50v2ft-kvasir4"
 
 
@@ -25,6 +28,7 @@ MODEL = "resnet50v2ft-kvasir4"
 class Trained:
     """A model as a training leaves it, in a store of its own."""
 
+    deployment: str
     keras: Any
     onnx: Path
     run_id: str
@@ -33,8 +37,25 @@ class Trained:
     environment: dict[str, str]
 
 
-def frame(label: int, seed: int) -> Image.Image:
-    return Image.fromarray(draw(label, np.random.SeedSequence([label, seed])))
+def image_deployments() -> list[str]:
+    """Deployments of image classifiers, as `<model>/V<N>`."""
+    return [each for each in deployments() if (deploy(each) / "sample-input.jpg").is_file()]
+
+
+def deploy(deployment: str) -> Path:
+    return ROOT / "deploy" / deployment
+
+
+def names(deployment: str) -> dict[str, Any]:
+    """What the `common.py` of a deployment says: MODEL, LABELS, PAGE."""
+    return runpy.run_path(str(deploy(deployment) / "common.py"))
+
+
+def frame(label: int, seed: int, dataset: str = "kvasir4") -> Image.Image:
+    """A generated image of a dataset; of a series the first."""
+    draw = importlib.import_module(f"datasets.{dataset}.common").draw
+    drawn = draw(label, np.random.SeedSequence([label, seed]))
+    return Image.fromarray(drawn if drawn.ndim == 3 else drawn[0])
 
 
 def encoded(image: Image.Image, form: str = "PNG", **options: Any) -> bytes:

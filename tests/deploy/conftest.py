@@ -1,29 +1,36 @@
 """One small model goes the whole way, once: Keras, ONNX, MLflow, BentoML's store, HTTP."""
 
+import importlib
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import requests
+from omegaconf import DictConfig
 
-from tests.common import ROOT, composed
+from tests.common import ROOT, composed, pipelines
+from tests.deploy import tables
 from tests.deploy.common import (
+    FIRST,
     LIMITS,
-    MODEL,
     READ_SECONDS,
     SIDE,
     Trained,
     encoded,
     frame,
     free_port,
+    names,
 )
+from tests.deploy.servers import running
+from tests.deploy.tables import TrainedTable, trained_table
 
 START_SECONDS = 180
 
@@ -36,19 +43,24 @@ def frames() -> list[bytes]:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return logged(FIRST, tmp_path_factory)
+
+
+def logged(deployment: str, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """Random weights, exported and logged as a training does; the second version's run goes on."""
     import mlflow
 
     from models.common import export_onnx
-    from models.resnet50v2ft.model import build
     from train.common.run import log_models
 
+    name = names(deployment)["MODEL"]
+    config = training(name)
     folder = tmp_path_factory.mktemp("registry")
-    config = composed(
-        "+pipeline=train_resnet50v2ft", "model.weights=none", f"model.image_size={SIDE}"
-    )
-    model = build(config.model, len(config.dataset.classes))
-    pixels = np.stack([np.asarray(frame(label, 2).resize((SIDE, SIDE))) for label in range(4)])
+    build = importlib.import_module(f"models.{config.model.name}.model").build
+    classes = len(config.dataset.classes)
+    model = build(config.model, classes)
+    drawn = [frame(number % classes, number, config.dataset.name) for number in range(12)]
+    pixels = np.stack([np.asarray(image.resize((SIDE, SIDE))) for image in drawn])
     _spread(model, pixels)
     onnx = folder / "model.onnx"
     export_onnx(model, onnx)
@@ -61,14 +73,16 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(uri)
     try:
-        experiment = mlflow.create_experiment("resnet50v2ft/kvasir4", f"file://{folder}/artifacts")
-        tags = {"git_revision": "a" * 40, "pipeline": "train_resnet50v2ft"}
+        experiment = mlflow.create_experiment(
+            f"{config.model.name}/{config.dataset.name}", f"file://{folder}/artifacts"
+        )
+        tags = {"git_revision": "a" * 40, "pipeline": f"train_{config.model.name}"}
         with mlflow.start_run(experiment_id=experiment, tags=tags) as run:
             log_models(model, onnx, pixels[:2], config, metadata)
         client = mlflow.MlflowClient()
         unfinished = client.create_run(experiment).info.run_id
-        source = client.get_model_version(MODEL, "1").source
-        client.create_model_version(MODEL, source, unfinished)
+        source = client.get_model_version(name, "1").source
+        client.create_model_version(name, source, unfinished)
     finally:
         mlflow.set_tracking_uri(before)
     environment = os.environ | {
@@ -76,7 +90,17 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         "BENTOML_HOME": str(tmp_path_factory.mktemp("bentoml")),
         "BENTOML_DO_NOT_TRACK": "true",
     }
-    return Trained(model, onnx, run.info.run_id, unfinished, environment)
+    return Trained(deployment, model, onnx, run.info.run_id, unfinished, environment)
+
+
+def training(name: str) -> DictConfig:
+    """The configuration of the training of the model registered as `name`, small."""
+    for pipeline in pipelines(task="train"):
+        config = composed(f"+pipeline={pipeline}", "env=development")
+        if f"{config.model.name}-{config.dataset.name}" == name:
+            small = ("model.weights=none", f"model.image_size={SIDE}")
+            return composed(f"+pipeline={pipeline}", *small)
+    raise LookupError(f"no pipeline trains {name}")
 
 
 def _spread(model: Any, pixels: np.ndarray) -> None:
@@ -89,20 +113,48 @@ def _spread(model: Any, pixels: np.ndarray) -> None:
     reach = pooled @ hidden  # (images, hidden)
     scale = reach.std(axis=0) + 1e-12
     model.get_layer("hidden").set_weights([hidden / scale, -reach.mean(axis=0) / scale + 0.1])
-    shape = model.get_layer("probabilities").kernel.shape
-    model.get_layer("probabilities").set_weights([rng.normal(size=shape) / 2, np.zeros(shape[1])])
+    seen = np.maximum((reach - reach.mean(axis=0)) / scale + 0.1, 0)
+    mean = seen.mean(axis=0)
+    last = rng.normal(size=model.get_layer("probabilities").kernel.shape)
+    last -= np.outer(mean, mean @ last) / (mean @ mean)  # no class is ahead for every image
+    last /= (seen @ last).std(axis=0)
+    model.get_layer("probabilities").set_weights([last, np.zeros(last.shape[1])])
 
 
 @pytest.fixture(scope="session")
 def service(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(trained, tmp_path_factory) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def table(tmp_path_factory: pytest.TempPathFactory) -> TrainedTable:
+    return trained_table(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def table_service(table: TrainedTable, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of `deploy/serve.py` for the table, with limits that tests can reach."""
+    log, port = tmp_path_factory.mktemp("serve") / "serve.log", free_port()
+    environment = table.environment | {f"SONDA_{k}": str(v) for k, v in tables.LIMITS.items()}
+    command = ["deploy/serve.py", "--deployment", tables.DEPLOYMENT, "--port", str(port)]
+    with running(command, port, "/readyz", environment, log) as server:
+        yield server.address
+    text = log.read_text()
+    assert "Traceback" not in text, text[-3000:]
+
+
+@contextmanager
+def serving(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of `make serve`, with limits that tests can reach."""
     log = tmp_path_factory.mktemp("serve") / "serve.log"
     port = free_port()
     limits = LIMITS | {"READ_SECONDS": READ_SECONDS}
     environment = trained.environment | {f"SONDA_{k}": str(v) for k, v in limits.items()}
+    command = ["deploy/serve.py", "--deployment", trained.deployment, "--port", str(port)]
     with log.open("w") as file:
         server = subprocess.Popen(
-            [sys.executable, "deploy/serve.py", "--port", str(port)],
+            [sys.executable, *command],
             cwd=ROOT,
             env=environment,
             stdout=file,

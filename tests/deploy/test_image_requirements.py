@@ -9,16 +9,21 @@ import pytest
 from tests.common import ROOT
 
 
-def test_the_image_installs_what_is_locked(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("kind", "file"), [("images", "requirements.txt"), ("tables", "requirements-tables.txt")]
+)
+def test_the_image_installs_what_is_locked(
+    kind: str, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     written = subprocess.run(
-        [sys.executable, ".ci/image_requirements.py"],
+        [sys.executable, ".ci/image_requirements.py", kind],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    assert (ROOT / "deploy/serving/requirements.txt").read_text() == written, (
-        "write it again: python .ci/image_requirements.py > deploy/serving/requirements.txt"
+    assert (ROOT / "deploy/serving" / file).read_text() == written, (
+        f"write it again: python .ci/image_requirements.py {kind} > deploy/serving/{file}"
     )
     monkeypatch.syspath_prepend(str(ROOT / "deploy"))
     from serving.image import UV

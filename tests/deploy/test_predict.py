@@ -137,16 +137,6 @@ def test_explain_gives_an_overlay_of_the_images_shape(service: str) -> None:
         assert (answer["width"], answer["height"]) == (800, 400)
 
 
-@pytest.mark.parametrize("name", ["sample-input.jpg", "sample-input.json"])
-def test_the_sample_inputs_are_answered(name: str, service: str) -> None:
-    path = ROOT / "deploy" / "resnet50v2ft" / "V1" / name
-    kind = "application/json" if path.suffix == ".json" else "image/jpeg"
-    sent = requests.post(
-        f"{service}/predict", data=path.read_bytes(), headers={"Content-Type": kind}
-    )
-    assert len(predictions(sent)) == 1
-
-
 def test_the_service_imports_neither_tensorflow_nor_mlflow() -> None:
     code = (
         "import sys, serving.app, serving.engine, serving.classifier, openvino\n"

@@ -78,7 +78,7 @@ def test_nothing_but_the_page_is_given_out(path: str, service: str) -> None:
 def test_it_is_not_ready_before_it_is_warm(trained: Trained, monkeypatch) -> None:
     facts = Facts(MODEL, "1", trained.run_id, ("a", "b", "c", "d"))
     classifier = Classifier(facts, trained.onnx.parent, Limits())
-    images = ImageService({})
+    images = ImageService({}, {})
     with TestClient(images.app()) as client:
         unloaded = client.post("/predict", files={"image": encoded(frame(0, 1))})
         assert unloaded.status_code == 503

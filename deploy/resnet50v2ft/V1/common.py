@@ -18,3 +18,17 @@ LABELS = {
     },
 }
 """What the page calls the classes, by language."""
+
+PAGE = {
+    "en": {
+        "title": "Endoscopy",
+        "notice": "It knows frames of the large bowel and of the oesophagus. To any other image it "
+        "answers as well, and the answer means nothing.",
+    },
+    "es": {
+        "title": "Endoscopia",
+        "notice": "Conoce imágenes del colon y del esófago. A cualquier otra imagen también "
+        "responde, y la respuesta no significa nada.",
+    },
+}
+"""What the page is called and what its reader must know of the model, by language."""

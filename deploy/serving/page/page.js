@@ -36,6 +36,10 @@ async function askModel() {
     const model = await response.json();
     labels = model.labels[language] ?? {};
     maxBytes = model.max_bytes;
+    const { title, notice } = model.texts[language] ?? model.texts.en;
+    document.title = title;
+    byId("title").textContent = title;
+    byId("about").textContent = notice;
     showModel(model);
   } catch {
     // Not running yet: the first image will say so.

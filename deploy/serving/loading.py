@@ -1,0 +1,73 @@
+"""What every served model has: facts that its answers carry, and a way to get ready."""
+
+import logging
+import threading
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from .limits import Limits
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Which model answers: its registered name and version, its run, its classes in order."""
+
+    name: str
+    version: str
+    run_id: str
+    classes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, known: dict[str, Any]) -> "Facts":
+        """The facts that `serving.importing` left as metadata in BentoML's store."""
+        return cls(known["name"], known["version"], known["run_id"], tuple(known["classes"]))
+
+    def public(self) -> dict[str, Any]:
+        """What an answer says about the model."""
+        return {"name": self.name, "version": self.version, "run_id": self.run_id}
+
+
+class Servable(ABC):
+    """A model that answers, once `start` has loaded it and `ready` says so."""
+
+    def __init__(self, facts: Facts, limits: Limits) -> None:
+        self.facts = facts
+        self.limits = limits
+        self.failed = False
+
+    @property
+    @abstractmethod
+    def ready(self) -> bool:
+        """Whether the model is loaded and warm."""
+
+    @abstractmethod
+    def load(self) -> None:
+        """Load the model and run it once."""
+
+    def start(self) -> threading.Thread:
+        """Load and warm up in the background, so that probes are answered meanwhile."""
+        thread = threading.Thread(target=self._try_to_load, name="warm-up", daemon=True)
+        thread.start()
+        return thread
+
+    def _try_to_load(self) -> None:
+        try:
+            self.load()
+        except Exception:
+            self.failed = True
+            log.critical(
+                "%s version %s cannot be loaded: the service stays unready",
+                self.facts.name, self.facts.version, exc_info=True,
+            )  # fmt: skip
+        else:
+            log.info("%s version %s is ready", self.facts.name, self.facts.version)
+
+    def _check_classes(self, outputs: int) -> None:
+        if outputs != len(self.facts.classes):
+            raise ValueError(
+                f"{self.facts.name} {self.facts.version} has {outputs} outputs and names "
+                f"{len(self.facts.classes)} classes: its metadata belongs to another model"
+            )

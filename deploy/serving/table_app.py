@@ -1,0 +1,40 @@
+"""The service of tables: what it reads from a request, and what it answers.
+
+```mermaid
+flowchart LR
+    request --> admit["admit: 503 when full"] --> read["upload: 400 408 413 415"]
+    read --> rows["JSON or CSV: 400 413"] --> schema["schema: 422"] --> pipeline --> answer["JSON"]
+```
+"""
+
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+
+from .records import read_records
+from .refusals import Refused
+from .routes import RETRY_SECONDS, Answers, Service
+from .table_openapi import specification
+from .tables import TableClassifier
+
+
+class TableService(Service[TableClassifier]):
+    """Answers about rows of a table; its page is a form made from the schema."""
+
+    page = Path(__file__).parent / "form"
+
+    async def answers(self, request: Request, classifier: TableClassifier) -> Answers:
+        """One answer for each row of `request`. Raises `Refused`."""
+        if classifier.rows is None:
+            raise Refused(503, "not_ready", "the model is still being loaded", RETRY_SECONDS)
+        rows = await read_records(request, classifier.limits, classifier.rows)
+        return await self.in_thread(classifier.classify, rows)
+
+    def described(self, classifier: TableClassifier) -> dict[str, Any]:
+        """The schema that the form is made from; empty until the model is loaded."""
+        return {"schema": classifier.schema, "max_rows": classifier.limits.max_rows}
+
+    def specification(self) -> dict[str, Any]:
+        """The OpenAPI document, also before there is a model."""
+        return specification(self.classifier)

@@ -1,0 +1,20 @@
+"""The service of vgg16ft on kidney2, first version.
+
+    bentoml serve vgg16ft.V1.service:VGG16FT --working-dir deploy
+
+What it answers, and how, is in `serving`, which every image service shares.
+"""
+
+from bentoml.models import BentoModel
+from serving.app import ImageService
+from serving.service import ImageClassifier, served
+
+from .common import LABELS, MODEL, PAGE
+
+
+@served(MODEL)
+class VGG16FT(ImageClassifier):
+    """Classifies slices of kidney CT. For research, not for diagnosis."""
+
+    model = BentoModel(f"{MODEL}:latest")
+    routes = ImageService(LABELS, PAGE)

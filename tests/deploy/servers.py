@@ -1,0 +1,69 @@
+"""Servers as real processes: started, waited for, and stopped again by their process group."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from tests.common import ROOT
+
+START_SECONDS = 180
+STOP_SECONDS = 30
+POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that answers: where, as which process, and how long that took."""
+
+    address: str
+    pid: int
+    seconds: float
+
+
+@contextmanager
+def running(
+    command: Sequence[str],
+    port: int,
+    ready: str,
+    environment: Mapping[str, str],
+    log: Path,
+) -> Iterator[Server]:
+    """`python <command>`, once a GET of the path `ready` is answered; raises with its log."""
+    # As in an activated environment: mlflow looks for uvicorn by its bare name.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', '')}"
+    started = time.monotonic()
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, *command],
+            cwd=ROOT,
+            env={**environment, "PATH": path},
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        while not _answers(address + ready):
+            if process.poll() is not None or time.monotonic() - started > START_SECONDS:
+                raise RuntimeError(f"{command} did not get ready:\n{log.read_text()[-3000:]}")
+            time.sleep(POLL_SECONDS)
+        yield Server(address, process.pid, time.monotonic() - started)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait(STOP_SECONDS)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=5).ok
+    except requests.RequestException:
+        return False

@@ -1,0 +1,75 @@
+"""The built Bento and `mlflow models serve` answer as Keras and the service do."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import requests
+
+from datasets.common.images import read_image
+from datasets.common.images import resize as resize_of_training
+from models.common import FEATURE_MAP, PROBABILITIES
+from tests.common import ROOT
+from tests.deploy.common import MODEL, SIDE, Trained, free_port, odd_images, run_script
+from tests.deploy.servers import running
+from tests.deploy.test_predict import TOLERANCE, assert_same, keras_probabilities, predictions
+
+DEPLOYMENT = "resnet50v2ft/V1"
+
+
+@pytest.fixture(scope="module")
+def bento(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the Bento that `bentoml build` makes, served from outside the checkout."""
+    create = f"deploy/{DEPLOYMENT}/create_bento_model.py"
+    assert run_script(trained, create, "--model-uri", f"models:/{MODEL}/1").returncode == 0
+    file = f"deploy/{DEPLOYMENT}/bentofile.yaml"
+    built = subprocess.run(
+        [sys.executable, "-m", "bentoml", "build", "-f", file, "-o", "tag", "deploy"],
+        cwd=ROOT, env=trained.environment, capture_output=True, text=True,
+    )  # fmt: skip
+    found = re.search(r"__tag__:(\S+)", built.stdout)
+    assert found, built.stderr
+    port, log = free_port(), tmp_path_factory.mktemp("bento") / "log"
+    command = ["-m", "bentoml", "serve", found[1], "--host", "127.0.0.1", "--port", str(port)]
+    with running(command, port, "/readyz", trained.environment, log) as server:
+        yield server.address
+
+
+@pytest.fixture(scope="module")
+def mlflow_serving(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of `mlflow models serve` on the registered model."""
+    port, log = free_port(), tmp_path_factory.mktemp("mlflow") / "log"
+    command = ["-m", "mlflow", "models", "serve", "-m", f"models:/{MODEL}/1"]
+    command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
+    with running(command, port, "/ping", trained.environment, log) as server:
+        yield server.address
+
+
+def test_the_bento_gives_the_probabilities_of_keras(
+    bento: str, trained: Trained, frames: list[bytes], tmp_path: Path
+) -> None:
+    rows = []
+    for content in [*frames, *odd_images().values()]:
+        [answer] = predictions(requests.post(f"{bento}/predict", files={"image": content}))
+        assert_same(answer, keras_probabilities(trained, content, tmp_path))
+        rows.append(list(answer["probabilities"].values()))
+    assert np.ptp(np.array(rows), axis=0).max() > 10 * TOLERANCE  # else it would prove nothing
+
+
+def test_mlflow_models_serve_gives_the_probabilities_of_keras(
+    mlflow_serving: str, trained: Trained, frames: list[bytes], tmp_path: Path
+) -> None:
+    for content in [*frames, *odd_images().values()]:
+        path = tmp_path / "image"
+        path.write_bytes(content)
+        pixels = resize_of_training(read_image(path, 10**8), SIDE)[None]
+        sent = requests.post(f"{mlflow_serving}/invocations", json={"inputs": pixels.tolist()})
+        assert sent.status_code == 200, sent.text
+        answer = sent.json()["predictions"]
+        assert set(answer) == {PROBABILITIES, FEATURE_MAP}
+        expected = keras_probabilities(trained, content, tmp_path)
+        np.testing.assert_allclose(answer[PROBABILITIES][0], expected, atol=TOLERANCE)
