@@ -1,0 +1,48 @@
+"""Tables of benchmarks in Markdown, with intervals."""
+
+import numpy as np
+import pandas as pd
+
+from train.common import classification
+
+RESAMPLES = 2000
+
+
+def show(head: list[str], lines: list[list[str]]) -> None:
+    """Print a table."""
+    print("\n| " + " | ".join(head) + " |\n|" + "---|" * len(head))
+    for line in lines:
+        print("| " + " | ".join(line) + " |")
+
+
+def spread(value: float, low: float, high: float) -> str:
+    """A figure and its interval."""
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def judge(answers: dict[str, np.ndarray], table: pd.DataFrame, classes: tuple[str, ...]) -> None:
+    """Print accuracy and macro F1 of each, and the paired difference to the first.
+
+    `answers` are probabilities (len(table), classes) by name; clusters are drawn whole.
+    """
+    labels, clusters = table["label"].to_numpy(), table["cluster"].to_numpy()
+    members = list(pd.Series(np.arange(len(labels))).groupby(clusters).indices.values())
+    rng = np.random.default_rng(0)
+    drawn = [
+        np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))])
+        for _ in range(RESAMPLES)
+    ]
+    first, *_ = answers
+    lines = []
+    for name, probabilities in answers.items():
+        figures = classification.intervals(
+            labels, probabilities, clusters, classes, RESAMPLES, 0.95, 0
+        )
+        cells = [spread(*row) for row in figures.loc[["accuracy", "f1_macro"]].to_numpy()]
+        right = (probabilities.argmax(axis=1) == labels).astype(float)
+        gain = right - (answers[first].argmax(axis=1) == labels)
+        low, high = np.quantile([gain[chosen].mean() for chosen in drawn], [0.025, 0.975])
+        lines.append([name, *cells, spread(gain.mean(), low, high)])
+    show(
+        [f"{len(labels)} test images", "accuracy", "macro F1", "accuracy minus the first's"], lines
+    )

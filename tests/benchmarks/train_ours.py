@@ -1,0 +1,76 @@
+"""This repository, with or without stored activations; started by `training.py`."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from datasets.kvasir4.dataset import build as build_images
+from models.common import freeze, split_at
+from models.resnet50v2ft.model import build
+from tests.benchmarks.turns import GIVEN, chosen, say, settings, time_steps
+from train.common.activations import openvino
+from train.common.augment import draw, warp
+from train.common.feed import batches
+from train.common.fit import fine_tune
+from train.common.images import decode, gather
+from train.common.values import Splits
+
+
+def train(config: DictConfig) -> None:
+    """Train as this repository does, with or without stored activations."""
+    samples = gather(build_images, config)
+    say("ready")
+    started = time.perf_counter()
+    samples = decode(samples, config)
+    splits = chosen(samples, config)
+    say("read", seconds=time.perf_counter() - started)
+    clock = [time.perf_counter()]
+
+    def on_epoch(_epoch: int, values: dict[str, Any]) -> None:
+        say("epoch", **values | {"seconds": time.perf_counter() - clock[0]})
+        clock[0] = time.perf_counter()
+
+    fitted = fine_tune(splits, config, build, on_epoch, lambda _run: None, "benchmark")
+    data = batches(splits, splits.test, config.fit.batch_size, None)
+    np.save(GIVEN["answers"], fitted.model.predict(data, verbose=0))
+    say("test", rows=splits.test.tolist())
+    time_steps(dict(kinds_of_steps(fitted.model, splits, config)), config.fit.batch_size)
+
+
+def kinds_of_steps(
+    model: Any, splits: Splits, config: DictConfig
+) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """What an epoch is made of, as functions of one batch each."""
+    import tensorflow as tf
+
+    size, settings = config.model.image_size, config.fit.augment
+    rows = splits.train[: config.fit.batch_size]
+    pixels = splits.samples.load()[rows]
+    labels = tf.one_hot(splits.labels(rows), len(splits.samples.classes))
+    views = draw(np.random.default_rng(0), len(rows), size, settings)
+    yield "augmentation", lambda: warp(pixels, views, settings.fill_value).numpy()
+    freeze(model, config.model.freeze)
+    prefix, tail = split_at(model, config.model.freeze)
+    part, given = model, tf.constant(pixels)
+    if config.fit.cache.name != "none":
+        compute, images = openvino(prefix), tf.constant(pixels)
+        yield "frozen layers, OpenVINO", lambda: compute(pixels)
+        answer = tf.function(lambda batch: prefix(batch, training=False), autograph=False)
+        yield "frozen layers, TensorFlow", lambda: answer(images).numpy()
+        part, given = tail, tf.constant(compute(pixels))
+    part.compile("adam", loss="categorical_crossentropy", metrics=["accuracy"])
+    yield "training step", lambda: part.train_on_batch(given, labels)
+    yield "validation", lambda: part.test_on_batch(given, labels)
+
+
+if __name__ == "__main__":
+    train(settings())
+    print(json.dumps({"stage": "end"}), flush=True)
