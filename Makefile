@@ -8,6 +8,12 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 5000
 ARGS ?=
+CACHE ?= .cache
+# What train and serve take: the first example; in a project without it, the first there is.
+PIPELINE ?= $(basename $(notdir $(firstword $(wildcard \
+	conf/pipeline/train_resnet50v2ft.yaml conf/pipeline/train_*.yaml))))
+DEPLOYMENT ?= $(patsubst deploy/%/service.py,%,$(firstword $(wildcard \
+	deploy/resnet50v2ft/V1/service.py deploy/*/V*/service.py)))
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
@@ -19,7 +25,7 @@ PIPENV := env -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL -u PIP_FIND_LINKS \
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup train test test-container docs lint format serve predict promote mlflow lock clean
+.PHONY: help setup train test test-container docs lint format serve predict promote mlflow repro data-push data-pull new-pipeline new-project lock clean clean-cache
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,7 +53,7 @@ $(STAMP): Pipfile.lock | $(BIN)/python
 	@touch $@
 
 train: $(STAMP) ## train and evaluate on the built-in sample; ARGS="fit.finetune.epochs=3" overrides
-	@$(BIN)/python -m train +pipeline=train_resnet50v2ft env=development $(ARGS)
+	@$(BIN)/python -m train +pipeline=$(PIPELINE) env=development $(ARGS)
 
 test: $(STAMP) ## run the tests; ARGS="tests/test_setup.py -k hash" selects
 	@$(BIN)/python -m pytest $(ARGS)
@@ -65,12 +71,12 @@ format: $(STAMP) ## format the code and apply the safe fixes of ruff
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-serve: $(STAMP) ## serve the champion, or the newest challenger; PORT=3000
-	@$(BIN)/python deploy/serve.py --port $(if $(filter file,$(origin PORT)),3000,$(PORT)) $(ARGS)
+serve: $(STAMP) ## serve the champion, or the newest challenger; PORT=3000 DEPLOYMENT=resnet50v2ft/V1
+	@$(BIN)/python deploy/serve.py --deployment $(DEPLOYMENT) --port $(if $(filter file,$(origin PORT)),3000,$(PORT)) $(ARGS)
 
-predict: $(STAMP) ## classify an image (table) or a folder (CSV); IMAGE=path
+predict: $(STAMP) ## classify an image (table) or a folder (CSV); IMAGE=path DEPLOYMENT=resnet50v2ft/V1
 	@test -n "$(IMAGE)" || { echo "name an image or a folder: make predict IMAGE=path" >&2; exit 1; }
-	@$(BIN)/python deploy/predict.py "$(IMAGE)" $(ARGS)
+	@$(BIN)/python deploy/predict.py "$(IMAGE)" --deployment $(DEPLOYMENT) $(ARGS)
 
 promote: $(STAMP) ## choose what is served; MODEL=resnet50v2ft-kvasir4 VERSION=3
 	@test -n "$(MODEL)" && test -n "$(VERSION)" || { \
@@ -80,10 +86,29 @@ promote: $(STAMP) ## choose what is served; MODEL=resnet50v2ft-kvasir4 VERSION=3
 mlflow: $(STAMP) ## open the tracking pages of development; PORT=5000
 	@$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(PORT)
 
+repro: $(STAMP) ## run the datasets and trainings of dvc.yaml that changed; ARGS=train@resnet50v2ft
+	@$(BIN)/dvc repro $(ARGS)
+
+data-push: $(STAMP) ## send the data that DVC tracks to a remote; REMOTE=s3
+	@$(BIN)/python -m datasets.remote push --remote "$(REMOTE)"
+
+data-pull: $(STAMP) ## fetch the data that DVC tracks from a remote; REMOTE=s3
+	@$(BIN)/python -m datasets.remote pull --remote "$(REMOTE)"
+
+new-pipeline: $(STAMP) ## write a training that runs at once; MODEL=mynet DATASET=myimages
+	@$(BIN)/python -m templates.new_pipeline --model "$(MODEL)" --dataset "$(DATASET)"
+
+new-project: $(STAMP) ## write a monorepo without the examples beside this one; NAME=mylab
+	@$(BIN)/python -m templates.new_project --name "$(NAME)"
+
 lock: $(STAMP) ## lock the Pipfile again (director of development only)
 	@$(PIPENV) lock
 	@$(BIN)/python .ci/clean_lock.py
 	@echo "Pipfile.lock written; the next target installs it."
+
+clean-cache: ## remove the stored activations of frozen layers; CACHE=.cache
+	@du -sh $(CACHE)/activations 2>/dev/null || echo "no activations in $(CACHE)"
+	@rm -rf $(CACHE)/activations
 
 clean: ## remove caches, built docs and outputs/; leaves .venv, mlflow.db, mlruns/ and data/
 	@rm -rf .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache multirun outputs site

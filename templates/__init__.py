@@ -1,0 +1,1 @@
+"""Generators: a pipeline in this repository, a project beside it."""

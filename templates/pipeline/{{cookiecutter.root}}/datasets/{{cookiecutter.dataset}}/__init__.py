@@ -1,0 +1,9 @@
+"""{{cookiecutter.dataset}}: two classes. Say here what they show and where they come from.
+
+```mermaid
+flowchart LR
+    C["conf/dataset/{{cookiecutter.dataset}}.yaml"] --> B["dataset.build"]
+    D["common.draw"] -->|source=sample| B
+    B --> V["contract"] --> I["Images"]
+```
+"""

@@ -1,0 +1,17 @@
+"""{{cookiecutter.dataset}}: where its images come from, and what is verified."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from datasets.common.contract import Images
+from datasets.common.sources import load
+from .common import draw
+
+
+def build(config: DictConfig, cache: Path) -> Images:
+    """The verified images of `config` (`conf.schema.ImageDataset`), from the source it names.
+
+    `cache` holds generated images, downloads and digests. Raises `conf.errors.UserError`.
+    """
+    return load(config, cache, draw)

@@ -1,0 +1,20 @@
+"""The service of {{cookiecutter.model}} on {{cookiecutter.dataset}}.
+
+    bentoml serve {{cookiecutter.model}}.{{cookiecutter.deployment}}.service:{{cookiecutter.service}} --working-dir deploy
+
+What it answers, and how, is in `serving`, which every image service shares.
+"""
+
+from bentoml.models import BentoModel
+from serving.app import ImageService
+from serving.service import ImageClassifier, served
+
+from .common import LABELS, MODEL, PAGE
+
+
+@served(MODEL)
+class {{cookiecutter.service}}(ImageClassifier):
+    """Classifies images. For research, not for diagnosis."""
+
+    model = BentoModel(f"{MODEL}:latest")
+    routes = ImageService(LABELS, PAGE)

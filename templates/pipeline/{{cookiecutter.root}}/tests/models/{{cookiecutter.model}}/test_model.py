@@ -1,0 +1,13 @@
+"""What trains of {{cookiecutter.model}}; what holds for every model is in test_every_model.py."""
+
+from models.common import freeze
+from models.{{cookiecutter.model}}.model import build
+from tests.common import part
+
+
+def test_what_is_behind_block_12_trains() -> None:
+    config = part("model", "{{cookiecutter.model}}", "model.weights=none", "model.image_size=32")
+    model = build(config, classes=2)
+    freeze(model, config.freeze)
+    trained = {weight.path.split("/")[0] for weight in model.trainable_weights}
+    assert "block_13_expand" in trained and "block_12_expand" not in trained

@@ -1,0 +1,1 @@
+"""{{cookiecutter.model}} on {{cookiecutter.dataset}}, version 1: see `pipeline`."""
