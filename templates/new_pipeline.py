@@ -87,8 +87,8 @@ def _is_new(kind: str, name: str) -> bool:
         if taken or keyword.iskeyword(name) or importlib.util.find_spec(name):
             raise UserError(f"{given} is the name of something else here or in Python: another one")
         return True
-    defaults: Any = OmegaConf.load(ROOT / "conf" / kind / f"{name}.yaml").get("defaults")
-    if "image_schema" not in defaults:
+    config: Any = OmegaConf.load(ROOT / "conf" / kind / f"{name}.yaml")
+    if "image_schema" not in config.defaults:
         raise UserError(f"{given} is not for images, and the template is: choose another")
     return False
 

@@ -28,6 +28,7 @@ FLAGS = {"true": True, "1": True, "false": False, "0": False}
 class ImageService(Service[Classifier]):
     """Answers about images, with the heatmap of an answer where it is asked for."""
 
+    kind = Classifier
     page = Path(__file__).parent / "page"
 
     async def answers(self, request: Request, classifier: Classifier) -> Answers:

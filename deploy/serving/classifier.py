@@ -13,7 +13,7 @@ import numpy as np
 from .engine import Engine
 from .gradcam import overlay
 from .images import decode, resize
-from .limits import Limits, cores
+from .limits import WORKERS, Limits, cores
 from .loading import Facts, Servable
 from .refusals import Refused
 
@@ -24,10 +24,10 @@ ONNX = "model.onnx"
 class Classifier(Servable):
     """A classifier of images."""
 
-    def __init__(self, facts: Facts, folder: Path, limits: Limits, workers: int = 1) -> None:
+    def __init__(self, facts: Facts, folder: Path, limits: Limits) -> None:
         super().__init__(facts, limits)
         self._path = Path(folder, ONNX)
-        self._threads = max(1, cores() // workers)
+        self._threads = max(1, cores() // WORKERS)
         self._engine: Engine | None = None
 
     @property

@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 PREFIX = "SONDA_"
+WORKERS = 1
+"""Processes. One uses all cores for each answer; a second one would only take memory."""
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 """Microseconds of CPU time and the period they are granted for, or `max` (cgroup v2)."""
 

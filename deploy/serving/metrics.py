@@ -1,5 +1,6 @@
-"""What is counted for Prometheus, beside what BentoML counts of every service."""
+"""What is counted for Prometheus."""
 
+import os
 from collections.abc import Sequence
 
 
@@ -18,3 +19,20 @@ class Metrics:
         )
         for label in classes:
             self.predictions.labels(label)  # so that a class never seen shows as 0
+
+
+def exposition() -> tuple[bytes, str]:
+    """All counters in Prometheus' text format, of every worker process, and its media type."""
+    from prometheus_client import (
+        CONTENT_TYPE_LATEST,
+        REGISTRY,
+        CollectorRegistry,
+        generate_latest,
+        multiprocess,
+    )
+
+    registry = REGISTRY
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # BentoML sets it
+        registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry)
+    return generate_latest(registry), CONTENT_TYPE_LATEST

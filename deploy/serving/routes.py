@@ -1,4 +1,4 @@
-"""The routes that every service has: the page, `/predict`, `/model` and `/docs.json`.
+"""The routes that every service has: the page, `/predict`, `/model`, `/docs.json`, `/metrics`.
 
 They are an ASGI application of their own that BentoML mounts at `/`. What is read and what is
 answered is said by the two services, of images (`app`) and of tables (`table_app`).
@@ -42,7 +42,7 @@ from starlette.staticfiles import StaticFiles
 
 from .limits import cores
 from .loading import Servable
-from .metrics import Metrics
+from .metrics import Metrics, exposition
 from .refusals import Refused
 
 log = logging.getLogger(__name__)
@@ -71,6 +71,8 @@ class Service(ABC, Generic[Model]):
     the page, by language. `open` is called once the process that serves is running.
     """
 
+    kind: type[Model]
+    """What answers."""
     page: Path
     """Folder of the page, with an `index.html`."""
 
@@ -96,6 +98,7 @@ class Service(ABC, Generic[Model]):
                 Route("/model", self._model),
                 Route("/predict", self._predict, methods=["POST"]),
                 Route("/docs.json", self._docs),
+                Route("/metrics", self._metrics),
                 Mount("/static", StaticFiles(directory=self.page)),
             ],
             exception_handlers={HTTPException: _http_error, Exception: _unexpected},
@@ -139,6 +142,10 @@ class Service(ABC, Generic[Model]):
 
     async def _docs(self, _: Request) -> Response:
         return JSONResponse(self.specification())
+
+    async def _metrics(self, _: Request) -> Response:
+        content, media_type = exposition()
+        return Response(content, media_type=media_type)
 
     async def _predict(self, request: Request) -> Response:
         started = time.perf_counter()

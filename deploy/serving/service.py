@@ -1,10 +1,10 @@
-"""What the BentoML services of images share: the model in the store, and the probes.
+"""What the BentoML services share: the model in the store, the routes and the probes.
 
-A deployment's `service.py` adds a name, the model, and the routes with its own words:
+A deployment's `service.py` adds a name, the image, the model, and the routes with its own words:
 
 ```python
-@served(MODEL)
-class ResNet50V2FT(ImageClassifier):
+@served(MODEL, IMAGE)
+class ResNet50V2FT(Served):
     model = BentoModel(f"{MODEL}:latest")
     routes = ImageService(LABELS, PAGE)
 ```
@@ -14,32 +14,29 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import bentoml
+from bentoml.images import Image
 from bentoml.models import BentoModel
 
-from .app import ImageService
-from .classifier import Classifier
-from .image import IMAGE
-from .limits import Limits
+from .limits import WORKERS, Limits
 from .loading import Facts
+from .routes import Service
 
-WORKERS = 1
-"""Processes. One uses all cores for each image; a second one would only take memory."""
 TIMEOUT_SECONDS = 60
 """After which BentoML answers in place of the service."""
 
 
-class ImageClassifier:
+class Served:
     """Opens `routes` on `model`, once the process that serves is running."""
 
     model: ClassVar[BentoModel]
     """Of the class, so that `bentoml build` puts it into the Bento."""
-    routes: ClassVar[ImageService]
+    routes: ClassVar[Service[Any]]
 
     def __init__(self) -> None:
         stored: Any = self.model
         facts = Facts.of(stored.info.metadata)
         folder = stored.path_of("mlflow_model")
-        self.classifier = Classifier(facts, folder, Limits.from_environment(), WORKERS)
+        self.classifier = self.routes.kind(facts, folder, Limits.from_environment())
         self.routes.open(self.classifier)
 
     def __is_alive__(self) -> bool:
@@ -49,12 +46,20 @@ class ImageClassifier:
         return self.classifier.ready
 
 
-def served(name: str) -> Callable[[type[ImageClassifier]], Any]:
-    """A decorator that makes a BentoML service called `name` of a class."""
+def served(name: str, image: Image) -> Callable[[type[Served]], Any]:
+    """A decorator that makes a BentoML service called `name` of a class, for the container `image`.
 
-    def decorate(cls: type[ImageClassifier]) -> Any:
-        mounted = bentoml.asgi_app(cls.routes.app(), path="/")(cls)
-        limits = {"timeout": TIMEOUT_SECONDS}
-        return bentoml.service(name=name, image=IMAGE, workers=WORKERS, traffic=limits)(mounted)
+    BentoML's own metrics are off: they keep a line for every path that anybody asks for, without
+    end. `/metrics` is a route of ours.
+    """
+
+    def decorate(cls: type[Served]) -> Any:
+        return bentoml.service(
+            name=name,
+            image=image,
+            workers=WORKERS,
+            traffic={"timeout": TIMEOUT_SECONDS},
+            metrics={"enabled": False},
+        )(bentoml.asgi_app(cls.routes.app(), path="/")(cls))
 
     return decorate

@@ -22,6 +22,7 @@ from .tables import TableClassifier
 class TableService(Service[TableClassifier]):
     """Answers about rows of a table; its page is a form made from the schema."""
 
+    kind = TableClassifier
     page = Path(__file__).parent / "form"
 
     async def answers(self, request: Request, classifier: TableClassifier) -> Answers:

@@ -41,6 +41,11 @@ def test_requests_refusals_and_classes_are_counted(service: str) -> None:
     assert after["sonda_request_seconds_count"] == before["sonda_request_seconds_count"] + 2
 
 
+def test_paths_that_anybody_asks_for_are_not_kept(service: str) -> None:
+    assert requests.get(f"{service}/a-path-of-mine").status_code == 404
+    assert "a-path-of-mine" not in requests.get(f"{service}/metrics").text
+
+
 def test_the_interface_is_described_with_examples_that_work(service: str) -> None:
     document = requests.get(f"{service}/docs.json").json()
     assert document["openapi"].startswith("3.")

@@ -7,13 +7,14 @@ What it answers, and how, is in `serving`, which every image service shares.
 
 from bentoml.models import BentoModel
 from serving.app import ImageService
-from serving.service import ImageClassifier, served
+from serving.image import IMAGE
+from serving.service import Served, served
 
 from .common import LABELS, MODEL, PAGE
 
 
-@served(MODEL)
-class VGG16FT(ImageClassifier):
+@served(MODEL, IMAGE)
+class VGG16FT(Served):
     """Classifies slices of kidney CT. For research, not for diagnosis."""
 
     model = BentoModel(f"{MODEL}:latest")
