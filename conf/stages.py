@@ -35,7 +35,8 @@ def found(root: Path = ROOT) -> tuple[list[str], dict[str, dict[str, str]]]:
 
 def listed(root: Path = ROOT) -> tuple[list[str], dict[str, dict[str, str]]]:
     """The same as `found`, as dvc.yaml lists it."""
-    stages: Any = OmegaConf.to_container(OmegaConf.load(root / "dvc.yaml"))["stages"]
+    document: Any = OmegaConf.to_container(OmegaConf.load(root / "dvc.yaml"))
+    stages = document["stages"]
     return stages["dataset"]["matrix"]["dataset"], stages["train"]["foreach"]
 
 
