@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 
-
 HEAD = ("GlobalAveragePool", "ReduceMean", "MatMul")
 """Operations behind the feature map, in whichever form they were exported: kept in float32."""
 

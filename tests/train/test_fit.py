@@ -63,6 +63,9 @@ def cache(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
+as_it_comes = pytest.mark.parametrize("cache", ["activations"], indirect=True)
+
+
 @pytest.fixture
 def settings(tmp_path: Path, cache: str) -> Callable[..., DictConfig]:
     return partial(configured, tmp_path, f"fit.cache={cache}")
@@ -108,6 +111,7 @@ def test_a_resumed_training_takes_the_steps_of_an_unbroken_one(
         np.testing.assert_allclose(weights(resumed.model)[path], values, atol=SAME)
 
 
+@as_it_comes
 def test_other_settings_or_resume_false_start_afresh(
     splits: Splits, settings: Callable[..., DictConfig]
 ) -> None:
@@ -147,6 +151,7 @@ def test_the_best_epoch_on_validation_is_what_comes_back(
     assert loss == pytest.approx(result.history["val_loss"].min(), abs=1e-5)
 
 
+@as_it_comes
 def test_patience_ends_fine_tuning_early(
     splits: Splits, settings: Callable[..., DictConfig]
 ) -> None:
@@ -156,6 +161,7 @@ def test_patience_ends_fine_tuning_early(
     assert len(result.history) - result.best_epoch == 2
 
 
+@as_it_comes
 def test_balanced_class_weights_make_the_rare_class_likelier(
     splits: Splits, settings: Callable[..., DictConfig], unbroken: Fitted
 ) -> None:
@@ -165,6 +171,7 @@ def test_balanced_class_weights_make_the_rare_class_likelier(
     assert rare[1] > rare[0] + 0.05
 
 
+@as_it_comes
 def test_a_loss_that_is_no_number_stops_and_names_the_learning_rate(
     splits: Splits, settings: Callable[..., DictConfig]
 ) -> None:
@@ -172,11 +179,13 @@ def test_a_loss_that_is_no_number_stops_and_names_the_learning_rate(
         fitted(splits, settings("fit.warmup.learning_rate=nan"))
 
 
+@as_it_comes
 def test_no_epochs_at_all_are_refused(splits: Splits, settings: Callable[..., DictConfig]) -> None:
     with pytest.raises(UserError, match=r"both 0"):
         fitted(splits, settings("fit.warmup.epochs=0", "fit.finetune.epochs=0"))
 
 
+@as_it_comes
 def test_fewer_images_than_a_batch_are_refused(
     splits: Splits, settings: Callable[..., DictConfig]
 ) -> None:
