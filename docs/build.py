@@ -185,7 +185,7 @@ def build(output: Path, folders: list[Path]) -> None:
         shutil.copy(package / "LICENSE", target)
     for page in (*output.rglob("*.html"), output / "search.js"):
         # Values such as `ROOT = Path(__file__).parent` would show where this machine keeps it.
-        page.write_text(re.sub(rf"(&#(39|x27);){re.escape(str(ROOT))}\b", r"\1.", page.read_text()))
+        page.write_text(re.sub(rf"{re.escape(str(ROOT))}\b", ".", page.read_text()))
     check_offline(output)
 
 

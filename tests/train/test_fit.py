@@ -186,6 +186,12 @@ def test_no_epochs_at_all_are_refused(splits: Splits, settings: Callable[..., Di
 
 
 @as_it_comes
+def test_no_views_at_all_are_refused(splits: Splits, settings: Callable[..., DictConfig]) -> None:
+    with pytest.raises(UserError, match=r"fit\.views=0: 1 or more, or null"):
+        fitted(splits, settings("fit.views=0"))
+
+
+@as_it_comes
 def test_fewer_images_than_a_batch_are_refused(
     splits: Splits, settings: Callable[..., DictConfig]
 ) -> None:

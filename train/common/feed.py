@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from omegaconf import DictConfig
 
+from conf.errors import UserError
 from models.common import split_at
 from train.common import augment
 from train.common.activations import Activations, Rows
@@ -89,6 +90,10 @@ class FromActivations:
     ) -> None:
         import keras
 
+        if config.fit.views is not None and config.fit.views < 1:
+            raise UserError(
+                f"fit.views={config.fit.views}: 1 or more, or null for new ones in every epoch"
+            )
         prefix, tail = split_at(model, config.model.freeze)
         edge, pooled = (model.get_layer(name).output for name in (config.model.freeze, "pool"))
         still = keras.Model(edge, pooled)
@@ -111,7 +116,7 @@ class FromActivations:
         """View (epoch - 1) modulo `fit.views` of the images."""
         view = None
         if self.activations.augmented:
-            view = (epoch - 1) % self.fit.views if self.fit.views else epoch - 1
+            view = epoch - 1 if self.fit.views is None else (epoch - 1) % self.fit.views
             if self.fit.views is None and epoch > 1:
                 self.activations.forget(epoch - 2)
         return self._stored(phase, view, rows)

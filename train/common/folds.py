@@ -83,6 +83,7 @@ def _join(runs: dict[int, FoldRun], config: DictConfig) -> Report:
         report.notes.append(
             f"The folds come from several revisions: {_named(runs, 'git_revision')}."
         )
+    report.facts["data digest"] = runs[0].tags["data_digest"][:16]
     report.facts["runs"] = ", ".join(f"fold {k}: {run.run_id}" for k, run in sorted(runs.items()))
     log_folds(runs)
     log_report(report, config)
@@ -111,6 +112,8 @@ def join(
         answers = answers[["file", *classes]].assign(fold=number)
         parts.append(tested.merge(answers, on="file", validate="one_to_one"))
     table = pd.concat(parts, ignore_index=True)
+    given = table[list(classes)]
+    table[list(classes)] = given.div(given.sum(axis=1), axis=0)  # float32, rounded in a CSV
     if table["file"].duplicated().any() or len(table) != len(splits[0]):
         raise UserError(
             f"the folds answer {len(table)} times for {len(splits[0])} images, not once for each: "

@@ -1,4 +1,4 @@
-"""MobileNetV2 with a small head, fine-tuned behind `block_12`.
+"""ResNet50V2 with a small head, fine-tuned behind `conv4_block5`.
 
 ## Description
 What is relevant to use it: input, output, what trains.
@@ -13,9 +13,9 @@ Why this network, for this question.
 ```mermaid
 flowchart TD
     pixels["uint8 pixels (B, H, W, 3)"] --> rescale["Rescaling to [-1, 1]"]
-    rescale --> frozen["up to block_12: frozen"]
-    frozen --> tail["block_13 and on: trains"]
-    tail -->|"feature map (B, H/32, W/32, 1280)"| head["pool, Dense, softmax (B, classes)"]
+    rescale --> frozen["up to conv4_block5: frozen"]
+    frozen --> tail["conv4_block6, conv5: train"]
+    tail -->|"feature map (B, H/32, W/32, 2048)"| head["pool, Dense, softmax (B, classes)"]
 ```
 
 ## Changes

@@ -19,7 +19,7 @@ def build(config: Any, classes: int) -> "keras.Model":
     pixels = keras.Input((config.image_size, config.image_size, 3), dtype="uint8", name="image")
     scaled = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")(pixels)
     backbone = load_backbone(
-        keras.applications.MobileNetV2, config.weights, include_top=False, input_tensor=scaled
+        keras.applications.ResNet50V2, config.weights, include_top=False, input_tensor=scaled
     )
     outputs = head(backbone.output, classes, config.hidden, config.dropout)
     return keras.Model(pixels, outputs, name=config.name)
