@@ -41,8 +41,8 @@ def forward(model: Any) -> float:
 def operations(config: DictConfig) -> dict[str, float]:
     """FLOP an image of the frozen layers, of the tail, and of one training step of the tail.
 
-    A step is the forward product and two backward ones, for the weights and for the inputs; the
-    layers that read the boundary need none for their inputs.
+    A step is the forward product and two backward ones, for the weights and for the inputs. The
+    layers that read the boundary could do without the last, some percent of it all.
     """
     import importlib
 
