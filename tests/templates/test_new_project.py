@@ -126,4 +126,4 @@ def test_it_serves_at_once(trained: Path, environment, tmp_path: Path) -> None:
         answer = requests.post(f"{server.address}/predict", files={"image": image})
         assert answer.status_code == 200, answer.text
         assert answer.json()["predictions"][0]["label"] in ("0_disc", "1_square")
-        assert "mydata" in requests.get(server.address).text
+        assert requests.get(f"{server.address}/model").json()["texts"]["en"]["title"] == "mydata"
