@@ -25,7 +25,7 @@ PIPENV := env -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL -u PIP_FIND_LINKS \
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup train test test-container docs lint format serve predict promote mlflow repro data-push data-pull new-pipeline new-project lock clean clean-cache
+.PHONY: help setup train test test-container docs lint format serve predict promote mlflow repro data-push data-pull new-pipeline new-project lock clean-cache clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
