@@ -1,6 +1,5 @@
 """What is counted for Prometheus."""
 
-import os
 from collections.abc import Sequence
 
 
@@ -22,17 +21,11 @@ class Metrics:
 
 
 def exposition() -> tuple[bytes, str]:
-    """All counters in Prometheus' text format, of every worker process, and its media type."""
-    from prometheus_client import (
-        CONTENT_TYPE_LATEST,
-        REGISTRY,
-        CollectorRegistry,
-        generate_latest,
-        multiprocess,
-    )
+    """All counters in Prometheus' text format, and its media type.
 
-    registry = REGISTRY
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # BentoML sets it
-        registry = CollectorRegistry()
-        multiprocess.MultiProcessCollector(registry)
-    return generate_latest(registry), CONTENT_TYPE_LATEST
+    They are those of this process, of which a service has one (`limits.WORKERS`). BentoML's folder
+    for the counters of several processes is not read: all services of a user share and clear it.
+    """
+    from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+
+    return generate_latest(REGISTRY), CONTENT_TYPE_LATEST

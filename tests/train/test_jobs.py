@@ -147,11 +147,11 @@ def test_a_model_is_not_studied_on_other_data_than_its_own(
 
 
 def test_a_model_that_is_not_there_is_named_with_the_choices(client: mlflow.MlflowClient) -> None:
-    config = composed("+pipeline=study_vgg16ft")
-    with pytest.raises(UserError, match=r"neither champion nor challenger of vgg16ft-kidney2: tr"):
+    config = composed("+pipeline=study_vgg16ft", "dataset.name=never")
+    with pytest.raises(UserError, match=r"neither champion nor challenger of vgg16ft-never: tr"):
         registered(config, None)
-    for uri in ("models:/vgg16ft-kidney2/7", "runs:/nothing/serving"):
-        with pytest.raises(UserError, match=r"cannot be found.*models:/vgg16ft-kidney2@<alias>"):
+    for uri in ("models:/vgg16ft-never/7", "runs:/nothing/serving"):
+        with pytest.raises(UserError, match=r"cannot be found.*models:/vgg16ft-never@<alias>"):
             registered(config, uri)
     with pytest.raises(UserError, match=r"model_uri=/tmp/x: expected models:/"):
         registered(config, "/tmp/x")
