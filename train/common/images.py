@@ -7,20 +7,19 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 from rich.progress import track
-from sklearn.model_selection import StratifiedGroupKFold
 
 from conf.errors import UserError
 from conf.schema import SplitBy
 from datasets.common import disk
 from datasets.common.contract import Images
 from datasets.common.images import read_image, resize
+from train.common.splitting import draw
 from train.common.values import Samples, Splits
 
 log = logging.getLogger(__name__)
@@ -158,30 +157,17 @@ def _official(samples: Samples) -> np.ndarray:
 
 
 def _drawn(samples: Samples, config: DictConfig) -> np.ndarray:
-    """Split names by StratifiedGroupKFold: first test, then validation from what is left."""
-    validation, test = config.validation, 1 / config.folds if config.folds else config.test
-    if not 0 < validation + test < 1 or min(validation, test) <= 0:
-        raise UserError(
-            f"split.validation={validation} and split.test={test} must be positive and leave "
-            "something to train on"
+    """Names of new splits, of whole clusters or of single images."""
+
+    def few(label: int, found: int, needed: int, name: str, share: float) -> str:
+        return (
+            f"class {samples.classes[label]} has {found} independent images (near-duplicates count "
+            f"once) and {needed} are needed for split.{name}={share:.2g}: add images or "
+            f"raise split.{name}"
         )
+
     labels = samples.table["label"].to_numpy()
-    rest = np.arange(len(labels))
-    clusters = samples.table["cluster"].to_numpy() if config.by == SplitBy.cluster else rest
-    names = np.full(len(labels), "train", dtype="<U10")
-    left = 1.0
-    for name, share, number in (("test", test, config.fold or 0), ("validation", validation, 0)):
-        folds = max(2, round(left / share))
-        groups = pd.Series(clusters[rest]).groupby(labels[rest]).nunique()
-        if groups.min() < folds:
-            few = samples.classes[int(groups.idxmin())]
-            raise UserError(
-                f"class {few} has {groups.min()} independent images (near-duplicates count once) "
-                f"and {folds} are needed for split.{name}={share:.2g}: add images or "
-                f"raise split.{name}"
-            )
-        folder = StratifiedGroupKFold(folds, shuffle=True, random_state=config.seed)
-        _, chosen = next(islice(folder.split(rest, labels[rest], clusters[rest]), number, None))
-        names[rest[chosen]] = name
-        rest, left = np.delete(rest, chosen), left - share
-    return names
+    by_cluster = config.by == SplitBy.cluster
+    groups = samples.table["cluster"].to_numpy() if by_cluster else np.arange(len(labels))
+    test = 1 / config.folds if config.folds else config.test
+    return draw(labels, groups, config.validation, test, config.seed, few, config.fold or 0)

@@ -7,12 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from omegaconf import DictConfig
-from sklearn.model_selection import StratifiedGroupKFold
 
-from conf.errors import UserError
 from datasets.common.tables import Table
+from train.common.splitting import draw
 from train.common.values import TableSplits
 
 log = logging.getLogger(__name__)
@@ -43,27 +41,16 @@ def split_table(table: Table, config: DictConfig) -> TableSplits:
     `config` is a `conf.schema.TableSplit`. Raises `UserError` for shares that leave nothing, and
     when there are too few groups of a class.
     """
-    if not 0 < config.validation + config.test < 1 or min(config.validation, config.test) <= 0:
-        raise UserError(
-            f"split.validation={config.validation} and split.test={config.test} must be positive "
-            "and leave something to train on"
+
+    def few(label: int, found: int, needed: int, name: str, share: float) -> str:
+        return (
+            f"class {table.classes[label]} has rows in {found} values of {table.group} and "
+            f"{needed} are needed for split.{name}={share}: add some, or raise split.{name}"
         )
+
     labels, groups = table.frame["label"].to_numpy(), table.frame["group"].to_numpy()
-    rest, parts, left = np.arange(len(labels)), {}, 1.0
-    for name in ("test", "validation"):
-        share = getattr(config, name)
-        folds = max(2, round(left / share))
-        counts = pd.Series(groups[rest]).groupby(labels[rest]).nunique()
-        if counts.min() < folds:
-            raise UserError(
-                f"class {table.classes[int(counts.idxmin())]} has rows in {counts.min()} values of "
-                f"{table.group} and {folds} are needed for split.{name}={share}: add some, or "
-                f"raise split.{name}"
-            )
-        folder = StratifiedGroupKFold(folds, shuffle=True, random_state=config.seed)
-        _, chosen = next(folder.split(rest, labels[rest], groups[rest]))
-        parts[name], rest, left = rest[chosen], np.delete(rest, chosen), left - share
-    parts["train"] = rest
+    names = draw(labels, groups, config.validation, config.test, config.seed, few)
+    parts = {name: np.flatnonzero(names == name) for name in ("train", "validation", "test")}
     sizes = {name: len(rows) for name, rows in parts.items()}
     log.info("split by %s: %s", table.group, sizes)
     who = [f"{name} {row}" for name, rows in parts.items() for row in table.frame["row"].iloc[rows]]
