@@ -540,6 +540,21 @@ class ImagePrediction(Config):
     predict: Predict = field(default_factory=Predict)
 
 
+RECIPES: dict[str, type[Config]] = {
+    "image_training": ImageTraining,
+    "image_dataset": ImageDatasetJob,
+    "image_dataset_study": ImageDatasetStudy,
+    "image_model_study": ImageModelStudy,
+    "image_prediction": ImagePrediction,
+    "table_training": TableTraining,
+    "table_dataset": TableDatasetJob,
+    "table_dataset_study": TableDatasetStudy,
+    "table_model_study": TableModelStudy,
+    "table_prediction": TablePrediction,
+}
+"""What a pipeline names as its recipe."""
+
+
 def cap(value: float, limit: float | None) -> float:
     """`value`, or `limit` where an environment sets a smaller one.
 
@@ -553,20 +568,8 @@ def register() -> None:
     OmegaConf.register_new_resolver("cap", cap, replace=True)
     store = ConfigStore.instance()
     store.store(name="schema", node=Config)
-    store.store(group="recipe", name="image_training", node=ImageTraining, package="_global_")
-    store.store(group="recipe", name="table_training", node=TableTraining, package="_global_")
-    store.store(group="recipe", name="image_dataset", node=ImageDatasetJob, package="_global_")
-    store.store(
-        group="recipe", name="image_dataset_study", node=ImageDatasetStudy, package="_global_"
-    )
-    store.store(group="recipe", name="table_dataset", node=TableDatasetJob, package="_global_")
-    store.store(
-        group="recipe", name="table_dataset_study", node=TableDatasetStudy, package="_global_"
-    )
-    store.store(group="recipe", name="image_model_study", node=ImageModelStudy, package="_global_")
-    store.store(group="recipe", name="table_model_study", node=TableModelStudy, package="_global_")
-    store.store(group="recipe", name="table_prediction", node=TablePrediction, package="_global_")
-    store.store(group="recipe", name="image_prediction", node=ImagePrediction, package="_global_")
+    for name, recipe in RECIPES.items():
+        store.store(group="recipe", name=name, node=recipe, package="_global_")
     store.store(group="env", name="schema", node=Env)
     store.store(group="dataset", name="image_schema", node=ImageDataset)
     store.store(group="dataset", name="table_schema", node=TableDataset)
