@@ -3,7 +3,8 @@
     make new-project NAME=mylab
 
 There is no second copy of anything: it is the files that git tracks here, without the folders of
-datasets, models, trainings and deployments, their configuration, and the tests that name them.
+datasets, models, trainings and deployments, their configuration, the tests that name them, and
+those of benchmarks and generators.
 """
 
 import argparse
@@ -82,12 +83,12 @@ def _kept(examples: dict[str, str]) -> list[Path]:
 
 
 def _of_example(path: Path, examples: set[str]) -> bool:
-    """Whether `path` is code, configuration or a test of its own of an example."""
+    """Whether `path` is code, configuration or a test of an example, or needs one."""
     layer, *rest = path.parts
     if layer == "conf" and len(rest) == 2:
         return rest[0] == "pipeline" or Path(rest[1]).stem in examples
     if layer == "tests":
-        return bool(examples & set(rest)) or rest[0] == "benchmarks"
+        return bool(examples & set(rest)) or rest[0] in ("benchmarks", "templates")
     first = rest[0].partition("-")[0] if rest else ""
     return layer in ("datasets", "models", "train", "deploy") and first in examples
 

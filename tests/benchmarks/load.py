@@ -11,7 +11,7 @@ import numpy as np
 import psutil
 
 from deploy.serving.engine import Engine
-from tests.deploy.servers import Server
+from tests.servers import Server
 
 
 @dataclass

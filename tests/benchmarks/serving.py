@@ -35,8 +35,8 @@ from deploy.serving.limits import cores
 from models.quantization import quantize
 from tests.benchmarks.load import System
 from tests.common import ROOT
-from tests.deploy.common import encoded, frame, free_port
-from tests.deploy.servers import Server, running
+from tests.deploy.common import encoded, frame
+from tests.servers import Server, free_port, running
 
 CLIENTS = (1, 4, 16)
 DEPLOYMENT = "resnet50v2ft/V1"

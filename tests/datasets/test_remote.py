@@ -11,8 +11,7 @@ import boto3
 import pytest
 
 from tests.common import clone
-from tests.deploy.common import free_port
-from tests.deploy.servers import running
+from tests.servers import free_port, running
 
 KEYS = {
     "AWS_ACCESS_KEY_ID": "testing",

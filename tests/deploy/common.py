@@ -3,7 +3,6 @@
 import importlib
 import io
 import runpy
-import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -95,12 +94,6 @@ def odd_images() -> dict[str, bytes]:
         "a line": encoded(Image.new("RGB", (700, 1), (200, 20, 20))),
         "the model's own size": encoded(image.resize((SIDE, SIDE))),
     }
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def run_script(trained: Trained, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -2,21 +2,15 @@
 
 import importlib
 import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import requests
 from omegaconf import DictConfig
 
-from tests.common import ROOT, composed, pipelines
+from tests.common import composed, pipelines
 from tests.deploy import tables
 from tests.deploy.common import (
     FIRST,
@@ -26,13 +20,10 @@ from tests.deploy.common import (
     Trained,
     encoded,
     frame,
-    free_port,
     names,
 )
-from tests.deploy.servers import running
 from tests.deploy.tables import TrainedTable, trained_table
-
-START_SECONDS = 180
+from tests.servers import free_port, running
 
 
 @pytest.fixture(scope="session")
@@ -147,40 +138,13 @@ def table_service(table: TrainedTable, tmp_path_factory: pytest.TempPathFactory)
 @contextmanager
 def serving(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of `make serve`, with limits that tests can reach."""
-    log = tmp_path_factory.mktemp("serve") / "serve.log"
-    port = free_port()
+    log, port = tmp_path_factory.mktemp("serve") / "serve.log", free_port()
     limits = LIMITS | {"READ_SECONDS": READ_SECONDS}
     environment = trained.environment | {f"SONDA_{k}": str(v) for k, v in limits.items()}
     command = ["deploy/serve.py", "--deployment", trained.deployment, "--port", str(port)]
-    with log.open("w") as file:
-        server = subprocess.Popen(
-            [sys.executable, *command],
-            cwd=ROOT,
-            env=environment,
-            stdout=file,
-            stderr=file,
-            start_new_session=True,
-        )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        _wait_until_ready(address, server, log)
-        yield address
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
+    with running(command, port, "/readyz", environment, log) as server:
+        yield server.address
     text = log.read_text()
     assert "challenger, as there is no champion" in text
-    assert address in text
+    assert server.address in text
     assert "Traceback" not in text, text[-3000:]
-
-
-def _wait_until_ready(address: str, server: subprocess.Popen, log: Path) -> None:
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end and server.poll() is None:
-        try:
-            if requests.get(f"{address}/readyz", timeout=5).ok:
-                return
-        except requests.RequestException:
-            pass
-        time.sleep(0.2)
-    pytest.fail(f"the service did not get ready:\n{log.read_text()[-3000:]}")

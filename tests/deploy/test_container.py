@@ -16,8 +16,9 @@ import pytest
 import requests
 
 from tests.common import ROOT
-from tests.deploy.common import MODEL, Trained, free_port, odd_images
+from tests.deploy.common import MODEL, Trained, odd_images
 from tests.deploy.test_predict import assert_same, keras_probabilities, predictions
+from tests.servers import free_port
 
 HOST = os.environ.get("SONDA_CONTAINER_TEST", "")
 NAME = "sonda/resnet50v2ft"

@@ -9,17 +9,16 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
 import pytest
-import requests
 
 from tests.common import ROOT
-from tests.deploy.common import MODEL, free_port
+from tests.deploy.common import MODEL
+from tests.servers import free_port, running
 
 SCRIPT = "deploy/resnet50v2ft/V1/ecr.sh"
 ACCOUNT, REGION = "123456789012", "eu-west-1"
@@ -37,7 +36,6 @@ echo "$(basename "$0") $*" >> "$PLAYED/calls"
 What an image would be built of it keeps.
 """
 NO_KEYS = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
-START_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -65,26 +63,10 @@ class Site:
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an AWS of our own."""
-    port = free_port()
-    log = tmp_path_factory.mktemp("aws") / "moto.log"
-    with log.open("w") as file:
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-        server = subprocess.Popen(command, stdout=file, stderr=file)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        end = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                requests.get(f"{address}/moto-api/", timeout=5)
-                break
-            except requests.RequestException:
-                if server.poll() is not None or time.monotonic() > end:
-                    pytest.fail(f"moto_server did not start:\n{log.read_text()[-3000:]}")
-                time.sleep(0.2)
-        yield address
-    finally:
-        server.terminate()
-        server.wait(30)
+    port, log = free_port(), tmp_path_factory.mktemp("aws") / "moto.log"
+    command = ["-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with running(command, port, "/moto-api/", os.environ, log) as server:
+        yield server.address
 
 
 @pytest.fixture(scope="module")

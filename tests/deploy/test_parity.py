@@ -14,9 +14,9 @@ from datasets.common.images import read_image
 from datasets.common.images import resize as resize_of_training
 from models.common import FEATURE_MAP, PROBABILITIES
 from tests.common import ROOT
-from tests.deploy.common import MODEL, SIDE, Trained, free_port, odd_images, run_script
-from tests.deploy.servers import running
+from tests.deploy.common import MODEL, SIDE, Trained, odd_images, run_script
 from tests.deploy.test_predict import TOLERANCE, assert_same, keras_probabilities, predictions
+from tests.servers import free_port, running
 
 DEPLOYMENT = "resnet50v2ft/V1"
 

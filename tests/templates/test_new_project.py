@@ -11,8 +11,7 @@ import requests
 from conf import stages
 from tests import structure
 from tests.common import ROOT, datasets, deployments, models, trainings
-from tests.deploy.common import free_port
-from tests.deploy.servers import running
+from tests.servers import free_port, running
 from tests.templates.common import make, run
 
 LIMITS = {"images_per_class: 200": "images_per_class: 10", "image_size: 64": "image_size: 32"}

@@ -2,22 +2,18 @@
 
 import os
 import re
-import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import requests
 
 from tests.common import ROOT
+from tests.servers import free_port, running
 
-START_SECONDS = 120
 SMALL = [
     "env=development",
     "dataset.sample_images=20",
@@ -32,50 +28,19 @@ TINY = ["+pipeline=train_resnet50v2ft", *SMALL]
 """The whole pipeline on 80 images: 12, 4 and 4 of each class."""
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @contextmanager
 def mlflow_server(folder: Path) -> Iterator[str]:
     """The address of a tracking server that keeps everything in `folder`."""
     port = free_port()
     command = [
-        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
+        "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
         "--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db",
         "--artifacts-destination", str(folder / "artifacts"),
     ]  # fmt: skip
-    with (folder / "server.log").open("w") as log:
-        server = subprocess.Popen(
-            command,
-            stdout=log,
-            stderr=log,
-            cwd=folder,
-            start_new_session=True,
-            # Its job runners are a handful of processes that no run here needs.
-            env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-        )
-    uri = f"http://127.0.0.1:{port}"
-    try:
-        _wait_until_healthy(uri, server, folder / "server.log")
-        yield uri
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
-
-
-def _wait_until_healthy(uri: str, server: subprocess.Popen, log: Path) -> None:
-    for _ in range(START_SECONDS * 2):
-        if server.poll() is not None:
-            break
-        try:
-            if requests.get(f"{uri}/health", timeout=2).ok:
-                return
-        except requests.RequestException:
-            time.sleep(0.5)
-    pytest.fail(f"the MLflow server did not start:\n{log.read_text()[-2000:]}")
+    # Its job runners are a handful of processes that no run here needs.
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with running(command, port, "/health", environment, folder / "server.log", folder) as started:
+        yield started.address
 
 
 @pytest.fixture(scope="session")

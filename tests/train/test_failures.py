@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.train.conftest import TINY, finish, free_port, mlflow_server, start
+from tests.servers import free_port
+from tests.train.conftest import TINY, finish, mlflow_server, start
 from tests.train.test_end_to_end import CLASSES, artifact, newest
 
 START_SECONDS = 120

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -28,6 +29,12 @@ class Server:
     seconds: float
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 @contextmanager
 def running(
     command: Sequence[str],
@@ -35,6 +42,7 @@ def running(
     ready: str,
     environment: Mapping[str, str],
     log: Path,
+    cwd: Path = ROOT,
 ) -> Iterator[Server]:
     """`python <command>`, once a GET of the path `ready` is answered; raises with its log."""
     # As in an activated environment: mlflow looks for uvicorn by its bare name.
@@ -43,7 +51,7 @@ def running(
     with log.open("w") as file:
         process = subprocess.Popen(
             [sys.executable, *command],
-            cwd=ROOT,
+            cwd=cwd,
             env={**environment, "PATH": path},
             stdout=file,
             stderr=file,
