@@ -2,6 +2,7 @@
 
 import importlib
 import io
+import re
 import runpy
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import requests
 from PIL import Image
 
 from tests.common import ROOT, deployments
@@ -94,6 +96,12 @@ def odd_images() -> dict[str, bytes]:
         "a line": encoded(Image.new("RGB", (700, 1), (200, 20, 20))),
         "the model's own size": encoded(image.resize((SIDE, SIDE))),
     }
+
+
+def counters(service: str) -> dict[str, float]:
+    """What the service at this address has counted itself, by name and labels."""
+    text = requests.get(f"{service}/metrics").text
+    return {k: float(v) for k, v in re.findall(r"^(sonda_\S+) (\S+)$", text, re.MULTILINE)}
 
 
 def run_script(trained: Trained, *arguments: str) -> subprocess.CompletedProcess[str]:

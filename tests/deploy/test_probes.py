@@ -10,7 +10,7 @@ from deploy.serving.app import ImageService
 from deploy.serving.classifier import Classifier, Facts
 from deploy.serving.limits import Limits
 from tests.common import ROOT
-from tests.deploy.common import MODEL, Trained, encoded, frame
+from tests.deploy.common import MODEL, Trained, counters, encoded, frame
 
 PROBES = ("/livez", "/readyz", "/metrics")
 
@@ -21,15 +21,11 @@ def test_probes_answer(path: str, service: str) -> None:
 
 
 def test_requests_refusals_and_classes_are_counted(service: str) -> None:
-    def counted() -> dict[str, float]:
-        text = requests.get(f"{service}/metrics").text
-        return {k: float(v) for k, v in re.findall(r"^(sonda_\S+) (\S+)$", text, re.MULTILINE)}
-
-    before = counted()
+    before = counters(service)
     image = {"image": encoded(frame(0, 9))}
     answer = requests.post(f"{service}/predict", files=image).json()
     requests.post(f"{service}/predict", files={"image": b"text"})
-    after = counted()
+    after = counters(service)
     label = answer["predictions"][0]["label"]
     for name in (
         'sonda_requests_total{status="200"}',

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import re
 import subprocess
 import sys
 import zipfile
@@ -22,7 +21,7 @@ from deploy.serving.loading import Facts
 from deploy.serving.tables import TRUSTED, TableClassifier
 from models.tables import TRUSTED as TRUSTED_IN_TRAINING
 from tests.common import ROOT, composed
-from tests.deploy.common import names
+from tests.deploy.common import counters, names
 from tests.deploy.tables import (
     CSV,
     DEPLOYMENT,
@@ -81,14 +80,10 @@ def test_probes_answer(path: str, table_service: str) -> None:
 
 
 def test_answers_and_refusals_are_counted(table_service: str) -> None:
-    def counted() -> dict[str, float]:
-        text = requests.get(f"{table_service}/metrics").text
-        return {k: float(v) for k, v in re.findall(r"^(sonda_\S+) (\S+)$", text, re.MULTILINE)}
-
-    before = counted()
+    before = counters(table_service)
     label = post(table_service, json=[GOOD, GOOD]).json()["predictions"][0]["label"]
     post(table_service, json=[GOOD | {"Time": 3}])
-    after = counted()
+    after = counters(table_service)
     for name, more in (
         ('sonda_requests_total{status="200"}', 1),
         ('sonda_rejections_total{reason="unknown_column"}', 1),
