@@ -17,6 +17,7 @@ from pydicom import Dataset, uid
 from pydicom.dataset import FileMetaDataset
 
 from deploy.serving.engine import Engine
+from tests.deploy.browsing import ANSWER_MS
 from tests.deploy.common import (
     FIRST,
     SIDE,
@@ -31,7 +32,7 @@ from tests.deploy.common import (
 from tests.deploy.conftest import logged, serving
 from tests.deploy.test_gradcam import TOLERANCE as CAM_TOLERANCE
 from tests.deploy.test_gradcam import autograd_cams
-from tests.deploy.test_page import ANSWER_MS, answered, choose
+from tests.deploy.test_page import answered, choose
 from tests.deploy.test_predict import TOLERANCE, assert_same, keras_probabilities, predictions
 
 

@@ -7,37 +7,17 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.deploy.browsing import ANSWER_MS, PHONE, opening
 from tests.deploy.common import MODEL, encoded, frame
-
-ANSWER_MS = 20_000  # two busy cores; a quiet machine needs a tenth of a second
-PHONE = {"width": 375, "height": 700}
 
 
 @pytest.fixture
 def open_page(browser: Browser, service: str) -> Iterator[Any]:
-    """Opens the page for a browser's language; ends without errors or requests to elsewhere."""
-    contexts, asked, errors = [], [], []
-
-    def note(message: Any) -> None:
-        if message.type == "error" and "the server responded with a status" not in message.text:
-            errors.append(message.text)
-
-    def open_it(locale: str = "en-GB", **options: Any) -> Page:
-        context = browser.new_context(locale=locale, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", note)
-        page.goto(service)
+    def wait(page: Page) -> None:
         expect(page.locator("#model")).to_contain_text(MODEL, timeout=ANSWER_MS)
-        return page
 
-    yield open_it
-    for context in contexts:
-        context.close()
-    assert [url for url in asked if not url.startswith((service, "blob:", "data:"))] == []
-    assert errors == []
+    with opening(browser, service, wait) as open_it:
+        yield open_it
 
 
 def choose(page: Page, content: bytes, name: str = "frame.png", kind: str = "image/png") -> None:
