@@ -47,6 +47,8 @@ from .refusals import Refused
 
 log = logging.getLogger(__name__)
 
+SHARED = Path(__file__).parent / "shared"
+"""Folder of what all pages load."""
 RETRY_SECONDS = 2
 """What a client is told to wait when the service is full: a few answers' time."""
 HEADERS = {
@@ -100,6 +102,7 @@ class Service(ABC, Generic[Model]):
                 Route("/docs.json", self._docs),
                 Route("/metrics", self._metrics),
                 Mount("/static", StaticFiles(directory=self.page)),
+                Mount("/shared", StaticFiles(directory=SHARED)),
             ],
             exception_handlers={HTTPException: _http_error, Exception: _unexpected},
         )

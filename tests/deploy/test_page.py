@@ -154,3 +154,11 @@ def test_a_phone_shows_all_without_scrolling_aside(
     answered(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     page.screenshot(path=tmp_path / "phone.png", full_page=True)
+
+
+def test_the_page_asks_again_until_the_service_runs(browser: Browser, service: str) -> None:
+    page = browser.new_page()
+    page.route("**/model", lambda route: route.abort(), times=2)
+    page.goto(service)
+    expect(page.locator("#model")).to_contain_text(MODEL, timeout=ANSWER_MS)
+    page.close()
