@@ -42,6 +42,7 @@ classDiagram
 
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -248,6 +249,14 @@ class Cache(Enum):
     """Their answers, on disk: every step runs the layers that train."""
 
 
+class Precision(Enum):
+    """The numbers that the convolutions of a training multiply; weights are always float32."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    """Half the time on CPUs that have them, and slow on others: `${native_precision:}`."""
+
+
 @dataclass
 class Fit:
     """Two phases: the head alone, then everything behind the freeze boundary."""
@@ -258,6 +267,8 @@ class Fit:
     augment: Augment = field(default_factory=Augment)
     class_weights: ClassWeights = ClassWeights.none
     schedule: Schedule = Schedule.constant
+    precision: Precision = Precision.float32
+    """Of training and of stored activations; the trained model is evaluated in float32."""
     cache: Cache = Cache.activations
     views: int | None = 4
     """Augmented views of a training image that epochs take in turn, with `cache=activations`;
@@ -563,9 +574,20 @@ def cap(value: float, limit: float | None) -> float:
     return value if limit is None else min(value, limit)
 
 
+def native_precision() -> str:
+    """`bfloat16` where Linux says that the CPU multiplies them by itself, else `float32`.
+
+    `${native_precision:}` in the configuration.
+    """
+    facts = Path("/proc/cpuinfo")
+    known = facts.read_text().split() if facts.exists() else []
+    return "float32" if {"avx512_bf16", "amx_bf16"}.isdisjoint(known) else "bfloat16"
+
+
 def register() -> None:
     """Put the schema where the YAML files' `defaults` lists find it, and `cap` beside it."""
     OmegaConf.register_new_resolver("cap", cap, replace=True)
+    OmegaConf.register_new_resolver("native_precision", native_precision, replace=True)
     store = ConfigStore.instance()
     store.store(name="schema", node=Config)
     for name, recipe in RECIPES.items():

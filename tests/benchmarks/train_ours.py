@@ -1,5 +1,6 @@
 """This repository, with or without stored activations; started by `training.py`."""
 
+import importlib
 import json
 import sys
 import time
@@ -12,15 +13,16 @@ from omegaconf import DictConfig
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from conf.schema import Cache
 from datasets.kvasir4.dataset import build as build_images
 from models.common import freeze, split_at
-from models.resnet50v2ft.model import build
 from tests.benchmarks.turns import GIVEN, chosen, say, settings, time_steps
 from train.common.activations import openvino
 from train.common.augment import draw, warp
 from train.common.feed import batches
 from train.common.fit import fine_tune
 from train.common.images import decode, gather
+from train.common.precision import computing_in
 from train.common.values import Splits
 
 
@@ -32,6 +34,7 @@ def train(config: DictConfig) -> None:
     samples = decode(samples, config)
     splits = chosen(samples, config)
     say("read", seconds=time.perf_counter() - started)
+    build = importlib.import_module(f"models.{config.model.name}.model").build
     clock = [time.perf_counter()]
 
     def on_epoch(_epoch: int, values: dict[str, Any]) -> None:
@@ -42,13 +45,17 @@ def train(config: DictConfig) -> None:
     data = batches(splits, splits.test, config.fit.batch_size, None)
     np.save(GIVEN["answers"], fitted.model.predict(data, verbose=0))
     say("test", rows=splits.test.tolist())
-    time_steps(dict(kinds_of_steps(fitted.model, splits, config)), config.fit.batch_size)
+    whole = config.fit.cache == Cache.none
+    trained = fitted.model if whole else split_at(fitted.model, config.model.freeze)[1]
+    with computing_in(config.fit.precision.name, trained):
+        kinds = dict(kinds_of_steps(fitted.model, trained, splits, config))
+        time_steps(kinds, config.fit.batch_size)
 
 
 def kinds_of_steps(
-    model: Any, splits: Splits, config: DictConfig
+    model: Any, trained: Any, splits: Splits, config: DictConfig
 ) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """What an epoch is made of, as functions of one batch each."""
+    """What an epoch is made of, as functions of one batch each; `trained` is what a step trains."""
     import tensorflow as tf
 
     size, settings = config.model.image_size, config.fit.augment
@@ -58,17 +65,17 @@ def kinds_of_steps(
     views = draw(np.random.default_rng(0), len(rows), size, settings)
     yield "augmentation", lambda: warp(pixels, views, settings.fill_value).numpy()
     freeze(model, config.model.freeze)
-    prefix, tail = split_at(model, config.model.freeze)
-    part, given = model, tf.constant(pixels)
-    if config.fit.cache.name != "none":
-        compute, images = openvino(prefix), tf.constant(pixels)
+    given = tf.constant(pixels)
+    if trained is not model:
+        prefix, _ = split_at(model, config.model.freeze)
+        compute, images = openvino(prefix, config.fit.precision.name), tf.constant(pixels)
         yield "frozen layers, OpenVINO", lambda: compute(pixels)
         answer = tf.function(lambda batch: prefix(batch, training=False), autograph=False)
         yield "frozen layers, TensorFlow", lambda: answer(images).numpy()
-        part, given = tail, tf.constant(compute(pixels))
-    part.compile("adam", loss="categorical_crossentropy", metrics=["accuracy"])
-    yield "training step", lambda: part.train_on_batch(given, labels)
-    yield "validation", lambda: part.test_on_batch(given, labels)
+        given = tf.constant(compute(pixels))
+    trained.compile("adam", loss="categorical_crossentropy", metrics=["accuracy"])
+    yield "training step", lambda: trained.train_on_batch(given, labels)
+    yield "validation", lambda: trained.test_on_batch(given, labels)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 """The recipe of the modft report, as it describes it; started by `training.py`.
 
+Its preprocessing is that of ResNet50V2, and of MobileNetV2 as well.
+
 All images in one float array, ImageDataGenerator, `model.fit` with the whole validation set every
 epoch, TensorFlow's default flags.
 """
 
+import importlib
 import json
 import sys
 import time
@@ -20,7 +23,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from datasets.kvasir4.dataset import build as build_images
 from models.common import freeze, freeze_backbone, split_at
-from models.resnet50v2ft.model import build
 from tests.benchmarks.turns import GIVEN, chosen, say, settings, time_steps
 from train.common.images import gather
 
@@ -42,6 +44,7 @@ def train(config: DictConfig) -> None:
 
     train, validation, test = (load(r) for r in (splits.train, splits.validation, splits.test))
     say("read", seconds=time.perf_counter() - started)
+    build = importlib.import_module(f"models.{config.model.name}.model").build
     keras.utils.set_random_seed(config.seed)
     whole = build(config.model, classes)
     _, model = split_at(whole, "rescaling")

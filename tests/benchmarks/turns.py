@@ -20,7 +20,7 @@ from train.common.images import split_images
 from train.common.values import Samples, Splits
 
 GIVEN = json.loads(sys.argv[1])
-"""What `training.py` asks for: images, answers (a path), overrides."""
+"""What `training.py` asks for: pipeline, images, answers (a path), overrides."""
 STEPS = 6
 """Steps of each kind that are timed at the end."""
 
@@ -34,7 +34,7 @@ def say(stage: str, **facts: Any) -> None:
 
 def settings() -> DictConfig:
     """The configuration of all three."""
-    return composed("+pipeline=train_resnet50v2ft", "env=production", *GIVEN["overrides"])
+    return composed(f"+pipeline={GIVEN['pipeline']}", "env=production", *GIVEN["overrides"])
 
 
 def chosen(samples: Samples, config: DictConfig) -> Splits:

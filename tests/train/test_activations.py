@@ -53,7 +53,11 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
 
 def configured(cache: Path, *overrides: str) -> DictConfig:
     return composed(
-        "+pipeline=train_resnet50v2ft", f"env.cache={cache}", "model.freeze=frozen", *overrides
+        "+pipeline=train_resnet50v2ft",
+        f"env.cache={cache}",
+        "model.freeze=frozen",
+        "fit.precision=float32",
+        *overrides,
     )
 
 

@@ -54,7 +54,7 @@ def configured(cache: Path, *overrides: str) -> DictConfig:
     return composed(
         "+pipeline=train_resnet50v2ft", f"env.cache={cache}", "model.freeze=frozen",
         "fit.batch_size=12", "fit.warmup.epochs=2", "fit.finetune.epochs=3",
-        "fit.finetune.learning_rate=0.01", *overrides,
+        "fit.finetune.learning_rate=0.01", "fit.precision=float32", *overrides,
     )  # fmt: skip
 
 
@@ -137,6 +137,17 @@ def test_warm_up_moves_the_head_alone_and_fine_tuning_what_is_behind_the_boundar
 
     assert moved(warm) == {"hidden", "probabilities"}
     assert moved(tuned) == {"tail", "hidden", "probabilities"}
+
+
+def test_bfloat16_learns_nearly_the_same_and_leaves_a_model_in_float32(
+    splits: Splits, settings: Callable[..., DictConfig], unbroken: Fitted
+) -> None:
+    result, _ = fitted(splits, settings("fit.precision=bfloat16"))
+    assert {layer.dtype_policy.name for layer in result.model.layers} == {"float32"}
+    assert {weight.dtype for weight in result.model.trainable_weights} == {"float32"}
+    losses = result.history["loss"], unbroken.history["loss"]
+    np.testing.assert_allclose(*losses, rtol=0.02)
+    assert (losses[0] != losses[1]).any()
 
 
 def test_the_best_epoch_on_validation_is_what_comes_back(

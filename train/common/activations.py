@@ -7,7 +7,7 @@ once.
 ```mermaid
 flowchart LR
     pixels["pixels uint8 (N, S, S, 3)"] --> view["view k: one affine warp"]
-    view --> prefix["frozen part<br/>OpenVINO, float32"]
+    view --> prefix["frozen part<br/>OpenVINO"]
     prefix --> store[("activations<br/>float16 (N, h, w, C)")]
     store --> tail["tail, trained by Keras"]
     store --> still["tail as it starts<br/>OpenVINO"]
@@ -37,6 +37,7 @@ from omegaconf import DictConfig, OmegaConf
 from conf.errors import UserError
 from datasets.common import disk
 from train.common import augment
+from train.common.precision import computing_in
 from train.common.values import Samples
 
 if TYPE_CHECKING:
@@ -126,8 +127,12 @@ class Rows:
         draft.rename(self._mask)
 
 
-def openvino(model: "keras.Model") -> Compute:
-    """`model` as a function of arrays (B, ...), compiled by OpenVINO for all cores in float32.
+HINTS = {"float32": "f32", "bfloat16": "bf16"}
+"""OpenVINO's words for `fit.precision`."""
+
+
+def openvino(model: "keras.Model", precision: str) -> Compute:
+    """`model` as a function of arrays (B, ...), compiled by OpenVINO for all cores.
 
     Measured against TensorFlow with oneDNN and ONNX Runtime: tests/benchmarks/training.py.
     """
@@ -135,12 +140,13 @@ def openvino(model: "keras.Model") -> Compute:
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.xml")
-        model.export(str(path), format="openvino", verbose=False)
+        with computing_in("float32", model):  # OpenVINO rounds by itself, where it is told to
+            model.export(str(path), format="openvino", verbose=False)
         core = ov.Core()
         compiled = core.compile_model(
             core.read_model(path),
             "CPU",
-            {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"},
+            {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": HINTS[precision]},
         )
     request = compiled.create_infer_request()
 
@@ -181,6 +187,7 @@ class Activations:
             "data": [samples.digest, samples.pixels.name],
             "model": [config.model.name, config.model.freeze, config.model.image_size],
             "weights": start,
+            "precision": config.fit.precision.name,
         }
         self.home = Path(config.env.cache) / "activations"
         self.folder = self.home / _short(key)
@@ -241,7 +248,8 @@ class Activations:
         if not difference <= SAME:
             raise UserError(
                 f"{store.path} differs from what {self.prefix.name} computes now by "
-                f"{difference:.2g} of its range: make clean-cache removes what is stored"
+                f"{difference:.2g} of its range: make clean-cache removes what is stored, and "
+                f"fit.precision=float32 (now {self.config.fit.precision.name}) is the most exact"
             )
 
     def _name(self, view: int | None) -> str:
@@ -255,7 +263,7 @@ class Activations:
 
     def _engine(self, name: str, model: "keras.Model") -> Compute:
         if name not in self._engines:
-            self._engines[name] = openvino(model)
+            self._engines[name] = openvino(model, self.config.fit.precision.name)
         return self._engines[name]
 
     def _images(self, view: int | None, rows: np.ndarray) -> Iterator[np.ndarray]:

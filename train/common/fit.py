@@ -28,6 +28,7 @@ from conf.schema import Cache, ClassWeights, Schedule
 from models.common import freeze, freeze_backbone, weights_digest
 from train.common.checkpoint import Checkpoints
 from train.common.feed import Feed, FromActivations, FromPixels
+from train.common.precision import computing_in
 from train.common.progress import EpochBar
 from train.common.values import Fitted, Splits
 
@@ -83,25 +84,26 @@ def fine_tune(
     phase = ""
     with EpochBar(total) as bar:
         feed = _feed(model, splits, config, bar, checkpoints.folder.name)
-        for epoch in range(len(checkpoints.epochs) + 1, total + 1):
-            if _patience_spent(checkpoints, fit.warmup.epochs, fit.patience, monitor):
-                log.info("no better %s in %d epochs: stopping early", monitor, fit.patience)
-                break
-            now = "warmup" if epoch <= fit.warmup.epochs else "finetune"
-            if now != phase:
-                if phase == "" and checkpoints.epochs:
-                    _restore(model, feed, checkpoints, epoch - 1, now, config)
-                else:
-                    _compile(model, feed, now, config)
-                phase = now
-            values = _one_epoch(feed, splits, config, phase, epoch, bar.callback(epoch, phase))
-            if not np.isfinite([values["loss"], values["val_loss"]]).all():
-                raise UserError(
-                    f"the loss is no longer a number in epoch {epoch}: lower fit.{phase}."
-                    f"learning_rate={fit[phase].learning_rate}; earlier epochs are kept"
-                )
-            checkpoints.save(feed.part(phase), {"phase": phase, **values}, monitor, run_id)
-            on_epoch(epoch, values)
+        with computing_in(fit.precision.name, feed.part("finetune")):
+            for epoch in range(len(checkpoints.epochs) + 1, total + 1):
+                if _patience_spent(checkpoints, fit.warmup.epochs, fit.patience, monitor):
+                    log.info("no better %s in %d epochs: stopping early", monitor, fit.patience)
+                    break
+                now = "warmup" if epoch <= fit.warmup.epochs else "finetune"
+                if now != phase:
+                    if phase == "" and checkpoints.epochs:
+                        _restore(model, feed, checkpoints, epoch - 1, now, config)
+                    else:
+                        _compile(model, feed, now, config)
+                    phase = now
+                values = _one_epoch(feed, splits, config, phase, epoch, bar.callback(epoch, phase))
+                if not np.isfinite([values["loss"], values["val_loss"]]).all():
+                    raise UserError(
+                        f"the loss is no longer a number in epoch {epoch}: lower fit.{phase}."
+                        f"learning_rate={fit[phase].learning_rate}; earlier epochs are kept"
+                    )
+                checkpoints.save(feed.part(phase), {"phase": phase, **values}, monitor, run_id)
+                on_epoch(epoch, values)
         feed.finish(len(checkpoints.epochs))
     best = checkpoints.best(monitor)
     _restore(model, feed, checkpoints, best, "finetune", config)
