@@ -127,6 +127,19 @@ def service(environment: dict[str, str], uri: str, folder: Path) -> Iterator[Ser
         yield server
 
 
+def _empty(environment: dict[str, str], folder: Path) -> float:
+    """Seconds until a BentoML service without a model is ready, the median of three starts."""
+    seconds = []
+    command = ["-m", "bentoml", "serve", "tests.benchmarks.empty_service"]
+    command += ["--host", "127.0.0.1", "--port"]
+    for _ in range(3):
+        port = free_port()
+        log = folder / "empty"
+        with running([*command, str(port)], port, "/readyz", environment, log) as server:
+            seconds.append(server.seconds)
+    return float(np.median(seconds))
+
+
 def main() -> None:
     """Start everything, load it in turns, print the table and the ratios as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -156,6 +169,7 @@ def main() -> None:
         systems = _systems(stack, folder, environment, uri, int8_uri, keras, jpegs, pixels)
         systems.insert(0, System("engine alone, float32", None, engine=exact, pixels=pixels))
         print(_measured(systems, given.rounds, given.requests))
+        print(f"- an empty BentoML service is ready in {_empty(environment, folder):.1f} s")
         if given.model_uri:
             print("\n" + accuracy_loss(exact, Engine(quantized, cores()), given.images, test))
         else:

@@ -5,7 +5,7 @@ import pandas as pd
 
 from train.common import classification
 
-RESAMPLES = 2000
+RESAMPLES = 1000
 
 
 def show(head: list[str], lines: list[list[str]]) -> None:

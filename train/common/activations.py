@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 Compute = Callable[[np.ndarray], np.ndarray]
 Advance = Callable[[int], None]
 
-BATCH = 32
+BATCH = 8
 """Images that go through the frozen part together; more are not faster on a CPU."""
 SAVE_SECONDS = 15
 """Work that a kill can cost at most, beside one batch."""
