@@ -249,7 +249,7 @@ class Cache(Enum):
     """Their answers, on disk: every step runs the layers that train."""
 
 
-class Precision(Enum):
+class Arithmetic(Enum):
     """The numbers that the convolutions of a training multiply; weights are always float32."""
 
     float32 = "float32"
@@ -267,7 +267,7 @@ class Fit:
     augment: Augment = field(default_factory=Augment)
     class_weights: ClassWeights = ClassWeights.none
     schedule: Schedule = Schedule.constant
-    precision: Precision = Precision.float32
+    precision: Arithmetic = Arithmetic.float32
     """Of training and of stored activations; the trained model is evaluated in float32."""
     cache: Cache = Cache.activations
     views: int | None = 4
