@@ -3,8 +3,8 @@
     SONDA_DATA=... python tests/benchmarks/views.py --pipeline train_mobilenetv2ft \\
         model.weights=/path/to/weights.h5
 
-The first line has no cache: every epoch draws views of its own. Images, split, seed and start are
-the same for all.
+The first line has no cache, in float32: every epoch draws views of its own. The others are in the
+pipeline's precision. Images, split, seed and start are the same for all.
 """
 
 import argparse
@@ -40,15 +40,16 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     os.environ.setdefault("MLFLOW_TRACKING_URI", "sqlite://")
     home = Path(os.environ["SONDA_DATA"], "endoscopy4").resolve()
-    ways = {"no cache": "fit.cache=none"} | {f"{n} views": f"fit.views={n}" for n in given.views}
+    ways = {"no cache": ["fit.cache=none", "fit.precision=float32"]}
+    ways |= {f"{n} views": [f"fit.views={n}"] for n in given.views}
     answers: dict[str, np.ndarray] = {}
     lines = []
     with tempfile.TemporaryDirectory() as cache:
-        for name, setting in ways.items():
+        for name, settings in ways.items():
             config = composed(
                 f"+pipeline={given.pipeline}", "env=production", "dataset.source=directory",
                 f"dataset.path={home}", "split.by=cluster", f"env.cache={cache}",
-                f"seed={given.seed}", setting, *given.overrides,
+                f"seed={given.seed}", *settings, *given.overrides,
             )  # fmt: skip
             build = importlib.import_module(f"models.{config.model.name}.model").build
             samples = decode(gather(build_images, config), config)
