@@ -9,6 +9,7 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,13 @@ import pytest
 import requests
 
 from tests.common import ROOT
-from tests.deploy.common import MODEL, Trained, odd_images
+from tests.deploy import tables
+from tests.deploy.common import FIRST, MODEL, Trained, names, odd_images
+from tests.deploy.tables import TrainedTable
 from tests.deploy.test_predict import assert_same, keras_probabilities, predictions
 from tests.servers import free_port
 
 HOST = os.environ.get("SONDA_CONTAINER_TEST", "")
-NAME = "sonda/resnet50v2ft"
 BUILD_SECONDS = 1200
 START_SECONDS = 120
 MAX_BYTES = 900 * 10**6
@@ -39,34 +41,34 @@ def podman(*arguments: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.fixture(scope="module")
-def image(trained: Trained) -> str:
+def pushed(deployment: str, environment: dict[str, str]) -> str:
     """The URI of an image that ecr.sh pushed, and that was then pulled from the registry."""
-    script = ROOT / "deploy" / "resnet50v2ft" / "V1" / "ecr.sh"
-    arguments = ["--backend", "podman", "--ecr-name", NAME, "--model-uri", f"models:/{MODEL}/1"]
+    name = f"sonda/{deployment.split('/')[0]}"
+    uri = f"models:/{names(deployment)['MODEL']}/1"
+    arguments = ["--backend", "podman", "--ecr-name", name, "--model-uri", uri]
     done = subprocess.run(
-        ["bash", script, *arguments],
-        env=trained.environment,
+        ["bash", ROOT / "deploy" / deployment / "ecr.sh", *arguments],
+        env=environment,
         capture_output=True,
         text=True,
         timeout=BUILD_SECONDS,
     )
     assert done.returncode == 0, done.stderr[-5000:]
-    uri = done.stdout.splitlines()[-1]
-    assert uri == f"{HOST}/{NAME}:latest"
+    image = done.stdout.splitlines()[-1]
+    assert image == f"{HOST}/{name}:latest"
     [revision] = re.findall(
-        rf"== pushing {HOST}/{NAME}:([0-9a-f]{{40}}(?:-dirty)?)$", done.stderr, re.M
+        rf"== pushing {HOST}/{name}:([0-9a-f]{{40}}(?:-dirty)?)$", done.stderr, re.M
     )
-    built = podman("image", "inspect", "-f", "{{.Id}}", uri)
+    built = podman("image", "inspect", "-f", "{{.Id}}", image)
     podman("rmi", "-f", built)
     for tag in ("latest", revision):
-        podman("pull", "-q", f"{HOST}/{NAME}:{tag}")
-        assert podman("image", "inspect", "-f", "{{.Id}}", f"{HOST}/{NAME}:{tag}") == built
-    return uri
+        podman("pull", "-q", f"{HOST}/{name}:{tag}")
+        assert podman("image", "inspect", "-f", "{{.Id}}", f"{HOST}/{name}:{tag}") == built
+    return image
 
 
-@pytest.fixture(scope="module")
-def container(image: str) -> Iterator[str]:
+@contextmanager
+def started(image: str) -> Iterator[str]:
     """The address of the running container."""
     port = free_port()
     name = podman("run", "-d", image, "serve", "--host", "127.0.0.1", "--port", str(port))
@@ -83,6 +85,22 @@ def container(image: str) -> Iterator[str]:
         time.sleep(0.2)
     yield address
     podman("rm", "-f", "-t", "3", name)
+
+
+@pytest.fixture(scope="module")
+def image(trained: Trained) -> str:
+    return pushed(FIRST, trained.environment)
+
+
+@pytest.fixture(scope="module")
+def container(image: str) -> Iterator[str]:
+    with started(image) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def table_image(table: TrainedTable) -> str:
+    return pushed(tables.DEPLOYMENT, table.environment)
 
 
 def test_the_container_gives_the_probabilities_of_keras(
@@ -106,7 +124,21 @@ def test_the_container_says_which_model_it_is_and_explains(
     assert "<html" in requests.get(f"{container}/").text
 
 
-def test_the_image_runs_as_a_plain_user_and_holds_only_what_serving_needs(image: str) -> None:
+def test_the_container_of_tables_gives_the_probabilities_of_scikit_learn(
+    table_image: str, table: TrainedTable
+) -> None:
+    csv = table.rows.to_csv(index=False)
+    with started(table_image) as address:
+        answers = tables.post(address, **tables.body(csv, tables.CSV))
+    expected = table.pipeline.predict_proba(table.rows)
+    np.testing.assert_allclose(tables.probabilities(answers), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "engine"), [("image", "openvino"), ("table_image", "skops")])
+def test_the_image_runs_as_a_plain_user_and_holds_only_what_serving_needs(
+    kind: str, engine: str, request: pytest.FixtureRequest
+) -> None:
+    image = request.getfixturevalue(kind)
     listing = (
         "id -u; command -v gcc g++ cc make git; /app/.venv/bin/python -c '"
         "import importlib.metadata as m, json;"
@@ -116,7 +148,7 @@ def test_the_image_runs_as_a_plain_user_and_holds_only_what_serving_needs(image:
     assert user != "0"
     assert compilers == []
     installed = set(json.loads(packages))
-    assert {"bentoml", "openvino", "pillow"} <= installed
+    assert {"bentoml", engine} <= installed
     assert not installed & {"tensorflow", "tensorflow-cpu", "keras", "mlflow", "mlflow-skinny"}
     size = int(podman("image", "inspect", "-f", "{{.Size}}", image))
     assert size < MAX_BYTES, f"the image has {size / 1e6:.0f} MB"
