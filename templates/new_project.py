@@ -85,7 +85,7 @@ def _kept(examples: dict[str, str]) -> list[Path]:
 def _of_example(path: Path, examples: set[str]) -> bool:
     """Whether `path` is code, configuration or a test of an example, or needs one."""
     layer, *rest = path.parts
-    if layer == "conf" and len(rest) == 2:
+    if layer == "conf" and len(rest) == 2 and path.suffix == ".yaml":
         return rest[0] == "pipeline" or Path(rest[1]).stem in examples
     if layer == "tests":
         return bool(examples & set(rest)) or rest[0] in ("benchmarks", "templates")

@@ -75,17 +75,19 @@ def test_nothing_runs_when_nothing_changed(project: Path) -> None:
         ("conf/model/resnet50v2ft.yaml", {"train@resnet50v2ft"}),
         ("train/resnet50v2ft-kvasir4_v1/steps/split.py", {"train@resnet50v2ft"}),
         ("train/common/fit.py", {"every train"}),
+        ("conf/schema/images.py", {"every dataset", "every train"}),
         ("datasets/kvasir4/notebooks/look.ipynb", set()),
         ("deploy/serving/app.py", set()),
     ],
 )
 def test_only_what_depends_on_a_change_would_run(project: Path, path: str, kinds: set[str]) -> None:
-    _, trainings = stages.found(project)
+    datasets, trainings = stages.found(project)
     groups = {
         "train of kvasir4": {
             f"train@{n}" for n, t in trainings.items() if t["dataset"] == "kvasir4"
         },
         "every train": {f"train@{name}" for name in trainings},
+        "every dataset": {f"dataset@{name}" for name in datasets},
     }
     kept = (project / path).read_text()
     addition = "\nhidden: 64\n" if path.endswith(".yaml") else "\n# changed\n"

@@ -1,5 +1,6 @@
 """The documentation is complete, opens without a network, and draws its diagrams and formulas."""
 
+import ast
 import importlib.util
 import re
 import shutil
@@ -126,12 +127,18 @@ def assert_well_drawn(page: Page) -> None:
     assert not re.search(r"\$\$|\\\(|\\\[", prose)
 
 
+def handed_on(path: Path) -> bool:
+    """Whether the package of a module shows on its own page what it takes from its modules."""
+    home = path.with_name("__init__.py")
+    return path != home and home.exists() and "\n__all__ = " in home.read_text()
+
+
 def test_every_module_has_a_page(site: Path) -> None:
     sources = [
         path.relative_to(ROOT)
         for package in PACKAGES
         for path in (ROOT / package).rglob("*.py")
-        if path.name != "__main__.py" and "notebooks" not in path.parts
+        if path.name != "__main__.py" and "notebooks" not in path.parts and not handed_on(path)
     ]
     pages = {
         (path.parent if path.name == "__init__.py" else path.with_suffix("")).with_suffix(".html")
@@ -140,6 +147,21 @@ def test_every_module_has_a_page(site: Path) -> None:
     # A folder without __init__.py would be left out in silence.
     assert len(pages) > len(PACKAGES)
     assert sorted(str(page) for page in pages if not (site / page).exists()) == []
+
+
+def test_every_class_of_the_schema_is_shown_once_and_on_the_page_of_the_package(site: Path) -> None:
+    modules = (ROOT / "conf" / "schema").glob("*.py")
+    nodes = [node for path in modules for node in ast.parse(path.read_text()).body]
+    shown = [
+        (path.relative_to(site).as_posix(), name)
+        for path in (site / "conf").rglob("*.html")
+        for name in re.findall(r'<section id="(\w+)">', path.read_text())
+    ]
+    classes = {node.name for node in nodes if isinstance(node, ast.ClassDef)}
+    assert classes
+    assert sorted((page, name) for page, name in shown if name in classes) == [
+        ("conf/schema.html", name) for name in sorted(classes)
+    ]
 
 
 def test_deploy_has_no_page(site: Path) -> None:

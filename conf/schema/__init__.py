@@ -1,0 +1,203 @@
+"""The one typed source of every setting: dataclasses in Hydra's ConfigStore.
+
+Every YAML under `conf/` fills these fields; a key that is not here does not exist, and a
+value of another type is refused before any work starts. Fields whose value is `MISSING`
+must be set by the environment, the dataset, the model or the pipeline.
+
+A pipeline names its recipe, one of `RECIPES`. What all of them share stands in `base.py`, those
+of images in `images.py`, those of tables in `tables.py`; all is imported from here. The recipe of
+a training, for one:
+
+```mermaid
+classDiagram
+    class Config["Config"]{
+        seed ~int~
+        version ~str~
+        env ~Env~
+    }
+    class ImageTraining["ImageTraining"]{
+        dataset ~ImageDataset~
+        model ~ImageModel~
+        transform ~Transform~
+        split ~Split~
+        fit ~Fit~
+        metrics ~Metrics~
+        publish ~Publish~
+    }
+    class Env["Env"]{
+        name ~str~
+        tracking_uri ~str~
+        source ~Source~
+        limits ~Limits~
+    }
+    class Fit["Fit"]{
+        warmup ~Phase~
+        finetune ~Phase~
+        augment ~Augment~
+    }
+    Config <.. ImageTraining : extends
+    Config <|-- Env
+    Env <|-- Limits
+    ImageTraining <|-- ImageDataset
+    ImageTraining <|-- ImageModel
+    ImageTraining <|-- Fit
+    Fit <|-- Phase
+    Fit <|-- Augment
+    ImageDataset <|-- Archive
+    ImageDataset <|-- Dicom
+```
+"""
+
+from pathlib import Path
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
+
+from conf.schema.base import (
+    Config,
+    Embedding,
+    Env,
+    Limits,
+    ModelStudy,
+    Part,
+    Predict,
+    Probes,
+    Source,
+)
+from conf.schema.images import (
+    Archive,
+    Arithmetic,
+    Augment,
+    Cache,
+    ClassWeights,
+    Dicom,
+    Fit,
+    ImageDataset,
+    ImageDatasetJob,
+    ImageDatasetStudy,
+    ImageModel,
+    ImageModelStudy,
+    ImagePrediction,
+    ImageTraining,
+    Metrics,
+    Monitor,
+    Phase,
+    Precision,
+    Publish,
+    Schedule,
+    Split,
+    SplitBy,
+    Transform,
+)
+from conf.schema.tables import (
+    Estimator,
+    Scoring,
+    TableDataset,
+    TableDatasetJob,
+    TableDatasetStudy,
+    TableFit,
+    TableMetrics,
+    TableModel,
+    TableModelStudy,
+    TablePrediction,
+    TableSplit,
+    TableTraining,
+)
+
+__all__ = [
+    "RECIPES",
+    "Archive",
+    "Arithmetic",
+    "Augment",
+    "Cache",
+    "ClassWeights",
+    "Config",
+    "Dicom",
+    "Embedding",
+    "Env",
+    "Estimator",
+    "Fit",
+    "ImageDataset",
+    "ImageDatasetJob",
+    "ImageDatasetStudy",
+    "ImageModel",
+    "ImageModelStudy",
+    "ImagePrediction",
+    "ImageTraining",
+    "Limits",
+    "Metrics",
+    "ModelStudy",
+    "Monitor",
+    "Part",
+    "Phase",
+    "Precision",
+    "Predict",
+    "Probes",
+    "Publish",
+    "Schedule",
+    "Scoring",
+    "Source",
+    "Split",
+    "SplitBy",
+    "TableDataset",
+    "TableDatasetJob",
+    "TableDatasetStudy",
+    "TableFit",
+    "TableMetrics",
+    "TableModel",
+    "TableModelStudy",
+    "TablePrediction",
+    "TableSplit",
+    "TableTraining",
+    "Transform",
+    "cap",
+    "native_precision",
+    "register",
+]
+
+RECIPES: dict[str, type[Config]] = {
+    "image_training": ImageTraining,
+    "image_dataset": ImageDatasetJob,
+    "image_dataset_study": ImageDatasetStudy,
+    "image_model_study": ImageModelStudy,
+    "image_prediction": ImagePrediction,
+    "table_training": TableTraining,
+    "table_dataset": TableDatasetJob,
+    "table_dataset_study": TableDatasetStudy,
+    "table_model_study": TableModelStudy,
+    "table_prediction": TablePrediction,
+}
+"""What a pipeline names as its recipe."""
+
+
+def cap(value: float, limit: float | None) -> float:
+    """`value`, or `limit` where an environment sets a smaller one.
+
+    In YAML: `${cap:20,${env.limits.epochs}}`.
+    """
+    return value if limit is None else min(value, limit)
+
+
+def native_precision() -> str:
+    """`bfloat16` where Linux says that the CPU multiplies them by itself, else `float32`.
+
+    `${native_precision:}` in the configuration.
+    """
+    facts = Path("/proc/cpuinfo")
+    known = facts.read_text().split() if facts.exists() else []
+    return "float32" if {"avx512_bf16", "amx_bf16"}.isdisjoint(known) else "bfloat16"
+
+
+def register() -> None:
+    """Put the schema where the YAML files' `defaults` lists find it, and `cap` beside it."""
+    OmegaConf.register_new_resolver("cap", cap, replace=True)
+    OmegaConf.register_new_resolver("native_precision", native_precision, replace=True)
+    store = ConfigStore.instance()
+    store.store(name="schema", node=Config)
+    for name, recipe in RECIPES.items():
+        store.store(group="recipe", name=name, node=recipe, package="_global_")
+    store.store(group="env", name="schema", node=Env)
+    store.store(group="dataset", name="image_schema", node=ImageDataset)
+    store.store(group="dataset", name="table_schema", node=TableDataset)
+    store.store(group="model", name="image_schema", node=ImageModel)
+    store.store(group="model", name="table_schema", node=TableModel)

@@ -1,0 +1,273 @@
+"""Recipes of images: their dataset, model and training, and the jobs on both."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from omegaconf import MISSING
+
+from conf.schema.base import Config, ModelStudy, Predict, Probes, Source
+
+
+@dataclass
+class Archive:
+    """One archive: a local path, an http(s) URL or a Google Drive link, and its sha256."""
+
+    uri: str | None = None
+    """Required with `source=archives`."""
+    sha256: str | None = None
+    """Required for a URL or a Google Drive link."""
+
+
+@dataclass
+class Dicom:
+    """The window that DICOM is seen through, in rescaled units: Hounsfield's for CT.
+
+    Both or none: without, it is the first window of each file, and where there is none, the full
+    range of its stored bits. Colour images have no window.
+    """
+
+    centre: float | None = None
+    width: float | None = None
+
+
+@dataclass
+class ImageDataset:
+    """A classification set of images, one folder per class."""
+
+    name: str = MISSING
+    classes: list[str] = MISSING
+    """Folder names, in the order of the model's outputs."""
+    source: Source = MISSING
+    path: str | None = None
+    """Folder of `source=directory`; where archives are unpacked and downloads kept otherwise."""
+    archives: dict[str, Archive] = field(default_factory=dict)
+    """By split, `train`, `validation` and `test`; or `all`, one archive that holds the set."""
+    kaggle: str | None = None
+    """Handle `<owner>/<dataset>` of `source=kaggle`."""
+    expected: dict[str, int] | None = None
+    """Images by split, or `all`, that archives and kaggle must hold; `null` accepts any number."""
+    dicom: Dicom = field(default_factory=Dicom)
+    min_side: int = 32
+    """Smallest accepted side of an image in pixels."""
+    max_pixels: int = 50_000_000
+    """Largest accepted width times height."""
+    max_bad_share: float = 0.01
+    """Share of unreadable images above which the run stops."""
+    hash_distance: int = 4
+    """Largest Hamming distance, in bits of a 64-bit perceptual hash, of near-duplicates."""
+    sample_images: int = 120
+    """Images per class that `source=sample` generates."""
+    limit: int | None = None
+    """Images per class and split that are used at most."""
+    seed: int = 0
+    """Seed of the generated sample and of the choice under `limit`."""
+
+
+@dataclass
+class ImageModel:
+    """A fine-tuned image classifier."""
+
+    name: str = MISSING
+    weights: str = MISSING
+    """`imagenet`, `none` or the path of a `.weights.h5` of the backbone."""
+    image_size: int = 224
+    hidden: int = 32
+    dropout: float = 0.2
+    freeze: str = MISSING
+    """Layer whose output is the freeze boundary: it and all before it never train."""
+
+
+@dataclass
+class Transform:
+    """Decoding and resizing, done once and kept on disk."""
+
+    image_size: int = MISSING
+    workers: int = 2
+
+
+class SplitBy(Enum):
+    """How train, validation and test are made."""
+
+    official = "official"
+    cluster = "cluster"
+    random = "random"
+    """By class alone: near-duplicates cross, and the report says so."""
+
+
+@dataclass
+class Split:
+    """How the samples become train, validation and test."""
+
+    by: SplitBy = SplitBy.official
+    validation: float = 0.15
+    """Share of the images, unless `by=official`."""
+    test: float = 0.15
+    """Share of the images, unless `by=official`; with `folds`, one of them is test."""
+    folds: int | None = None
+    """Cross-validation: every image is test in one of so many folds; `null` makes one split."""
+    fold: int | None = None
+    """The one fold that is trained, from 0; `null` trains all, and joins them into one figure."""
+    seed: int = 0
+
+
+@dataclass
+class Augment:
+    """Random affine views, in the units of Keras' ImageDataGenerator."""
+
+    rotation: float = 0.0
+    """Degrees, drawn from plus or minus this."""
+    shift: float = 0.0
+    """Fraction of the side, on each axis."""
+    shear: float = 0.0
+    """Degrees."""
+    zoom: float = 0.0
+    """Factor drawn from 1 plus or minus this, on each axis."""
+    horizontal_flip: bool = False
+    fill_value: int = 127
+    """Grey level outside the image; 127 is the middle, the zero of pixels scaled to [-1, 1]."""
+
+
+@dataclass
+class Phase:
+    """One phase of training with one learning rate."""
+
+    epochs: int = MISSING
+    learning_rate: float = MISSING
+
+
+class ClassWeights(Enum):
+    """Whether rare classes weigh more in the loss."""
+
+    none = "none"
+    balanced = "balanced"
+
+
+class Monitor(Enum):
+    """The validation figure that chooses the best epoch."""
+
+    val_loss = "val_loss"
+    val_accuracy = "val_accuracy"
+
+
+class Schedule(Enum):
+    """The learning rate over the epochs of fine-tuning."""
+
+    constant = "constant"
+    cosine = "cosine"
+    """From the rate of the phase down along half a cosine, epoch by epoch."""
+
+
+class Cache(Enum):
+    """What is kept of the layers that never train."""
+
+    none = "none"
+    """Nothing: every step runs the whole network."""
+    activations = "activations"
+    """Their answers, on disk: every step runs the layers that train."""
+
+
+class Arithmetic(Enum):
+    """The numbers that the convolutions of a training multiply; weights are always float32."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    """Half the time on CPUs that have them, and slow on others: `${native_precision:}`."""
+
+
+@dataclass
+class Fit:
+    """Two phases: the head alone, then everything behind the freeze boundary."""
+
+    warmup: Phase = field(default_factory=Phase)
+    finetune: Phase = field(default_factory=Phase)
+    batch_size: int = 32
+    augment: Augment = field(default_factory=Augment)
+    class_weights: ClassWeights = ClassWeights.none
+    schedule: Schedule = Schedule.constant
+    precision: Arithmetic = Arithmetic.float32
+    """Of training and of stored activations; the trained model is evaluated in float32."""
+    cache: Cache = Cache.activations
+    views: int | None = 4
+    """Augmented views of a training image that epochs take in turn, with `cache=activations`;
+    `null` draws new ones in every epoch. Without a cache every epoch has its own."""
+    monitor: Monitor = Monitor.val_loss
+    patience: int | None = None
+    """Epochs without a better `monitor` before fine-tuning stops; `null` never stops early."""
+    resume: bool = True
+    """Go on from the last finished epoch of a killed run with the same settings and data."""
+
+
+@dataclass
+class Metrics:
+    """The evaluation on test and its intervals."""
+
+    bootstrap: int = 1000
+    """Resamples, of near-duplicate clusters."""
+    confidence: float = 0.95
+    worst: int = 24
+    """Wrong answers shown in the picture grid."""
+
+
+class Precision(Enum):
+    """The arithmetic of the serving model."""
+
+    fp32 = "fp32"
+    int8 = "int8"
+
+
+@dataclass
+class Publish:
+    """What leaves training."""
+
+    precision: Precision = Precision.fp32
+    """`int8` is quantized with NNCF, where it costs no more accuracy than `max_accuracy_loss`."""
+    calibration_images: int = 300
+    """Training images that the ranges of int8 are read off."""
+    max_accuracy_loss: float = 0.003
+    """On validation; where int8 loses more, float32 is registered, and said to be."""
+
+
+@dataclass
+class ImageTraining(Config):
+    """`recipe: image_training`: an image classifier is trained."""
+
+    model: Any = MISSING
+    transform: Transform = field(default_factory=Transform)
+    split: Split = field(default_factory=Split)
+    fit: Fit = field(default_factory=Fit)
+    metrics: Metrics = field(default_factory=Metrics)
+    publish: Publish = field(default_factory=Publish)
+
+
+@dataclass
+class ImageDatasetJob(Config):
+    """`recipe: image_dataset`: a set of images is built, verified and reported."""
+
+    transform: Transform = field(default_factory=lambda: Transform(image_size=96))
+    """The pictures of the report."""
+    sheet: int = 24
+    """Images of each class on its contact sheet."""
+
+
+@dataclass
+class ImageDatasetStudy(ImageDatasetJob):
+    """`recipe: image_dataset_study`: what a model could learn instead of the finding."""
+
+    probes: Probes = field(default_factory=Probes)
+
+
+@dataclass
+class ImageModelStudy(Config):
+    """`recipe: image_model_study`: what a registered image classifier looks at, and how sure."""
+
+    model: Any = MISSING
+    study: ModelStudy = field(default_factory=ModelStudy)
+
+
+@dataclass
+class ImagePrediction(Config):
+    """`recipe: image_prediction`: a registered image classifier scores a folder."""
+
+    model: Any = MISSING
+    predict: Predict = field(default_factory=Predict)

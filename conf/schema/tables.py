@@ -1,0 +1,130 @@
+"""Recipes of tables: their dataset, model and training, and the jobs on both."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from omegaconf import MISSING
+
+from conf.schema.base import Config, ModelStudy, Predict, Probes, Source
+
+
+@dataclass
+class TableDataset:
+    """A classification set in one table: a row a record, and a column of what rows belong to."""
+
+    name: str = MISSING
+    classes: list[str] = MISSING
+    """In the order of the model's outputs."""
+    source: Source = MISSING
+    """`sample` or `directory`."""
+    path: str | None = None
+    """CSV file of `source=directory`, or a folder with one CSV file in it."""
+    features: list[str] = MISSING
+    """Columns that the model sees."""
+    sample_rows: int = 900
+    """Rows that `source=sample` generates."""
+    seed: int = 0
+    """Seed of the generated table."""
+
+
+class Estimator(Enum):
+    """What learns from a table."""
+
+    logistic_regression = "logistic_regression"
+    random_forest = "random_forest"
+    extra_trees = "extra_trees"
+    """A forest whose thresholds are drawn at random: smoother where single features say little."""
+    gradient_boosting = "gradient_boosting"
+
+
+@dataclass
+class TableModel:
+    """A scikit-learn pipeline: imputation, encoding and an estimator."""
+
+    name: str = MISSING
+    estimator: Estimator = MISSING
+
+
+@dataclass
+class TableSplit:
+    """Whole groups of rows become train, validation and test."""
+
+    validation: float = 0.2
+    """Share of the rows."""
+    test: float = 0.2
+    """Share of the rows."""
+    seed: int = 0
+
+
+class Scoring(Enum):
+    """What a search of hyper-parameters holds for better, in scikit-learn's words."""
+
+    roc_auc = "roc_auc"
+    neg_log_loss = "neg_log_loss"
+    neg_brier_score = "neg_brier_score"
+
+
+@dataclass
+class TableFit:
+    """The random search of hyper-parameters, cross-validated by group."""
+
+    candidates: int = 12
+    """Settings that are tried; 1 takes the first that is drawn."""
+    folds: int = 4
+    scoring: Scoring = Scoring.roc_auc
+    workers: int = 2
+
+
+@dataclass
+class TableMetrics:
+    """The evaluation on test, and the cross-validation over all rows beside it."""
+
+    bootstrap: int = 1000
+    """Resamples, of whole groups."""
+    confidence: float = 0.95
+    folds: int = 6
+    """By group, each with a search of its own; 0 leaves the cross-validation out."""
+    permutations: int = 10
+    """Of each feature on validation, for its importance."""
+
+
+@dataclass
+class TableTraining(Config):
+    """`recipe: table_training`: a classifier of a table's rows is trained."""
+
+    model: Any = MISSING
+    split: TableSplit = field(default_factory=TableSplit)
+    fit: TableFit = field(default_factory=TableFit)
+    metrics: TableMetrics = field(default_factory=TableMetrics)
+
+
+@dataclass
+class TableDatasetJob(Config):
+    """`recipe: table_dataset`: a table is built, verified, reported and written."""
+
+    table: str = MISSING
+    """Its name, `<model>_dataset_<version>`."""
+
+
+@dataclass
+class TableDatasetStudy(Config):
+    """`recipe: table_dataset_study`: what a model could learn instead of the outcome."""
+
+    probes: Probes = field(default_factory=lambda: Probes(bootstrap=200))
+
+
+@dataclass
+class TableModelStudy(Config):
+    """`recipe: table_model_study`: what a registered model of a table goes by, and how sure."""
+
+    model: Any = MISSING
+    study: ModelStudy = field(default_factory=ModelStudy)
+
+
+@dataclass
+class TablePrediction(Config):
+    """`recipe: table_prediction`: a registered model scores the rows of a CSV file."""
+
+    model: Any = MISSING
+    predict: Predict = field(default_factory=Predict)
