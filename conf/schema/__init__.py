@@ -178,18 +178,17 @@ def cap(value: float, limit: float | None) -> float:
     return value if limit is None else min(value, limit)
 
 
-def native_precision() -> str:
+def native_precision(facts: Path = Path("/proc/cpuinfo")) -> str:
     """`bfloat16` where Linux says that the CPU multiplies them by itself, else `float32`.
 
     `${native_precision:}` in the configuration.
     """
-    facts = Path("/proc/cpuinfo")
     known = facts.read_text().split() if facts.exists() else []
     return "float32" if {"avx512_bf16", "amx_bf16"}.isdisjoint(known) else "bfloat16"
 
 
 def register() -> None:
-    """Put the schema where the YAML files' `defaults` lists find it, and `cap` beside it."""
+    """Put the schema where the YAML files' `defaults` lists find it, and the resolvers beside it."""
     OmegaConf.register_new_resolver("cap", cap, replace=True)
     OmegaConf.register_new_resolver("native_precision", native_precision, replace=True)
     store = ConfigStore.instance()
