@@ -188,7 +188,7 @@ def native_precision(facts: Path = Path("/proc/cpuinfo")) -> str:
 
 
 def register() -> None:
-    """Put the schema where the YAML files' `defaults` lists find it, and the resolvers beside it."""
+    """Put the schema where the YAML files' `defaults` lists find it, and the resolvers."""
     OmegaConf.register_new_resolver("cap", cap, replace=True)
     OmegaConf.register_new_resolver("native_precision", native_precision, replace=True)
     store = ConfigStore.instance()
