@@ -41,7 +41,8 @@ function addressOf(file) {
 }
 
 function nameOf(word) {
-  return model.labels[language]?.[word] ?? String(word).replaceAll("_", " ");
+  // Folders of classes are often numbered: 0_normal.
+  return model.labels[language]?.[word] ?? String(word).replace(/^\d+_/, "").replaceAll("_", " ");
 }
 
 function showModel({ name, version, run_id }) {
