@@ -12,7 +12,7 @@ import numpy as np
 
 from .engine import Engine
 from .gradcam import overlay
-from .images import decode, resize
+from .images import decode
 from .limits import WORKERS, Limits, cores
 from .loading import Facts, Servable
 from .refusals import Refused
@@ -53,11 +53,11 @@ class Classifier(Servable):
         pixels, sizes = [], []
         for position, content in enumerate(contents, start=1):
             try:
-                image = decode(content, self.limits.max_pixels)
+                image, size = decode(content, self.limits.max_pixels, self._engine.image_size)
             except Refused as refused:
                 raise refused.at(position, len(contents)) from None
-            sizes.append((image.shape[1], image.shape[0]))
-            pixels.append(resize(image, self._engine.image_size))
+            pixels.append(image)
+            sizes.append(size)
         probabilities, features = self._engine.run(np.stack(pixels))
         best = probabilities.argmax(axis=1)
         answers = [

@@ -12,6 +12,9 @@ from PIL import Image, ImageCms
 
 from .refusals import Refused
 
+READER = 2
+"""Which reader of training this one repeats: other models are refused."""
+
 SIGNATURES: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
     ("JPEG", lambda head: head.startswith(b"\xff\xd8\xff")),
     ("PNG", lambda head: head.startswith(b"\x89PNG\r\n\x1a\n")),
@@ -38,6 +41,9 @@ UPRIGHT = {
 }
 """What undoes each value of `ORIENTATION` (EXIF 2.32, section 4.6.4)."""
 
+ON_ITS_SIDE = [turn for orientation, turn in UPRIGHT.items() if orientation >= 5]
+"""What makes a width of a height."""
+
 Image.init()  # on first use it would run in several threads at once
 Image.MAX_IMAGE_PIXELS = None  # our own cap stands before every decoding
 
@@ -54,9 +60,10 @@ def sniff(content: bytes) -> str:
     raise Refused(415, "not_an_image", f"the content is not an image of a format read: {known}")
 
 
-def decode(content: bytes, max_pixels: int) -> np.ndarray:
-    """The pixels of an image file, upright: uint8 (H, W, 3), RGB.
+def decode(content: bytes, max_pixels: int, size: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """The pixels of an image file, upright and RGB: uint8 (size, size, 3); its width and height.
 
+    A large JPEG is decoded at a half, a quarter or an eighth of its sides, none below `size`.
     Raises `Refused`: 400 for nothing at all, 415 for no known format, 413, from the header
     alone, for more than `max_pixels`, and 422 for what cannot be decoded whole.
     """
@@ -72,8 +79,10 @@ def decode(content: bytes, max_pixels: int) -> np.ndarray:
                     "too_many_pixels",
                     f"{width} x {height} are more than {max_pixels} pixels: send a smaller image",
                 )
+            turn = _turn(image)
+            image.draft(None, (size, size))
             image.load()
-            pixels = np.ascontiguousarray(_rgb(_upright(image)))
+            pixels = np.ascontiguousarray(_rgb(image if turn is None else image.transpose(turn)))
     except Refused:
         raise
     except Exception as error:  # decoders of corrupt bytes raise nearly everything there is
@@ -82,15 +91,14 @@ def decode(content: bytes, max_pixels: int) -> np.ndarray:
         raise Refused(422, "undecodable", f"the {name} image cannot be decoded: {shown}") from None
     if pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
         raise Refused(422, "undecodable", f"the {name} image decodes to shape {pixels.shape}")
-    return pixels
+    return resize(pixels, size), (height, width) if turn in ON_ITS_SIDE else (width, height)
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _turn(image: Image.Image) -> Image.Transpose | None:
     try:
-        turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
+        return UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
     except Exception:  # a broken EXIF block says nothing about the pixels beside it
-        return image
-    return image if turn is None else image.transpose(turn)
+        return None
 
 
 def _rgb(image: Image.Image) -> np.ndarray:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .images import READER
+
 if TYPE_CHECKING:
     import bentoml
 
@@ -109,6 +111,11 @@ def find(uri: str, name: str) -> Source:
             f"{uri} is not a serving model: expected MLflow's ONNX flavour, or scikit-learn's "
             "stored as skops, with the class names in its metadata, as every training logs it "
             "under the name 'serving'"
+        )
+    if "image_size" in metadata and metadata.get("reader", 1) != READER:
+        raise NotServable(
+            f"{uri} was trained on other pixels than this service reads from the same files: train "
+            f"it again, or deploy it from the revision of its run, {tags.get('git_revision')}"
         )
     labels = {
         "run_id": info.run_id,

@@ -87,9 +87,9 @@ def logged_int8(path: Path, metadata: dict) -> str:
 
 def read(root: Path, files: pd.Series, side: int) -> np.ndarray:
     """uint8 (N, S, S, 3) of the named files, as training reads them."""
-    from datasets.common.images import read_image, resize
+    from datasets.common.images import read_image
 
-    return np.stack([resize(read_image(root / name, 10**8), side) for name in files])
+    return np.stack([read_image(root / name, 10**8, size=side) for name in files])
 
 
 def accuracy_loss(exact: Engine, rounded: Engine, root: Path, test: pd.DataFrame) -> str:

@@ -2,8 +2,9 @@
 
     python tests/benchmarks/startup.py
 
-`--help`, beside an import of TensorFlow; and a training at 224 pixels, up to the end of a first
-epoch of one step, twice: the second one finds the sample, its pixels and its activations.
+`--help`, beside the imports that no training can do without; and a training at 224 pixels, up to
+the end of a first epoch of one step, twice: the second one finds the sample, its pixels and its
+activations.
 """
 
 import os
@@ -22,7 +23,7 @@ from tests.common import ROOT
 
 ROUNDS = 3
 SHORT = {
-    "import tensorflow": ["-c", "import tensorflow"],
+    "import tensorflow, mlflow": ["-c", "import tensorflow, mlflow"],
     "python -m train --help": ["-m", "train", "--help"],
 }
 TRAINING = [

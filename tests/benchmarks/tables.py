@@ -44,5 +44,6 @@ def judge(answers: dict[str, np.ndarray], table: pd.DataFrame, classes: tuple[st
         low, high = np.quantile([gain[chosen].mean() for chosen in drawn], [0.025, 0.975])
         lines.append([name, *cells, spread(gain.mean(), low, high)])
     show(
-        [f"{len(labels)} test images", "accuracy", "macro F1", "accuracy minus the first's"], lines
+        [f"{len(labels)} answers on test", "accuracy", "macro F1", "accuracy minus the first's"],
+        lines,
     )

@@ -1,10 +1,13 @@
-"""How many stored views a training image needs: fit.views against accuracy.
+"""What a way of training costs in accuracy: stored views and precision, over several seeds.
 
     SONDA_DATA=... python tests/benchmarks/views.py --pipeline train_mobilenetv2ft \\
         model.weights=/path/to/weights.h5
+    SONDA_DATA=... python tests/benchmarks/views.py --pipeline train_resnet50v2ft --seeds 0 1 2 \\
+        --ways "fit.cache=none fit.precision=float32" "fit.views=4" model.weights=none
 
-The first line has no cache, in float32: every epoch draws views of its own. The others are in the
-pipeline's precision. Images, split, seed and start are the same for all.
+Each way is a few settings; the first is what the others are compared with. Images, split and, seed
+by seed, the start are the same for all. The last table takes the answers of all seeds together;
+clusters of images are drawn whole, with all their answers.
 """
 
 import argparse
@@ -18,53 +21,68 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from datasets.kvasir4.dataset import build as build_images
 from tests.benchmarks.tables import judge, show
 from tests.common import composed
+from train.common.evaluate import BATCH
 from train.common.feed import batches
 from train.common.fit import fine_tune
 from train.common.images import decode, gather, split_images
 
+WAYS = [
+    "fit.cache=none fit.precision=float32",
+    *(f"fit.views={views}" for views in (1, 2, 4, 8, "null")),
+]
+"""Without a cache every epoch draws views of its own."""
+
 
 def main() -> None:
-    """Train with each number of views, and print two tables."""
+    """Train each way with each seed, and print two tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--pipeline", default="train_mobilenetv2ft")
-    parser.add_argument("--views", nargs="*", default=["1", "2", "4", "8", "null"])
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("overrides", nargs="*", help="settings, such as fit.finetune.epochs=8")
+    parser.add_argument("--ways", nargs="*", default=WAYS, help="settings, by way")
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0])
+    parser.add_argument("overrides", nargs="*", help="settings of all, such as fit.batch_size=16")
     given = parser.parse_intermixed_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     os.environ.setdefault("MLFLOW_TRACKING_URI", "sqlite://")
     home = Path(os.environ["SONDA_DATA"], "endoscopy4").resolve()
-    ways = {"no cache": ["fit.cache=none", "fit.precision=float32"]}
-    ways |= {f"{n} views": [f"fit.views={n}"] for n in given.views}
-    answers: dict[str, np.ndarray] = {}
+    answers: dict[str, list[np.ndarray]] = {way: [] for way in given.ways}
     lines = []
     with tempfile.TemporaryDirectory() as cache:
-        for name, settings in ways.items():
-            config = composed(
-                f"+pipeline={given.pipeline}", "env=production", "dataset.source=directory",
-                f"dataset.path={home}", "split.by=cluster", f"env.cache={cache}",
-                f"seed={given.seed}", *settings, *given.overrides,
-            )  # fmt: skip
-            build = importlib.import_module(f"models.{config.model.name}.model").build
-            samples = decode(gather(build_images, config), config)
-            splits = split_images(samples, config.split)
-            started = time.perf_counter()
-            fitted = fine_tune(splits, config, build, hear, lambda _run: None, "study")
-            seconds = time.perf_counter() - started
-            data = batches(splits, splits.test, config.fit.batch_size, None)
-            answers[name] = fitted.model.predict(data, verbose=0)
-            best = fitted.history.iloc[fitted.best_epoch - 1]
-            figures = [f"{best[key]:.3f}" for key in ("val_accuracy", "val_loss")]
-            lines.append([name, f"{seconds:.0f}", str(fitted.best_epoch), *figures])
-            print(lines[-1], file=sys.stderr)
-    show(["views", "seconds", "best epoch", "accuracy on validation", "loss on validation"], lines)
-    judge(answers, samples.table.iloc[splits.test], samples.classes)
+        for seed in given.seeds:
+            for way in given.ways:
+                config = composed(
+                    f"+pipeline={given.pipeline}", "env=production", "dataset.source=directory",
+                    f"dataset.path={home}", "split.by=cluster", f"env.cache={cache}",
+                    f"seed={seed}", *given.overrides, *way.split(),
+                )  # fmt: skip
+                build = importlib.import_module(f"models.{config.model.name}.model").build
+                samples = decode(gather(build_images, config), config)
+                splits = split_images(samples, config.split)
+                started = time.perf_counter()
+                fitted = fine_tune(splits, config, build, hear, lambda _run: None, "study")
+                seconds = time.perf_counter() - started
+                data = batches(splits, splits.test, BATCH, None)
+                answers[way].append(fitted.model.predict(data, verbose=0))
+                right = answers[way][-1].argmax(axis=1) == splits.labels(splits.test)
+                best = fitted.history.iloc[fitted.best_epoch - 1]
+                figures = [best["val_accuracy"], best["val_loss"], right.mean()]
+                cells = [way, str(seed), f"{seconds:.0f}", str(fitted.best_epoch)]
+                lines.append([*cells, *(f"{figure:.3f}" for figure in figures)])
+                print(lines[-1], file=sys.stderr)
+    show(
+        ["way", "seed", "seconds", "best epoch", "accuracy on validation", "loss on validation",
+         "accuracy on test"],
+        lines,
+    )  # fmt: skip
+    table = pd.concat([samples.table.iloc[splits.test]] * len(given.seeds))
+    joined = {way: np.concatenate(each) for way, each in answers.items()}
+    judge(joined, table, samples.classes)
 
 
 def hear(epoch: int, values: dict[str, Any]) -> None:

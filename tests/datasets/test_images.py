@@ -177,6 +177,23 @@ def test_a_missing_file_and_a_folder_are_bad_images(tmp_path: Path) -> None:
             read_image(path, MAX_PIXELS)
 
 
+@pytest.mark.parametrize("shape", [(1024, 768), (450, 900), (100, 70)])
+def test_a_large_jpeg_decoded_small_looks_as_if_decoded_whole(
+    shape: tuple[int, int], tmp_path: Path
+) -> None:
+    width, height = shape
+    x, y = np.meshgrid(np.linspace(0, 20, width), np.linspace(0, 15, height))
+    waves = np.stack([127 + 120 * np.sin(x + turn) * np.cos(y) for turn in range(3)], axis=2)
+    path = tmp_path / "large.jpg"
+    Image.fromarray(waves.astype(np.uint8)).save(path, quality=90)
+    small = read_image(path, MAX_PIXELS, size=96)
+    whole = resize(read_image(path, MAX_PIXELS), 96)
+    assert small.shape == (96, 96, 3)
+    difference = np.abs(small.astype(int) - whole)
+    assert difference.mean() < 3 and difference.max() < 16  # one pixel aside it would be 9
+    assert difference.any() == (min(shape) >= 2 * 96)
+
+
 def test_resizing_stretches_to_the_square() -> None:
     wide = np.zeros((10, 40, 3), np.uint8)
     wide[:, 20:] = 255

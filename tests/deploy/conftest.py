@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from omegaconf import DictConfig
 
+from datasets.common.images import READER
 from tests.common import composed, pipelines
 from tests.deploy import tables
 from tests.deploy.common import (
@@ -58,6 +59,7 @@ def logged(deployment: str, tmp_path_factory: pytest.TempPathFactory) -> Trained
     metadata = {
         "classes": list(config.dataset.classes),
         "image_size": SIDE,
+        "reader": READER,
         "data_digest": "d" * 64,
     }
     uri = f"sqlite:///{folder}/mlflow.db"

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.common import ROOT
+from datasets.common.images import READER
+from tests.common import ROOT, log_smallest
 from tests.deploy.common import MODEL, Trained, run_script
 
 CREATE = "deploy/resnet50v2ft/V1/create_bento_model.py"
@@ -61,6 +62,15 @@ def test_what_cannot_be_imported_says_why(
     assert done.returncode == 1
     assert re.search(reason, done.stderr), done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_model_that_saw_other_pixels_is_refused(trained: Trained, tmp_path: Path) -> None:
+    uri = trained.environment["MLFLOW_TRACKING_URI"]
+    facts = {"classes": ["a", "b"], "image_size": 32, "reader": READER - 1}
+    run = log_smallest(uri, tmp_path / "other_reader", metadata=facts)
+    done = run_script(trained, CREATE, "--model-uri", f"runs:/{run}/serving")
+    assert done.returncode == 1
+    assert "was trained on other pixels than this service reads" in done.stderr
 
 
 def test_without_a_database_the_way_out_is_named(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from tests.common import ROOT
+from tests.common import ROOT, log_smallest
 from tests.deploy.common import MODEL
 from tests.servers import free_port, running
 
@@ -115,28 +115,12 @@ def site(aws: str, checkout: Path, tmp_path: Path) -> Site:
 def champion(site: Site, tmp_path: Path) -> str:
     """The run of a champion that is the smallest ONNX graph there is."""
     import mlflow
-    from onnx import TensorProto, helper
 
-    value = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1]) for n in ("image", "out")]
-    node = helper.make_node("Identity", ["image"], ["out"])
-    graph = helper.make_graph([node], "g", value[:1], value[1:])
     uri = site.environment["MLFLOW_TRACKING_URI"]
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(uri)
-    try:
-        experiment = mlflow.create_experiment("e", f"file://{tmp_path}/artifacts")
-        with mlflow.start_run(experiment_id=experiment) as run:
-            mlflow.onnx.log_model(
-                helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8),
-                name="serving",
-                registered_model_name=MODEL,
-                metadata={"classes": ["a", "b"]},
-                pip_requirements=["onnx"],
-            )
-        mlflow.MlflowClient().set_registered_model_alias(MODEL, "champion", "1")
-    finally:
-        mlflow.set_tracking_uri(before)
-    return str(run.info.run_id)
+    facts = {"metadata": {"classes": ["a", "b"]}}
+    run = log_smallest(uri, tmp_path / "artifacts", registered_model_name=MODEL, **facts)
+    mlflow.MlflowClient(uri).set_registered_model_alias(MODEL, "champion", "1")
+    return run
 
 
 def repositories(site: Site) -> list[str]:

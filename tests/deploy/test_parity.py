@@ -11,7 +11,6 @@ import pytest
 import requests
 
 from datasets.common.images import read_image
-from datasets.common.images import resize as resize_of_training
 from models.common import FEATURE_MAP, PROBABILITIES
 from tests.common import ROOT
 from tests.deploy.common import MODEL, SIDE, Trained, odd_images, run_script
@@ -66,7 +65,7 @@ def test_mlflow_models_serve_gives_the_probabilities_of_keras(
     for content in [*frames, *odd_images().values()]:
         path = tmp_path / "image"
         path.write_bytes(content)
-        pixels = resize_of_training(read_image(path, 10**8), SIDE)[None]
+        pixels = read_image(path, 10**8, size=SIDE)[None]
         sent = requests.post(f"{mlflow_serving}/invocations", json={"inputs": pixels.tolist()})
         assert sent.status_code == 200, sent.text
         answer = sent.json()["predictions"]

@@ -14,7 +14,6 @@ import requests
 from PIL import Image
 
 from datasets.common.images import read_image
-from datasets.common.images import resize as resize_of_training
 from models.common import PROBABILITIES, onnx_predict
 from tests.common import ROOT
 from tests.deploy.common import LIMITS, MODEL, SIDE, Trained, encoded, frame, odd_images
@@ -28,7 +27,7 @@ def keras_probabilities(trained: Trained, content: bytes, folder: Path) -> np.nd
     """(classes,) by the pipeline's own reader and model."""
     path = folder / "image"
     path.write_bytes(content)
-    pixels = resize_of_training(read_image(path, 10**8), SIDE)[None]
+    pixels = read_image(path, 10**8, size=SIDE)[None]
     ours = trained.keras.predict(pixels, verbose=0)[0]
     theirs = onnx_predict(trained.onnx, pixels)[PROBABILITIES][0]
     np.testing.assert_allclose(theirs, ours, atol=TOLERANCE)

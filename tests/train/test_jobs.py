@@ -10,19 +10,22 @@ from pathlib import Path
 
 import mlflow
 import numpy as np
+import onnxruntime
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from mlflow.entities import Run
+from PIL import Image
 
 from conf.errors import UserError
 from deploy.serving.classifier import Classifier, Facts
 from deploy.serving.engine import Engine
 from deploy.serving.limits import Limits
-from tests.common import composed
+from tests.common import composed, log_smallest
 from tests.datasets.common import on_a_tiny_disk
+from tests.datasets.test_dicom import dicom, write
 from tests.train.conftest import SMALL, Trained, finish, start
-from train.common.jobs import explain
+from train.common.jobs import explain, image_prediction
 from train.common.registry import Registered, fetch_keras, fetch_model, registered
 
 DATA = [option for option in SMALL if option.startswith(("env", "dataset"))]
@@ -157,6 +160,15 @@ def test_a_model_that_is_not_there_is_named_with_the_choices(client: mlflow.Mlfl
         registered(config, "/tmp/x")
 
 
+def test_a_model_that_saw_other_pixels_is_refused(
+    client: mlflow.MlflowClient, tmp_path: Path
+) -> None:
+    facts = {"classes": ["a", "b"], "image_size": 32}  # as before readers were noted
+    run = log_smallest(client.tracking_uri, tmp_path / "other_reader", metadata=facts)
+    with pytest.raises(UserError, match="was trained on other pixels than this revision reads"):
+        registered(composed("+pipeline=study_resnet50v2ft"), f"runs:/{run}/serving")
+
+
 def test_without_a_name_it_is_the_champion_else_the_challenger(
     client: mlflow.MlflowClient, model: Registered
 ) -> None:
@@ -220,6 +232,27 @@ def test_a_folder_is_scored_as_the_service_answers(
 
     status, output = finish(predict(server, tmp_path, folder, model))
     assert status == 0 and "scored 0 of 81 files in this run" in output
+
+
+def test_every_frame_of_a_dicom_is_scored(model: Registered, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (3, 40, 50), dtype=np.uint8)
+    write(tmp_path / "scan", dicom(frames, bits=8))
+    Image.fromarray(frames[2]).save(tmp_path / "third.png")
+    session = onnxruntime.InferenceSession(fetch_model(model) / "model.onnx")
+    config = composed("+pipeline=predict_resnet50v2ft", "predict.input=.", "predict.output=x")
+    seen = [
+        row
+        for name in ("scan", "third.png")
+        for row in image_prediction.images(tmp_path / name, model.metadata["image_size"], config)
+    ]
+    rows = image_prediction.answers(seen, tmp_path, session, model.metadata["classes"])
+    assert [(row["file"], row["frame"]) for row in rows] == [
+        ("scan", 0), ("scan", 1), ("scan", 2), ("third.png", None),
+    ]  # fmt: skip
+    chances = [[v for k, v in row.items() if k.startswith("p_")] for row in rows]
+    np.testing.assert_allclose(chances[2], chances[3], atol=SAME_FUNCTION)
+    assert np.abs(np.subtract(chances[0], chances[2])).max() > 0
 
 
 def test_a_killed_scoring_goes_on_and_scores_nothing_twice(

@@ -18,7 +18,7 @@ from conf.errors import UserError
 from conf.schema import SplitBy
 from datasets.common import disk
 from datasets.common.contract import Images
-from datasets.common.images import read_image, resize
+from datasets.common.images import READER, read_image
 from train.common.splitting import draw
 from train.common.values import Samples, Splits
 
@@ -47,10 +47,11 @@ def decode(samples: Samples, config: DictConfig) -> Samples:
     """Decode and resize every image once into `<cache>/pixels/`, and return `samples` with it.
 
     The file is a uint8 `.npy` (N, S, S, 3), written one image at a time, so memory is flat in N.
-    It is keyed by the images' digests, the window of DICOM and S, and reused by the next run.
+    It is keyed by the images' digests, the reader, the window of DICOM and S, and reused by the
+    next run.
     """
-    size, cache = config.transform.image_size, Path(config.env.cache)
-    seen = "".join(samples.table["sha256"]) + str(config.dataset.dicom)
+    size, cache, dataset = config.transform.image_size, Path(config.env.cache), config.dataset
+    seen = "".join(samples.table["sha256"]) + f"{dataset.dicom} {READER}"
     key = hashlib.sha256(seen.encode()).hexdigest()[:16]
     path = cache / "pixels" / f"{samples.name}-{key}-{size}.npy"
     if path.exists():
@@ -63,8 +64,7 @@ def decode(samples: Samples, config: DictConfig) -> Samples:
     partial = path.with_suffix(f".{os.getpid()}.partial")  # another run may decode the same
 
     def one(file: str) -> bytes:
-        pixels = read_image(Path(file), config.dataset.max_pixels, config.dataset.dicom)
-        return resize(pixels, size).tobytes()
+        return read_image(Path(file), dataset.max_pixels, dataset.dicom, size).tobytes()
 
     # Written as a plain file: a full disk under a memory map would kill the process.
     with ThreadPoolExecutor(config.transform.workers) as pool, disk.writing(path.parent):

@@ -10,8 +10,10 @@ import numpy as np
 from omegaconf import DictConfig
 
 from conf.schema import Precision
+from datasets.common.images import READER
 from models.common import PROBABILITIES, export_onnx, onnx_predict
 from models.quantization import quantize
+from train.common.evaluate import BATCH
 from train.common.run import log_models
 from train.common.values import Fitted, Splits
 
@@ -39,7 +41,7 @@ def publish(fitted: Fitted, splits: Splits, config: DictConfig) -> None:
         path = Path(folder, "model.onnx")
         export_onnx(fitted.model, path)
         theirs = onnx_predict(path, pixels)[PROBABILITIES]
-        ours = fitted.model.predict(pixels, verbose=0)
+        ours = fitted.model.predict(pixels, batch_size=BATCH, verbose=0)
         difference = float(np.abs(theirs - ours).max())
         if difference > TOLERANCE:
             raise ArithmeticError(
@@ -49,6 +51,7 @@ def publish(fitted: Fitted, splits: Splits, config: DictConfig) -> None:
         metadata = {
             "classes": list(splits.samples.classes),
             "image_size": int(pixels.shape[1]),
+            "reader": READER,
             "data_digest": splits.samples.digest,
             "onnx_difference": difference,
             "precision": "fp32",

@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import UserError
+from datasets.common.images import READER
 from train.common.provenance import settings_digest
 from train.common.run import experiment
 
@@ -71,6 +72,11 @@ def registered(config: DictConfig, uri: str | None) -> Registered:
     metadata = info.metadata or {}
     if not metadata.get("classes"):
         raise UserError(f"model_uri={found} is no model that a training registered; {choices}")
+    if "image_size" in metadata and metadata.get("reader", 1) != READER:
+        raise UserError(
+            f"model_uri={found} was trained on other pixels than this revision reads from the same "
+            f"files: train it again, or use the revision of its run, {tags.get('git_revision')}"
+        )
     versions = client.search_model_versions(f"run_id='{info.run_id}'")
     version = str(versions[0].version) if versions else "unregistered"
     log.info("%s is version %s of %s, run %s", found, version, name, info.run_id)

@@ -96,8 +96,7 @@ def images(path: Path, size: int, config: DictConfig) -> list[Seen]:
         with path.open("rb") as file:
             dicom = is_dicom(file.read(PREAMBLE))
         return [
-            (path, number, resize(pixels, size))
-            for number, pixels in _frames(path, dicom, config.dataset)
+            (path, number, pixels) for number, pixels in _frames(path, dicom, size, config.dataset)
         ]
     except BadImage as bad:
         return [(path, None, bad.reason)]
@@ -106,17 +105,17 @@ def images(path: Path, size: int, config: DictConfig) -> list[Seen]:
 
 
 def _frames(
-    path: Path, dicom: bool, dataset: DictConfig
+    path: Path, dicom: bool, size: int, dataset: DictConfig
 ) -> Iterator[tuple[int | None, np.ndarray]]:
     if not dicom:
-        yield None, read_image(path, dataset.max_pixels, dataset.dicom)
+        yield None, read_image(path, dataset.max_pixels, dataset.dicom, size)
         return
     from datasets.common import dicom as reader  # a second of imports that other formats do without
 
     header = reader.read_header(path, dataset.max_pixels)
     several = int(header.get("NumberOfFrames") or 1) > 1
     for number, pixels in enumerate(reader.frames(path, header, dataset.dicom)):
-        yield number if several else None, pixels
+        yield number if several else None, resize(pixels, size)
 
 
 def answers(
