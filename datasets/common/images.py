@@ -79,7 +79,8 @@ def read_image(
             if size is not None:
                 image.draft(None, (size, size))
             image.load()
-            pixels = np.ascontiguousarray(_rgb(_upright(image)))
+            shown = _rgb(_upright(image))
+            pixels = np.asarray(shown if size is None else _square(shown, size))
     except BadImage:
         raise
     except Image.DecompressionBombError:
@@ -95,7 +96,7 @@ def read_image(
         raise BadImage(path, f"cannot be decoded: {reason[:200]}") from None
     if pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
         raise BadImage(path, f"decodes to shape {pixels.shape}, expected (H, W, 3)")
-    return pixels if size is None else resize(pixels, size)
+    return pixels
 
 
 def _read_dicom(path: Path, max_pixels: int, window: Any, size: int | None) -> np.ndarray:
@@ -118,20 +119,21 @@ def _upright(image: Image.Image) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def _rgb(image: Image.Image) -> np.ndarray:
-    """uint8 (H, W, 3) of a loaded image of any mode."""
+def _rgb(image: Image.Image) -> Image.Image:
+    """A loaded image of any mode in mode RGB."""
     if image.mode.startswith("I") or image.mode == "F":
         grey = _grey(np.asarray(image), image.mode)
-        return np.repeat(grey[:, :, None], 3, axis=2)
+        return Image.fromarray(grey).convert("RGB")
     if image.mode == "LAB":
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
-        return np.asarray(converted)
+        assert converted is not None  # only in place there is no answer
+        return converted
     if image.mode.endswith(("A", "a")) or "transparency" in image.info:
         image = image.convert("LA" if image.mode == "La" else image.mode).convert("RGBA")
         black = Image.new("RGBA", image.size, (0, 0, 0, 255))
         image = Image.alpha_composite(black, image)
-    return np.asarray(image.convert("RGB"))
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _grey(values: np.ndarray, mode: str) -> np.ndarray:
@@ -146,7 +148,11 @@ def _grey(values: np.ndarray, mode: str) -> np.ndarray:
 
 def resize(image: np.ndarray, size: int) -> np.ndarray:
     """uint8 (H, W, 3) stretched to the square: uint8 (size, size, 3), bilinear and antialiased."""
-    if image.shape[:2] == (size, size):
+    return np.asarray(_square(Image.fromarray(image), size))
+
+
+def _square(image: Image.Image, size: int) -> Image.Image:
+    """`resize`, of an image in mode RGB."""
+    if image.size == (size, size):
         return image
-    resized = Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR)
-    return np.asarray(resized)
+    return image.resize((size, size), Image.Resampling.BILINEAR)

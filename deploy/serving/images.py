@@ -82,16 +82,15 @@ def decode(content: bytes, max_pixels: int, size: int) -> tuple[np.ndarray, tupl
             turn = _turn(image)
             image.draft(None, (size, size))
             image.load()
-            pixels = np.ascontiguousarray(_rgb(image if turn is None else image.transpose(turn)))
+            upright = _rgb(image if turn is None else image.transpose(turn))
+            pixels = np.asarray(_square(upright, size))
     except Refused:
         raise
     except Exception as error:  # decoders of corrupt bytes raise nearly everything there is
         reason = " ".join((str(error) or type(error).__name__).split())
         shown = "its header makes no sense" if "BytesIO" in reason else reason[:200]
         raise Refused(422, "undecodable", f"the {name} image cannot be decoded: {shown}") from None
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
-        raise Refused(422, "undecodable", f"the {name} image decodes to shape {pixels.shape}")
-    return resize(pixels, size), (height, width) if turn in ON_ITS_SIDE else (width, height)
+    return pixels, (height, width) if turn in ON_ITS_SIDE else (width, height)
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
@@ -101,19 +100,21 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
         return None
 
 
-def _rgb(image: Image.Image) -> np.ndarray:
-    """uint8 (H, W, 3) of a loaded image of any mode; transparency lies on black."""
+def _rgb(image: Image.Image) -> Image.Image:
+    """A loaded image of any mode in mode RGB; transparency lies on black."""
     if image.mode.startswith("I") or image.mode == "F":
         grey = _grey(np.asarray(image), image.mode)
-        return np.repeat(grey[:, :, None], 3, axis=2)
+        return Image.fromarray(grey).convert("RGB")
     if image.mode == "LAB":
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        return np.asarray(ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB"))
+        converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+        assert converted is not None  # only in place there is no answer
+        return converted
     if image.mode.endswith(("A", "a")) or "transparency" in image.info:
         image = image.convert("LA" if image.mode == "La" else image.mode).convert("RGBA")
         black = Image.new("RGBA", image.size, (0, 0, 0, 255))
         image = Image.alpha_composite(black, image)
-    return np.asarray(image.convert("RGB"))
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _grey(values: np.ndarray, mode: str) -> np.ndarray:
@@ -126,9 +127,8 @@ def _grey(values: np.ndarray, mode: str) -> np.ndarray:
     return np.clip(finite.round(), 0, 255).astype(np.uint8)
 
 
-def resize(image: np.ndarray, size: int) -> np.ndarray:
-    """uint8 (H, W, 3) stretched to the square: uint8 (size, size, 3), bilinear and antialiased."""
-    if image.shape[:2] == (size, size):
+def _square(image: Image.Image, size: int) -> Image.Image:
+    """An image in mode RGB stretched to the square, bilinear and antialiased."""
+    if image.size == (size, size):
         return image
-    resized = Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR)
-    return np.asarray(resized)
+    return image.resize((size, size), Image.Resampling.BILINEAR)
