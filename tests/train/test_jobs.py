@@ -132,7 +132,8 @@ def test_a_study_of_a_model_shows_validation_images_of_its_run(
     assert right in [pytest.approx(metric.value) for metric in theirs]
     assert 0 <= run.data.metrics["validation_ece"] <= 1
     page = (tmp_path / "outputs" / "report.html").read_text()
-    check_page(page, "Grad cam", "Least certain", "Embedding", "Layer activations", unbroken.run_id)
+    shown = ("Grad-CAM</h2>", "Least certain", "Embedding", "Layer activations", unbroken.run_id)
+    check_page(page, *shown)
     assert "Test is looked at once" in page
 
 
