@@ -225,7 +225,7 @@ def report(
         [k, *(f"{t.milliseconds(k):.1f}" if k in t.kinds() else "" for t in trainers.values())]
         for k in kinds
     ]
-    show(["ms an image, median", *NAMES.values()], lines)
+    show(["ms an image, median", *(NAMES[name] for name in trainers)], lines)
     rows = np.array(seeds.stages("test")[0]["rows"])
     answers = {NAMES[name]: np.load(t.folder / f"{name}.npy") for name, t in trainers.items()}
     judge(answers, samples.table.iloc[rows], samples.classes)

@@ -13,7 +13,7 @@ from train.common.values import Fitted, Report, Splits
 SHOWN = ("accuracy", "mcc", "f1_macro", "recall_macro", "roc_auc_macro", "log_loss")
 """Metrics at the top of a report; all are in the run."""
 BATCH = 8
-"""Images that go through the whole network together: 32 take 190 MB more and are no quicker."""
+"""Images that go through the whole network together: 32 take 190 MB more, little less time."""
 
 
 def evaluate(fitted: Fitted, splits: Splits, config: DictConfig) -> Report:
