@@ -112,17 +112,17 @@ def find(uri: str, name: str) -> Source:
             "stored as skops, with the class names in its metadata, as every training logs it "
             "under the name 'serving'"
         )
-    if "image_size" in metadata and metadata.get("reader", 1) != READER:
-        raise NotServable(
-            f"{uri} was trained on other pixels than this service reads from the same files: train "
-            f"it again, or deploy it from the revision of its run, {tags.get('git_revision')}"
-        )
     labels = {
         "run_id": info.run_id,
         "git_revision": tags.get("git_revision", "unknown"),
         "data_digest": str(metadata.get("data_digest", "unknown")),
         "pipeline": tags.get("pipeline", "unknown"),
     }
+    if "image_size" in metadata and metadata.get("reader") != READER:
+        raise NotServable(
+            f"{uri} was trained on other pixels than this service reads from the same files: train "
+            f"it again, or deploy it from the revision of its run, {labels['git_revision']}"
+        )
     return Source(
         uri=uri,
         name=registered,

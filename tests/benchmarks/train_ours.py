@@ -19,8 +19,7 @@ from models.common import freeze, split_at
 from tests.benchmarks.turns import GIVEN, chosen, say, settings, time_steps
 from train.common.activations import openvino
 from train.common.augment import draw, warp
-from train.common.evaluate import BATCH
-from train.common.feed import batches
+from train.common.evaluate import answers
 from train.common.fit import fine_tune
 from train.common.images import decode, gather
 from train.common.precision import computing_in
@@ -43,8 +42,7 @@ def train(config: DictConfig) -> None:
         clock[0] = time.perf_counter()
 
     fitted = fine_tune(splits, config, build, on_epoch, lambda _run: None, "benchmark")
-    data = batches(splits, splits.test, BATCH, None)
-    np.save(GIVEN["answers"], fitted.model.predict(data, verbose=0))
+    np.save(GIVEN["answers"], answers(fitted, splits))
     say("test", rows=splits.test.tolist())
     whole = config.fit.cache == Cache.none
     trained = fitted.model if whole else split_at(fitted.model, config.model.freeze)[1]

@@ -3,7 +3,7 @@
     SONDA_DATA=... python tests/benchmarks/views.py --pipeline train_mobilenetv2ft \\
         model.weights=/path/to/weights.h5
     SONDA_DATA=... python tests/benchmarks/views.py --pipeline train_resnet50v2ft --seeds 0 1 2 \\
-        --ways "fit.cache=none fit.precision=float32" "fit.views=4" model.weights=none
+        --ways "fit.cache=none fit.precision=float32" "fit.views=4" -- model.weights=none
 
 Each way is a few settings; the first is what the others are compared with. Images, split and, seed
 by seed, the start are the same for all. The last table takes the answers of all seeds together;
@@ -17,6 +17,7 @@ import os
 import sys
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from datasets.kvasir4.dataset import build as build_images
 from tests.benchmarks.tables import judge, show
 from tests.common import composed
-from train.common.evaluate import BATCH
-from train.common.feed import batches
+from train.common.evaluate import answers
 from train.common.fit import fine_tune
 from train.common.images import decode, gather, split_images
 
@@ -51,37 +51,36 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     os.environ.setdefault("MLFLOW_TRACKING_URI", "sqlite://")
     home = Path(os.environ["SONDA_DATA"], "endoscopy4").resolve()
-    answers: dict[str, list[np.ndarray]] = {way: [] for way in given.ways}
+    found: dict[str, list[np.ndarray]] = {way: [] for way in given.ways}
     lines = []
     with tempfile.TemporaryDirectory() as cache:
-        for seed in given.seeds:
-            for way in given.ways:
-                config = composed(
-                    f"+pipeline={given.pipeline}", "env=production", "dataset.source=directory",
-                    f"dataset.path={home}", "split.by=cluster", f"env.cache={cache}",
-                    f"seed={seed}", *given.overrides, *way.split(),
-                )  # fmt: skip
-                build = importlib.import_module(f"models.{config.model.name}.model").build
-                samples = decode(gather(build_images, config), config)
-                splits = split_images(samples, config.split)
-                started = time.perf_counter()
-                fitted = fine_tune(splits, config, build, hear, lambda _run: None, "study")
-                seconds = time.perf_counter() - started
-                data = batches(splits, splits.test, BATCH, None)
-                answers[way].append(fitted.model.predict(data, verbose=0))
-                right = answers[way][-1].argmax(axis=1) == splits.labels(splits.test)
-                best = fitted.history.iloc[fitted.best_epoch - 1]
-                figures = [best["val_accuracy"], best["val_loss"], right.mean()]
-                cells = [way, str(seed), f"{seconds:.0f}", str(fitted.best_epoch)]
-                lines.append([*cells, *(f"{figure:.3f}" for figure in figures)])
-                print(lines[-1], file=sys.stderr)
+        for seed, way in product(given.seeds, given.ways):
+            config = composed(
+                f"+pipeline={given.pipeline}", "env=production", "dataset.source=directory",
+                f"dataset.path={home}", "split.by=cluster", f"env.cache={cache}",
+                f"seed={seed}", *given.overrides, *way.split(),
+            )  # fmt: skip
+            build = importlib.import_module(f"models.{config.model.name}.model").build
+            samples = decode(gather(build_images, config), config)
+            splits = split_images(samples, config.split)
+            started = time.perf_counter()
+            fitted = fine_tune(splits, config, build, hear, lambda _run: None, "study")
+            seconds = time.perf_counter() - started
+            probabilities = answers(fitted, splits)
+            found[way].append(probabilities)
+            right = probabilities.argmax(axis=1) == splits.labels(splits.test)
+            best = fitted.history.iloc[fitted.best_epoch - 1]
+            figures = [best["val_accuracy"], best["val_loss"], right.mean()]
+            cells = [way, str(seed), f"{seconds:.0f}", str(fitted.best_epoch)]
+            lines.append([*cells, *(f"{figure:.3f}" for figure in figures)])
+            print(lines[-1], file=sys.stderr)
     show(
         ["way", "seed", "seconds", "best epoch", "accuracy on validation", "loss on validation",
          "accuracy on test"],
         lines,
     )  # fmt: skip
     table = pd.concat([samples.table.iloc[splits.test]] * len(given.seeds))
-    joined = {way: np.concatenate(each) for way, each in answers.items()}
+    joined = {way: np.concatenate(each) for way, each in found.items()}
     judge(joined, table, samples.classes)
 
 

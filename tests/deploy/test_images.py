@@ -10,7 +10,8 @@ from datasets.common import images as training
 from deploy.serving import images as serving
 from tests.deploy.common import SIDE, encoded, frame, odd_images
 
-SIZES = (32, 96, 224)
+SIZES = (32, 96, 224, 1024)
+"""The last is larger than any of the images: nothing hides in the shrinking."""
 
 
 @pytest.mark.parametrize("kind", odd_images())

@@ -12,7 +12,7 @@ from PIL import Image
 
 from conf.errors import UserError
 from conf.schema import Split, SplitBy
-from datasets.common.images import read_image
+from datasets.common.images import read_image, resize
 from tests.common import composed
 from train.common.images import decode, split_images
 from train.common.values import Samples
@@ -149,7 +149,7 @@ def test_pixels_are_decoded_once_in_the_order_of_the_table(tmp_path: Path) -> No
     pixels = decoded.load()
     assert pixels.shape == (80, 32, 32, 3)
     for row in (0, 41, 79):
-        image = read_image(tmp_path / f"{row}.png", 10**6, size=32)
+        image = resize(read_image(tmp_path / f"{row}.png", 10**6), 32)
         np.testing.assert_array_equal(pixels[row], image)
     (tmp_path / "0.png").unlink()
     assert decode(given_samples, config).pixels == decoded.pixels  # not read again

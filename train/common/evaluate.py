@@ -16,11 +16,16 @@ BATCH = 8
 """Images that go through the whole network together: 32 take 190 MB more, little less time."""
 
 
+def answers(fitted: Fitted, splits: Splits) -> np.ndarray:
+    """Probabilities (N, classes) of the test images, in the order of `splits.test`."""
+    return fitted.model.predict(batches(splits, splits.test, BATCH, None), verbose=0)
+
+
 def evaluate(fitted: Fitted, splits: Splits, config: DictConfig) -> Report:
     """Predict the test images once, with the best epoch's model, and say how well it did."""
     samples, rows = splits.samples, splits.test
     labels = splits.labels(rows)
-    probabilities = fitted.model.predict(batches(splits, rows, BATCH, None), verbose=0)
+    probabilities = answers(fitted, splits)
     table = samples.table.iloc[rows]
     report = judge(table, probabilities, samples.classes, config)
     worst = figures.mistakes(

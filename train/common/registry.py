@@ -72,7 +72,7 @@ def registered(config: DictConfig, uri: str | None) -> Registered:
     metadata = info.metadata or {}
     if not metadata.get("classes"):
         raise UserError(f"model_uri={found} is no model that a training registered; {choices}")
-    if "image_size" in metadata and metadata.get("reader", 1) != READER:
+    if "image_size" in metadata and metadata.get("reader") != READER:
         raise UserError(
             f"model_uri={found} was trained on other pixels than this revision reads from the same "
             f"files: train it again, or use the revision of its run, {tags.get('git_revision')}"
