@@ -11,11 +11,11 @@ flowchart LR
     C -- bad bytes, full disk, Ctrl-C --> F[folder removed]
     C --> D[destination, by one rename]
 ```
+
+Two processes that want the same folder unpack it once: the second waits.
 """
 
-import shutil
 import stat
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -24,6 +24,7 @@ from rich.progress import track
 
 from conf.errors import UserError
 from datasets.common import disk
+from datasets.common.locks import Lock
 
 CHUNK = 1 << 20
 ENCRYPTED = 0x1 | 0x40 | 0x2000
@@ -57,16 +58,25 @@ def extract(archive: Path, destination: Path, limits: Limits | None = None) -> P
     """
     if destination.exists():
         return destination
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{destination.name}-", dir=destination.parent))
+    lock = destination.with_name(f".{destination.name}.lock")
+    with disk.writing(destination), Lock(lock, f"the unpacking of {archive}", wait=True):
+        if not destination.exists():
+            disk.remove_drafts(destination)
+            _unpack(archive, destination, limits or Limits())
+    return destination
+
+
+def _unpack(archive: Path, destination: Path, limits: Limits) -> None:
     try:
-        with disk.writing(destination), zipfile.ZipFile(archive) as packed:
-            members = _checked(packed.infolist(), limits or Limits())
+        with (
+            disk.writing(destination),
+            zipfile.ZipFile(archive) as packed,
+            disk.atomic_folder(destination) as folder,
+        ):
+            members = _checked(packed.infolist(), limits)
             disk.need(destination, sum(member.file_size for member in members))
             for member in track(members, f"unpacking {archive.name}", disable=not members):
-                _write(packed, member, partial)
-        partial.chmod(0o755)
-        partial.rename(destination)
+                _write(packed, member, folder)
     except UserError:
         raise
     except _RefusalError as error:
@@ -79,9 +89,6 @@ def extract(archive: Path, destination: Path, limits: Limits | None = None) -> P
             f"{archive} cannot be unpacked: {error or type(error).__name__}; check that it is a "
             "whole zip archive, or fetch it again"
         ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return destination
 
 
 def _checked(members: list[zipfile.ZipInfo], limits: Limits) -> list[zipfile.ZipInfo]:

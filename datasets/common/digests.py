@@ -35,7 +35,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from datasets.common import disk
-from datasets.common.images import PREAMBLE, BadImage, is_dicom, read_image
+from datasets.common.images import PREAMBLE, READER, BadImage, is_dicom, read_image
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,8 @@ BLOCK = 256
 PAIRS = 1 << 24
 """Pairs of hashes compared at a time: 128 MB."""
 CACHE = "images-v2.sqlite"
-"""Another name whenever the reader or the hash changes, or old answers would stay."""
+"""Another name whenever the columns or the hash change; answers of another reader are not found."""
+DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 SCHEMA = """
 create table if not exists images (
     path text, size integer, mtime integer, reading text, frame integer,
@@ -115,12 +116,13 @@ def measure(paths: list[str], max_pixels: int, cache: Path, window: Any = None) 
     "" or `#0`, `#1`, ...; `window` (`conf.schema.Dicom`) is what DICOM is seen through.
     """
     folder = cache / "digests"
+    seen = "" if window is None else (window.centre, window.width)
+    keys = [_key(path, f"{READER} {max_pixels} {seen}") for path in paths]
+    one = functools.partial(measure_one, max_pixels=max_pixels, window=window)
     with disk.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        _sound(folder / CACHE)
         with closing(sqlite3.connect(folder / CACHE, timeout=60)) as known:
-            reading = f"{max_pixels} {'' if window is None else (window.centre, window.width)}"
-            keys = [_key(path, reading) for path in paths]
-            one = functools.partial(measure_one, max_pixels=max_pixels, window=window)
             found = _answers(keys, one, known)
     rows = [
         (row, f"#{number}" if len(images) > 1 else "", *astuple(image))
@@ -129,6 +131,24 @@ def measure(paths: list[str], max_pixels: int, cache: Path, window: Any = None) 
     ]
     names = ["row", "frame", *(field.name for field in fields(Measured))]
     return pd.DataFrame(rows, columns=names)
+
+
+def _sound(path: Path) -> None:
+    """Remove a database that is none, or damaged: what it knew is measured again."""
+    try:
+        with closing(sqlite3.connect(path, timeout=60)) as known:
+            [(state,), *_] = known.execute("pragma quick_check(1)").fetchall()
+            [(page,)] = known.execute("pragma page_size").fetchall()
+            if path.stat().st_size % page:  # SQLite would read zeros where the last page is cut
+                state = "its last page is cut"
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF not in DAMAGED:
+            raise
+        state = str(error)
+    if state != "ok":
+        disk.absent(path, state)
+        for name in (f"{path.name}-journal", path.name):  # a journal would be played into the next
+            path.with_name(name).unlink(missing_ok=True)
 
 
 Key = tuple[str, int, int, str]

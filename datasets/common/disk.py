@@ -1,13 +1,28 @@
-"""A full disk, said in words."""
+"""What is written so that it can be read back: whole under its name, or not there at all.
+
+```mermaid
+flowchart LR
+    A[draft beside it] -->|fsync| B[rename] -->|fsync of the folder| C[whole, whatever happens]
+    A -- error, full disk, kill --> D[what was there before]
+```
+"""
 
 import errno
+import logging
+import os
+import secrets
 import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from conf.errors import UserError
+
+log = logging.getLogger(__name__)
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 """No space left on the device; the user's share of it used up."""
@@ -16,6 +31,8 @@ WAY_OUT = (
     "free some space, or put the data elsewhere with dataset.path=/a/larger/disk or "
     "env.cache=/a/larger/disk"
 )
+DRAFT = ".draft-"
+"""How the names of drafts begin; they end with the name that the file is meant to have."""
 
 
 @contextmanager
@@ -36,3 +53,93 @@ def need(folder: Path, size: int) -> None:
     if size > (free := shutil.disk_usage(home).free):
         figures = f"{size / 1e9:.2f} GB are needed and {free / 1e9:.2f} GB are free"
         raise UserError(f"{folder}: {figures}; {WAY_OUT}")
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """A draft beside `path`, which takes its name and place, whole and on disk, after the block.
+
+    Where the block raises, or the process is killed, `path` stays as it was.
+    """
+    draft = _draft(path)
+    try:
+        yield draft
+        settle(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def settle(draft: Path, path: Path) -> None:
+    """Give the finished file `draft` the name `path` in the same folder, once it is on disk."""
+    _sync(draft)
+    draft.replace(path)
+    _sync(path.parent)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """An empty folder beside `path`, which takes its name, whole and on disk, after the block.
+
+    Where another process was faster, its folder stays, and what the block wrote is dropped.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = _draft(path)
+    draft.mkdir()
+    try:
+        yield draft
+        os.sync()  # one for all files: an fsync of each takes minutes for a set of images
+        try:
+            draft.rename(path)
+        except OSError:
+            if not path.is_dir():
+                raise
+        _sync(path.parent)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def remove_drafts(path: Path) -> None:
+    """Remove what killed processes left of `path`; for the holder of its lock alone."""
+    for draft in path.parent.glob(f"{DRAFT}*"):
+        if draft.name.endswith(f"-{path.name}"):
+            shutil.rmtree(draft) if draft.is_dir() else draft.unlink(missing_ok=True)
+
+
+def whole_array(path: Path, dtype: Any, shape: tuple[int, ...]) -> bool:
+    """Whether `path` is a `.npy` file of `dtype` and `shape`, to its last byte.
+
+    One that is there and is none is named in the log: it counts as absent.
+    """
+    try:
+        found = np.lib.format.open_memmap(path, mode="r")
+        size = path.stat().st_size
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError, TypeError, OverflowError) as error:
+        absent(path, error)
+        return False
+    expected = (np.dtype(dtype), shape, found.offset + found.nbytes)
+    if (found.dtype, found.shape, size) != expected:
+        absent(path, f"{found.dtype} {found.shape} in {size} bytes, expected {dtype} {shape}")
+        return False
+    return True
+
+
+def absent(path: Path, reason: object) -> None:
+    """Say in the log that `path`, which cannot be used, counts as absent."""
+    text = str(reason).strip()
+    line = text.splitlines()[0] if text else type(reason).__name__
+    log.warning("%s is torn or damaged (%s): it counts as absent", path, line)
+
+
+def _draft(path: Path) -> Path:
+    # The name stays at the end: Keras and others look at the suffix.
+    return path.with_name(f"{DRAFT}{secrets.token_hex(4)}-{path.name}")
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,7 +1,8 @@
 """Fetching archives: whole and as promised, or not at all.
 
 An interrupted transfer leaves `<name>.part` and the next call goes on from there. Only a file
-whose sha256 is right gets its final name. Raises `conf.errors.UserError` throughout.
+whose sha256 is right gets its final name. Two processes that want the same file fetch it once: the
+second waits. Raises `conf.errors.UserError` throughout.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from conf.errors import UserError
 from datasets.common import disk
+from datasets.common.locks import Lock
 
 log = logging.getLogger(__name__)
 
@@ -50,22 +52,27 @@ def fetch(uri: str, sha256: str | None, folder: Path) -> Path:
         )
     name = Path(unquote(url.path)).name or "download"
     target = folder / f"{sha256[:12].lower()}-{name}"
-    if target.is_file() and file_sha256(target) == sha256.lower():
+    if _fetched(target, sha256):
         return target
-    with disk.writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(target.name + ".part")
-        if url.hostname in DRIVE:
-            _from_drive(uri, partial)
-        else:
-            _from_http(uri, partial)
-    try:
-        _verify(partial, sha256, uri)
-    except UserError:
-        partial.unlink()  # going on from wrong bytes would never end well
-        raise
-    partial.rename(target)
+    lock = target.with_name(f".{target.name}.lock")
+    with disk.writing(folder), Lock(lock, f"the download of {target}", wait=True):
+        if not _fetched(target, sha256):
+            partial = target.with_name(target.name + ".part")
+            if url.hostname in DRIVE:
+                _from_drive(uri, partial)
+            else:
+                _from_http(uri, partial)
+            try:
+                _verify(partial, sha256, uri)
+            except UserError:
+                partial.unlink()  # going on from wrong bytes would never end well
+                raise
+            disk.settle(partial, target)
     return target
+
+
+def _fetched(target: Path, sha256: str) -> bool:
+    return target.is_file() and file_sha256(target) == sha256.lower()
 
 
 def file_sha256(path: Path) -> str:
@@ -157,17 +164,38 @@ def kaggle(handle: str, folder: Path) -> Path:
     change under it.
     """
     done = folder / f"kaggle-{handle.replace('/', '-')}.txt"
-    if done.is_file() and (kept := folder / done.read_text(encoding="utf-8")).is_dir():
+    if kept := _kept(done):
         return kept
+    lock = done.with_suffix(".lock")
+    with disk.writing(folder), Lock(lock, f"the download of {handle} to {folder}", wait=True):
+        return _kept(done) or _from_kaggle(handle, folder, done)
+
+
+def _kept(done: Path) -> Path | None:
+    """The folder below that of `done` which `done` names, once it is whole."""
+    try:
+        name = done.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        disk.absent(done, error)
+        return None
+    # Without its end, a name could be that of a folder around the one that is meant.
+    if not name.endswith("\n") or "\0" in name or not (kept := done.parent / name.strip()).is_dir():
+        disk.absent(done, f"it names no folder: {name[:80]!r}")
+        return None
+    return kept
+
+
+def _from_kaggle(handle: str, folder: Path, done: Path) -> Path:
     before = os.environ.get("KAGGLEHUB_CACHE")
     try:
-        with disk.writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            os.environ["KAGGLEHUB_CACHE"] = str(folder.resolve())
-            import kagglehub
+        os.environ["KAGGLEHUB_CACHE"] = str(folder.resolve())
+        import kagglehub
 
-            found = Path(kagglehub.dataset_download(handle)).resolve()
-            done.write_text(str(found.relative_to(folder.resolve())), encoding="utf-8")
+        found = Path(kagglehub.dataset_download(handle)).resolve()
+        with disk.writing(folder), disk.atomic_write(done) as draft:
+            draft.write_text(f"{found.relative_to(folder.resolve())}\n", encoding="utf-8")
     except UserError:
         raise
     except Exception as error:  # kagglehub lets through whatever its many parts raise

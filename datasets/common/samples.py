@@ -9,9 +9,7 @@ import hashlib
 import inspect
 import io
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +22,7 @@ from rich.progress import track
 
 from conf.errors import UserError
 from datasets.common import digests, disk, folders
+from datasets.common.locks import Lock
 
 Draw = Callable[[int, np.random.SeedSequence], np.ndarray]
 """From a class number and a seed to uint8 (H, W, 3), or, of a series, (slices, H, W, 3)."""
@@ -57,18 +56,12 @@ def generate(draw: Draw, config: DictConfig, cache: Path, slices: int = 1) -> Pa
     folder = cache / "samples" / name
     if folder.exists():
         return folder
-    with disk.writing(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder.parent))
-        try:
-            _write(draw, config, count, slices, partial)
-            partial.chmod(0o755)
-            partial.rename(folder)
-        except OSError:
-            if not folder.exists():  # else another run was faster, with the same images
-                raise
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+    lock = folder.with_name(f".{name}.lock")
+    with disk.writing(folder), Lock(lock, f"the drawing of {folder}", wait=True):
+        if not folder.exists():
+            disk.remove_drafts(folder)
+            with disk.atomic_folder(folder) as drawn:
+                _write(draw, config, count, slices, drawn)
     return folder
 
 

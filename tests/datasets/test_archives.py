@@ -4,6 +4,8 @@ import io
 import random
 import stat
 import struct
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from conf.errors import UserError
 from datasets.common.archives import Limits, extract
+from tests.common import ROOT
 from tests.datasets.common import on_a_tiny_disk
 
 PLAIN = 0
@@ -183,3 +186,33 @@ def test_a_full_disk_is_named_and_left_clean(tmp_path: Path) -> None:
     noise = random.Random(0).randbytes(1_000_000)
     archive.write_bytes(zipped([("a.jpg", noise, PLAIN)]))
     assert "told" in on_a_tiny_disk(tmp_path / "disk", FULL_DISK, str(archive))
+
+
+EXTRACT = """
+import sys
+from pathlib import Path
+from datasets.common.archives import extract
+sys.stdin.readline()
+print(extract(Path(sys.argv[1]), Path(sys.argv[2])))
+"""
+
+
+def test_processes_that_want_one_folder_at_once_all_get_it_whole(tmp_path: Path) -> None:
+    archive, folder = tmp_path / "given.zip", tmp_path / "set"
+    archive.write_bytes(zipped([(f"{number}.txt", b"x" * 1000, PLAIN) for number in range(2000)]))
+    command = [sys.executable, "-c", EXTRACT, str(archive), str(folder)]
+    processes = [
+        subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True,
+        )
+        for _ in range(3)
+    ]  # fmt: skip
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    outputs = [process.communicate(timeout=120)[0] for process in processes]
+    assert [output.splitlines()[-1:] for output in outputs] == [[str(folder)]] * 3, outputs
+    assert len(everything(folder)) == 2000
+    assert {path.name for path in tmp_path.iterdir()} == {"given.zip", "set"}

@@ -86,6 +86,34 @@ def test_answers_are_cached_until_the_file_changes(
     assert (second["sha256"] == first["sha256"]).tolist() == [True, False, True, True]
 
 
+def test_answers_of_another_reader_are_not_reused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(save(tmp_path / "0.png", 0))
+    before = digests.measure([path], MAX_PIXELS, tmp_path / "cache")
+    monkeypatch.setattr(digests, "READER", digests.READER + 1, raising=False)
+    monkeypatch.setattr(digests, "read_image", lambda *_: picture(1))
+    after = digests.measure([path], MAX_PIXELS, tmp_path / "cache")
+    assert before["look"].iat[0] != after["look"].iat[0]
+
+
+def test_a_torn_or_foreign_cache_counts_as_absent(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    paths = [str(save(tmp_path / f"{k}.png", k)) for k in range(3)]
+    cache = tmp_path / "cache"
+    first = digests.measure(paths, MAX_PIXELS, cache)
+    database = cache / "digests" / digests.CACHE
+    content = database.read_bytes()
+    lengths = {0, 1, 50, 100, 1000, len(content) // 2, len(content) - 1}
+    kinds = [content[:length] for length in sorted(lengths)]
+    for torn in [*kinds, b"no database " * 500, b"\0" * len(content)]:
+        database.write_bytes(torn)
+        (database.parent / f"{database.name}-journal").write_bytes(b"left by a kill")
+        assert digests.measure(paths, MAX_PIXELS, cache).equals(first), len(torn)
+    assert "it counts as absent" in caplog.text
+
+
 MEMORY = """
 import sys
 import tracemalloc

@@ -4,6 +4,8 @@ import hashlib
 import os
 import random
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -15,9 +17,11 @@ import pytest
 from conf.errors import UserError
 from datasets.common import download
 from datasets.common.download import fetch, kaggle
+from tests.common import ROOT
 
 CONTENT = random.Random(1).randbytes(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
+PATIENCE_SECONDS = 40
 UNREACHABLE = "http://127.0.0.1:9"  # the discard port: nothing listens there
 
 
@@ -28,6 +32,8 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, cuts: list[int], ranges: bool = True) -> None:
         self.cuts, self.ranges = cuts, ranges
+        self.asked_once, self.go_on = threading.Event(), threading.Event()
+        self.go_on.set()
         self.asked: list[str] = []
         super().__init__(("127.0.0.1", 0), partial(Handler))
 
@@ -42,6 +48,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         wanted = self.headers.get("Range", "")
         self.server.asked.append(wanted)
+        self.server.asked_once.set()
+        self.server.go_on.wait(PATIENCE_SECONDS)
         if self.path.startswith("/missing"):
             return self.send_error(404)
         start = int(re.findall(r"\d+", wanted)[0]) if wanted and self.server.ranges else 0
@@ -104,6 +112,33 @@ def test_a_killed_run_leaves_a_part_that_the_next_goes_on_from(
     assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
     assert fetch(server.url, SHA256, tmp_path).read_bytes() == CONTENT
     assert server.asked[0] == "" and server.asked[-1].startswith("bytes=")
+
+
+FETCH = """
+import logging, sys
+from pathlib import Path
+from datasets.common.download import fetch
+logging.basicConfig(level="INFO", format="%(message)s", stream=sys.stdout)
+print(fetch(sys.argv[1], sys.argv[2], Path(sys.argv[3])), flush=True)
+"""
+
+
+def test_two_processes_that_want_one_file_at_once_fetch_it_once(serve, tmp_path: Path) -> None:
+    server = serve()
+    server.go_on.clear()
+    command = [sys.executable, "-c", FETCH, server.url, SHA256, str(tmp_path)]
+    first = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert server.asked_once.wait(PATIENCE_SECONDS)
+    second = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert second.stdout is not None
+    line = second.stdout.readline()
+    server.go_on.set()
+    outputs = [process.communicate(timeout=PATIENCE_SECONDS)[0] for process in (first, second)]
+    assert line.startswith("waiting for the download of") and f"process {first.pid} on" in line
+    target = tmp_path / f"{SHA256[:12]}-set.zip"
+    assert [output.splitlines()[-1] for output in outputs] == [str(target)] * 2
+    assert target.read_bytes() == CONTENT
+    assert server.asked == [""]
 
 
 def test_a_server_without_ranges_starts_again(serve, tmp_path: Path) -> None:
@@ -197,5 +232,19 @@ def test_kaggle_without_network_names_the_way_out(no_network, tmp_path: Path) ->
 def test_a_kaggle_set_that_is_there_needs_no_network(no_network, tmp_path: Path) -> None:
     kept = tmp_path / "datasets" / "owner" / "set" / "versions" / "1"
     kept.mkdir(parents=True)
-    (tmp_path / "kaggle-owner-set.txt").write_text("datasets/owner/set/versions/1")
+    (tmp_path / "kaggle-owner-set.txt").write_text("datasets/owner/set/versions/1\n")
     assert kaggle("owner/set", tmp_path) == kept
+
+
+def test_a_torn_note_of_a_kaggle_set_counts_as_absent(
+    no_network, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = b"datasets/owner/set/versions/1\n"
+    (tmp_path / name.decode().strip()).mkdir(parents=True)
+    note = tmp_path / "kaggle-owner-set.txt"
+    for torn in (b"", name[:1], b"datasets/owner", name[:-1], b"\0" * 30, b"\xff\n", b".\0\n"):
+        note.write_bytes(torn)
+        caplog.clear()
+        with pytest.raises(UserError, match="cannot be fetched"):  # it asks Kaggle again
+            kaggle("owner/set", tmp_path)
+        assert "it counts as absent" in caplog.text, torn

@@ -19,7 +19,7 @@ classDiagram
         model ~Model~
         history ~DataFrame~
         best_epoch ~int~
-        checkpoints ~Path~
+        checkpoints ~Checkpoints~
     }
     class Report["Report"]{
         scalars ~dict~

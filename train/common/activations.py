@@ -15,18 +15,16 @@ flowchart LR
     pooled --> head["head, warmed up by Keras"]
 ```
 
-The files lie under `<cache>/activations/<key>/`, one for each view of all images, row i for row i
-of the samples' table. Rows are filled when they are first needed, so that the splits of a
-cross-validation share them.
+The files (`train.common.row_store`) lie under `<cache>/activations/<key>/`, one for each view of
+all images, row i for row i of the samples' table. Rows are filled when they are first needed, so that
+the splits of a cross-validation share them. Of two runs that need the same rows, one computes them
+and the other waits.
 """
 
-import contextlib
 import hashlib
 import json
 import logging
-import os
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +36,7 @@ from conf.errors import UserError
 from datasets.common import disk
 from train.common import augment
 from train.common.precision import computing_in
+from train.common.row_store import Rows
 from train.common.values import Samples
 
 if TYPE_CHECKING:
@@ -50,81 +49,11 @@ Advance = Callable[[int], None]
 
 BATCH = 8
 """Images that go through the frozen part together; more are not faster on a CPU."""
-SAVE_SECONDS = 15
-"""Work that a kill can cost at most, beside one batch."""
 FORMAT = 1
 """Raised when files of an older program must not be read."""
 SAME = 2e-2
 """Largest accepted difference of recomputed activations, relative to their largest: float16 and
 another number of threads stay far below it, another network far above."""
-
-
-class Rows:
-    """Rows float16 (N, ...) in one file, filled in any order; `done` (N,) says which are whole.
-
-    `done` is a file of its own, written beside its place and moved into it after the rows are on
-    disk: what it names is whole, whenever the process was killed.
-    """
-
-    def __init__(self, path: Path, count: int, shape: tuple[int, ...]) -> None:
-        self.path, self.shape = path, (count, *shape)
-        self.done = np.zeros(count, bool)
-        self._mask = path.with_suffix(".done.npy")
-        if not path.exists():
-            self._create()
-        if self._mask.exists():
-            self.done = np.load(self._mask)
-        self._start = path.stat().st_size - self.row_bytes * count
-
-    def _create(self) -> None:
-        self._mask.unlink(missing_ok=True)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.path.with_suffix(f".{os.getpid()}.partial")
-        with draft.open("wb") as file:
-            header = {"descr": "<f2", "fortran_order": False, "shape": self.shape}
-            np.lib.format.write_array_header_1_0(file, header)
-            file.truncate(file.tell() + self.row_bytes * self.shape[0])
-        with contextlib.suppress(FileExistsError):  # another run was faster: both fill its file
-            os.link(draft, self.path)
-        draft.unlink()
-
-    @property
-    def row_bytes(self) -> int:
-        """Size of one row in bytes."""
-        return 2 * int(np.prod(self.shape[1:]))
-
-    def missing(self, rows: np.ndarray) -> np.ndarray:
-        """Those of `rows` that are not filled yet, in ascending order."""
-        return np.unique(rows[~self.done[rows]])
-
-    def read(self, rows: np.ndarray) -> np.ndarray:
-        """float16 (len(rows), ...). The file is mapped for this call alone: memory stays flat."""
-        return np.load(self.path, mmap_mode="r")[rows]
-
-    def fill(self, rows: np.ndarray, batches: Iterator[np.ndarray]) -> None:
-        """Write what `batches` give for `rows`, in order, and note it every few seconds."""
-        noted, position = time.monotonic(), 0
-        with self.path.open("r+b") as file, disk.writing(self.path.parent):
-            for values in batches:
-                chosen = rows[position : position + len(values)]
-                position += len(values)
-                for row, value in zip(chosen, values, strict=True):
-                    file.seek(self._start + int(row) * self.row_bytes)
-                    file.write(value.tobytes())
-                self.done[chosen] = True
-                if position == len(rows) or time.monotonic() - noted > SAVE_SECONDS:
-                    file.flush()
-                    os.fsync(file.fileno())
-                    self._note()
-                    noted = time.monotonic()
-
-    def _note(self) -> None:
-        if self._mask.exists():  # another run may fill the same file: equal rows, other order
-            self.done |= np.load(self._mask)
-        draft = self._mask.with_suffix(f".{os.getpid()}.partial")
-        with draft.open("wb") as file:
-            np.save(file, self.done)
-        draft.rename(self._mask)
 
 
 HINTS = {"float32": "f32", "bfloat16": "bf16"}
@@ -207,12 +136,14 @@ class Activations:
         """Activations float16 (N, h, w, C), whole for `rows`; `advance` hears of images done."""
         shape = self.prefix.output.shape[1:]
         store = self._store(f"{self._name(view)}.npy", shape)
-        missing = store.missing(rows)
-        if len(missing):
-            self._reserve(len(missing) * store.row_bytes)
-            compute = self._engine("prefix", self.prefix)
-            store.fill(missing, self._through(compute, self._images(view, missing), advance))
-        if not self._checked or len(missing) < len(rows):
+        filled = self._fill(
+            store,
+            rows,
+            lambda missing: self._through(
+                self._engine("prefix", self.prefix), self._images(view, missing), advance
+            ),
+        )
+        if not self._checked or filled < len(rows):
             self._check(store, view, rows[:1])
         self._checked.add(store.path)
         return store
@@ -222,12 +153,26 @@ class Activations:
         activations = self.at_boundary(view, rows, advance)
         shape = self.still.output.shape[1:]
         store = self._store(f"{self._name(view)}-pooled-{self._still}.npy", shape)
-        missing = store.missing(rows)
-        if len(missing):
-            self._reserve(len(missing) * store.row_bytes)
+
+        def answers(missing: np.ndarray) -> Iterator[np.ndarray]:
             parts = (activations.read(part).astype(np.float32) for part in _parts(missing))
-            store.fill(missing, self._through(self._engine("still", self.still), parts, advance))
+            return self._through(self._engine("still", self.still), parts, advance)
+
+        self._fill(store, rows, answers)
         return store
+
+    def _fill(
+        self, store: Rows, rows: np.ndarray, answers: Callable[[np.ndarray], Iterator[np.ndarray]]
+    ) -> int:
+        """Fill those of `rows` that are missing with their `answers`; how many that were."""
+        if not len(store.missing(rows)):
+            return 0
+        with store.alone():
+            missing = store.missing(rows)
+            if len(missing):
+                self._reserve(len(missing) * store.row_bytes)
+                store.fill(missing, answers(missing))
+        return len(missing)
 
     def forget(self, view: int) -> None:
         """Remove what is stored of `view`."""

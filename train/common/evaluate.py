@@ -44,7 +44,10 @@ def evaluate(fitted: Fitted, splits: Splits, config: DictConfig) -> Report:
             **report.figures,
             "worst_mistakes": worst,
         },
-        notes=classification.caveats(labels, samples.classes, splits.crossing),
+        notes=[
+            *classification.caveats(labels, samples.classes, splits.crossing),
+            *fitted.notes,
+        ],
         facts={
             "data": f"{samples.name}, {config.dataset.source.name}",
             "data digest": samples.digest[:16],

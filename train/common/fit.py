@@ -12,6 +12,7 @@ unbroken one. What a step runs is the feed's affair: the whole model on pixels, 
 stored activations.
 """
 
+import hashlib
 import logging
 import math
 import time
@@ -25,11 +26,13 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from conf.errors import UserError
 from conf.schema import Cache, ClassWeights, Schedule
-from models.common import freeze, freeze_backbone, weights_digest
+from datasets.common.images import READER
+from models.common import freeze, freeze_backbone
 from train.common.checkpoint import Checkpoints
 from train.common.feed import Feed, FromActivations, FromPixels
 from train.common.precision import computing_in
 from train.common.progress import EpochBar
+from train.common.start import Build, Start, begin, structure
 from train.common.values import Fitted, Splits
 
 if TYPE_CHECKING:
@@ -37,7 +40,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Build = Callable[[DictConfig, int], "keras.Model"]
 OnEpoch = Callable[[int, dict[str, float]], None]
 
 
@@ -53,7 +55,8 @@ def fine_tune(
 
     `config` is the whole run. `on_epoch(epoch, values)` hears of every finished epoch, also of
     those a killed run left, after `on_resume` with the id of that run; `run_id` is this run's.
-    Raises `UserError` when there are fewer training images than a batch.
+    Raises `UserError` when there are fewer training images than a batch, and when another process
+    does the same training.
     """
     fit = config.fit
     if len(splits.train) < fit.batch_size:
@@ -66,12 +69,20 @@ def fine_tune(
         raise UserError("fit.warmup.epochs and fit.finetune.epochs are both 0: nothing to train")
     import keras
 
-    checkpoints = Checkpoints(Path(config.env.cache), _inputs(splits, config))
+    keras.utils.set_random_seed(config.seed)
+    start = begin(build, splits, config)
+    model, monitor = start.model, fit.monitor.name
+    inputs = _inputs(start, splits, config)
+    checkpoints = Checkpoints(Path(config.env.cache), inputs, monitor, run_id)
     if not fit.resume:
         checkpoints.clear()
-    keras.utils.set_random_seed(config.seed)
-    model = build(config.model, len(splits.samples.classes))
-    if checkpoints.epochs:
+    if not checkpoints.epochs:
+        for earlier, differ in checkpoints.others():
+            log.warning(
+                "starting afresh: run %s was left unfinished with the same settings, but other %s",
+                earlier, ", ".join(differ),
+            )  # fmt: skip
+    else:
         log.info(
             "resuming after epoch %d of run %s (fit.resume=false starts afresh)",
             len(checkpoints.epochs),
@@ -80,13 +91,12 @@ def fine_tune(
         on_resume(checkpoints.run_id or "")
         for number, values in enumerate(checkpoints.epochs, 1):
             on_epoch(number, values)
-    monitor = fit.monitor.name
     phase = ""
     with EpochBar(total) as bar:
         feed = _feed(model, splits, config, bar, checkpoints.folder.name)
         with computing_in(fit.precision.name, feed.part("finetune")):
             for epoch in range(len(checkpoints.epochs) + 1, total + 1):
-                if _patience_spent(checkpoints, fit.warmup.epochs, fit.patience, monitor):
+                if _patience_spent(checkpoints, fit.warmup.epochs, fit.patience):
                     log.info("no better %s in %d epochs: stopping early", monitor, fit.patience)
                     break
                 now = "warmup" if epoch <= fit.warmup.epochs else "finetune"
@@ -102,15 +112,15 @@ def fine_tune(
                         f"the loss is no longer a number in epoch {epoch}: lower fit.{phase}."
                         f"learning_rate={fit[phase].learning_rate}; earlier epochs are kept"
                     )
-                checkpoints.save(feed.part(phase), {"phase": phase, **values}, monitor, run_id)
+                checkpoints.save(feed.part(phase), {"phase": phase, **values})
                 on_epoch(epoch, values)
         feed.finish(len(checkpoints.epochs))
-    best = checkpoints.best(monitor)
+    best = checkpoints.best()
     _restore(model, feed, checkpoints, best, "finetune", config)
     history = checkpoints.history
     history.insert(0, "epoch", np.arange(1, len(history) + 1))
     log.info("best epoch by %s: %d of %d", monitor, best, len(history))
-    return Fitted(model, history, best, checkpoints.folder)
+    return Fitted(model, history, best, checkpoints, start.notes)
 
 
 def _feed(
@@ -121,24 +131,31 @@ def _feed(
     return FromActivations(model, splits, config, bar, run)
 
 
-def _inputs(splits: Splits, config: DictConfig) -> dict[str, Any]:
+def _inputs(start: Start, splits: Splits, config: DictConfig) -> dict[str, Any]:
     """All that decides the result of training: the key of its checkpoints."""
-    fit: Any = OmegaConf.to_container(config.fit)
-    fit.pop("resume")
+    samples = splits.samples
+    settings = {
+        name: OmegaConf.to_container(config[name])
+        for name in ("fit", "model", "split", "transform")
+    }
+    settings["fit"].pop("resume")
+    settings["transform"].pop("workers")
+    labels = samples.table["label"].to_numpy(dtype=np.int64)
     return {
-        "fit": fit,
-        "model": OmegaConf.to_container(config.model),
-        "weights": weights_digest(config.model.weights),
+        "settings": settings | {"seed": config.seed},
+        "data": [samples.digest, samples.pixels.name if samples.pixels else ""],
+        "labels": hashlib.sha256(labels.tobytes()).hexdigest(),
+        "classes": list(samples.classes),
         "splits": splits.digest,
-        "seed": config.seed,
+        "reader": READER,
+        "weights": start.digest,
+        "network": structure(start.model),
     }
 
 
-def _patience_spent(
-    checkpoints: Checkpoints, warmup: int, patience: int | None, monitor: str
-) -> bool:
+def _patience_spent(checkpoints: Checkpoints, warmup: int, patience: int | None) -> bool:
     done = len(checkpoints.epochs)
-    return patience is not None and done > warmup and done - checkpoints.best(monitor) >= patience
+    return patience is not None and done > warmup and done - checkpoints.best() >= patience
 
 
 def _compile(model: "keras.Model", feed: Feed, phase: str, config: DictConfig) -> None:

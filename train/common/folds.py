@@ -9,7 +9,8 @@ flowchart LR
 
 Folds that are finished are not trained again, so a killed command goes on, and folds may be trained
 anywhere before (`split.fold=2`, or Hydra's `--multirun 'split.fold=range(5)'`). What belongs
-together is found by the settings, in MLflow. A fold's model is not registered: it judges the
+together is found in MLflow, by the settings and the digest of the data: after a corrected label
+all folds are trained again. A fold's model is not registered: it judges the
 recipe.
 """
 
@@ -23,7 +24,14 @@ from omegaconf import DictConfig, OmegaConf
 from conf.errors import UserError
 from train.common import classification
 from train.common.evaluate import SHOWN, judge
-from train.common.registry import FoldRun, fetch_table, finished_folds
+from train.common.images import gather_named
+from train.common.registry import (
+    FoldRun,
+    fetch_table,
+    finished_folds,
+    names_a_model,
+    pinned,
+)
 from train.common.run import Train, connect, log_folds, log_report, tracked
 from train.common.values import Report
 
@@ -34,30 +42,32 @@ def cross_validated(train: Train) -> Train:
     """Let `train(config)` train every fold and join them, where `split.folds` names no `fold`.
 
     Raises `UserError` before the next fold is trained when one was trained twice, and before the
-    figure is made when they saw different data.
+    figure is made when the data changed meanwhile.
     """
 
     @functools.wraps(train)
     def run(config: DictConfig) -> object:
+        if names_a_model(config.model.weights):
+            connect(config)
+            config = pinned(config)
         folds = config.split.folds
         if folds is None or config.split.fold is not None:
             return train(config)
         import keras
 
         connect(config)
+        digest = functools.cache(lambda: gather_named(config).digest)
         for number in range(folds):
-            if done := finished_folds(config).get(number):
+            if done := finished_folds(config, digest).get(number):
                 log.info("fold %d of %d is finished: run %s", number, folds, done.run_id)
             else:
                 train(_one_fold(config, number))
                 keras.utils.clear_session()
-        runs = finished_folds(config)
-        digests = {run.tags["data_digest"] for run in runs.values()}
-        if len(digests) > 1:
+        runs = finished_folds(config, lambda: gather_named(config).digest)
+        if missing := sorted(set(range(folds)) - set(runs)):
             raise UserError(
-                f"the folds saw different data: {_named(runs, 'data_digest')}; delete the runs of "
-                "the data that is no longer meant (mlflow runs delete --run-id ...), and repeat "
-                "the command"
+                f"the data changed while folds were trained: there is no fold {missing[0]} of what "
+                "it is now; repeat the command, which trains what is missing"
             )
         return tracked(functools.partial(_join, runs))(config)
 
@@ -82,6 +92,11 @@ def _join(runs: dict[int, FoldRun], config: DictConfig) -> Report:
     if len({run.tags["git_revision"] for run in runs.values()}) > 1:
         report.notes.append(
             f"The folds come from several revisions: {_named(runs, 'git_revision')}."
+        )
+    if seen := sum(int(run.tags.get("started_from_seen_test", 0)) for run in runs.values()):
+        report.notes.append(
+            f"The folds went on from {runs[0].tags['started_from']}, which was trained on or "
+            f"chosen by {seen} of the images that are test here: the figures are optimistic."
         )
     report.facts["data digest"] = runs[0].tags["data_digest"][:16]
     report.facts["runs"] = ", ".join(f"fold {k}: {run.run_id}" for k, run in sorted(runs.items()))

@@ -1,8 +1,8 @@
 """Step bodies for images before training: decode once, then split."""
 
 import hashlib
+import importlib
 import logging
-import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +19,7 @@ from conf.schema import SplitBy
 from datasets.common import disk
 from datasets.common.contract import Images
 from datasets.common.images import READER, read_image
+from datasets.common.locks import Lock
 from train.common.splitting import draw
 from train.common.values import Samples, Splits
 
@@ -43,38 +44,51 @@ def gather(build: Build, config: DictConfig) -> Samples:
     )
 
 
+def gather_named(config: DictConfig) -> Samples:
+    """The images of `config.dataset`, whichever dataset that is."""
+    return gather(importlib.import_module(f"datasets.{config.dataset.name}.dataset").build, config)
+
+
 def decode(samples: Samples, config: DictConfig) -> Samples:
     """Decode and resize every image once into `<cache>/pixels/`, and return `samples` with it.
 
     The file is a uint8 `.npy` (N, S, S, 3), written one image at a time, so memory is flat in N.
     It is keyed by the images' digests, the reader, the window of DICOM and S, and reused by the
-    next run.
+    next run where it is whole. Of two runs that want the same one decodes and the other waits.
     """
-    size, cache, dataset = config.transform.image_size, Path(config.env.cache), config.dataset
-    seen = "".join(samples.table["sha256"]) + f"{dataset.dicom} {READER}"
+    size, cache = config.transform.image_size, Path(config.env.cache)
+    seen = "".join(samples.table["sha256"]) + f"{config.dataset.dicom} {READER}"
     key = hashlib.sha256(seen.encode()).hexdigest()[:16]
     path = cache / "pixels" / f"{samples.name}-{key}-{size}.npy"
-    if path.exists():
-        log.info("pixels: reusing %s", path)
-        return replace(samples, pixels=path)
     shape = (len(samples.table), size, size, 3)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not disk.whole_array(path, np.uint8, shape):
+        with disk.writing(path.parent), Lock(path.with_suffix(".lock"), f"{path}", wait=True):
+            if not disk.whole_array(path, np.uint8, shape):
+                _decode(samples, config, path, shape)
+                return replace(samples, pixels=path)
+    log.info("pixels: reusing %s", path)
+    return replace(samples, pixels=path)
+
+
+def _decode(samples: Samples, config: DictConfig, path: Path, shape: tuple[int, ...]) -> None:
+    dataset, size = config.dataset, shape[1]
+    disk.remove_drafts(path)
     disk.need(path.parent, int(np.prod(shape)))
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    partial = path.with_suffix(f".{os.getpid()}.partial")  # another run may decode the same
 
     def one(file: str) -> bytes:
         return read_image(Path(file), dataset.max_pixels, dataset.dicom, size).tobytes()
 
     # Written as a plain file: a full disk under a memory map would kill the process.
-    with ThreadPoolExecutor(config.transform.workers) as pool, disk.writing(path.parent):
-        with partial.open("wb") as out:
-            np.lib.format.write_array_header_1_0(out, header)
-            images = _in_order(pool, one, samples.table["path"].tolist())
-            for image in track(images, "decoding", total=shape[0], transient=True):
-                out.write(image)
-        partial.rename(path)
-    return replace(samples, pixels=path)
+    with (
+        ThreadPoolExecutor(config.transform.workers) as pool,
+        disk.atomic_write(path) as draft,
+        draft.open("wb") as out,
+    ):
+        np.lib.format.write_array_header_1_0(out, header)
+        images = _in_order(pool, one, samples.table["path"].tolist())
+        for image in track(images, "decoding", total=shape[0], transient=True):
+            out.write(image)
 
 
 def _in_order(
@@ -118,7 +132,8 @@ def split_images(samples: Samples, config: DictConfig) -> Splits:
             "optimistic; split.by=cluster makes splits without them",
             crossing,
         )
-    who = samples.table["file"] + samples.table["sha256"] + names
+    label = samples.table["label"].map(dict(enumerate(samples.classes)))
+    who = samples.table["file"] + samples.table["sha256"] + names + label
     digest = hashlib.sha256("\n".join(sorted(who)).encode()).hexdigest()
     log.info("split by %s: %s", config.by.name, {name: len(rows) for name, rows in parts.items()})
     return Splits(samples, parts["train"], parts["validation"], parts["test"], digest, crossing)

@@ -12,6 +12,9 @@ from pathlib import Path
 import psutil
 from omegaconf import DictConfig, OmegaConf
 
+from datasets.common.download import file_sha256
+from datasets.common.images import READER
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("keras", "numpy", "pandas", "scikit-learn", "mlflow", "onnx", "pillow", "hydra-core")
 
@@ -56,13 +59,16 @@ def provenance() -> dict[str, str]:
 
 
 def settings_digest(config: DictConfig) -> str:
-    """Hex sha256 of the settings that decide what a run answers, but for which fold is test.
+    """Hex sha256 of what decides what a run answers, but for its data and for which fold is test.
 
-    Equal for the folds of one cross-validation.
+    Equal for the folds of one cross-validation. Beside the settings that is the reader of images,
+    and what is in a file of weights.
     """
     settings = OmegaConf.to_container(config, enum_to_str=True)
     assert isinstance(settings, dict)
     for part, without in {"split": "fold", "fit": "resume"}.items():
         settings.get(part, {}).pop(without, None)
     decisive = {k: v for k, v in settings.items() if k not in ("env", "metrics", "publish")}
+    weights = Path(str(settings.get("model", {}).get("weights")))
+    decisive |= {"reader": READER, "weights": file_sha256(weights) if weights.is_file() else None}
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()

@@ -1,7 +1,6 @@
 """From a fitted Keras model to the two models that leave training."""
 
 import logging
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,7 @@ def publish(fitted: Fitted, splits: Splits, config: DictConfig) -> None:
     """
     if config.split.folds:
         log.info("the model of a fold is not registered: train without split.folds to serve one")
-        shutil.rmtree(fitted.checkpoints)
+        fitted.checkpoints.remove()
         return
     pixels = np.asarray(splits.samples.load()[splits.validation[: config.fit.batch_size]])
     with tempfile.TemporaryDirectory() as folder:
@@ -60,7 +59,7 @@ def publish(fitted: Fitted, splits: Splits, config: DictConfig) -> None:
             path, facts = _int8(path, splits, config)
             metadata |= facts
         log_models(fitted.model, path, pixels[:EXAMPLES], config, metadata)
-    shutil.rmtree(fitted.checkpoints)
+    fitted.checkpoints.remove()
 
 
 def calibration_rows(splits: Splits, count: int, seed: int) -> np.ndarray:

@@ -4,6 +4,8 @@ Beside `train.common.run`, which writes, this is the only module of training tha
 """
 
 import logging
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +25,11 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
+
+WEIGHTS = re.compile(
+    r"models:/(?P<name>[^/@]+)(/(?P<version>\d+)|@(?P<alias>[^/@]+))|runs:/(?P<run>\w+)(/.*)?"
+)
+"""How `model.weights` names the model of a version, or that of a run."""
 
 
 @dataclass(frozen=True)
@@ -90,13 +97,83 @@ def fetch_model(model: Registered) -> Path:
 
 def fetch_keras(model: Registered) -> "keras.Model":
     """The model of research that the run of `model` logged beside it."""
+    return load_keras(_keras_uri(model.run_id, model.uri))
+
+
+def load_keras(uri: str) -> "keras.Model":
+    """The Keras model logged at `uri`, built of Keras' own parts alone: no code comes with it.
+
+    Raises `UserError` for one that brings code, in pickled objects or in Lambda layers.
+    """
+    import keras
+
+    data = Path(mlflow.artifacts.download_artifacts(uri)) / "data"
+    if pickled := sorted(data.glob("*.cloudpickle")):
+        raise UserError(f"{uri} is refused: it brings pickled code, {pickled[0].name}")
+    try:
+        return keras.saving.load_model(data / "model.keras", compile=False, safe_mode=True)
+    except (OSError, ValueError, TypeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"{uri} holds no Keras model that is safe to load: {reason}") from error
+
+
+def _keras_uri(run_id: str, named: str) -> str:
+    """The URI of the model `keras` of a run, which `named` led to."""
     client = mlflow.MlflowClient()
-    experiment = client.get_run(model.run_id).info.experiment_id
-    logged = client.search_logged_models([experiment], f"source_run_id='{model.run_id}'")
+    experiment = client.get_run(run_id).info.experiment_id
+    logged = client.search_logged_models([experiment], f"source_run_id='{run_id}'")
     uri = next((found.model_uri for found in logged if found.name == "keras"), None)
     if uri is None:
-        raise UserError(f"run {model.run_id} of {model.uri} logged no Keras model: choose another")
-    return mlflow.tensorflow.load_model(uri)
+        raise UserError(f"run {run_id} of {named} logged no Keras model: choose another")
+    return str(uri)
+
+
+def names_a_model(weights: str) -> bool:
+    """Whether `model.weights` names a model in MLflow."""
+    return weights.startswith(("models:/", "runs:/"))
+
+
+def origin(weights: str) -> Registered:
+    """The model that `model.weights` names: by version or alias, or as that of a run.
+
+    The versions of the registry are models to serve; what training goes on from is the Keras
+    model of their run. Raises `UserError` where there is none.
+    """
+    choices = "models:/<name>/<version>, models:/<name>@<alias> or runs:/<run id>/keras"
+    given = WEIGHTS.fullmatch(weights)
+    if given is None:
+        raise UserError(f"model.weights={weights}: expected {choices}")
+    client, name, version = mlflow.MlflowClient(), given["name"] or "", given["version"] or ""
+    try:
+        run_id = given["run"]
+        if name:
+            found = (
+                client.get_model_version_by_alias(name, given["alias"])
+                if given["alias"]
+                else client.get_model_version(name, version)
+            )
+            version, run_id = str(found.version), found.run_id
+            weights = f"models:/{name}/{version}"
+        info = mlflow.models.get_model_info(_keras_uri(run_id, weights))
+        tags = client.get_run(run_id).data.tags
+    except (MlflowException, OSError) as error:
+        raise UserError(f"model.weights={weights} cannot be found ({error}); {choices}") from None
+    metadata = info.metadata or {}
+    if not metadata.get("classes"):
+        raise UserError(f"model.weights={weights} is no model that a training registered")
+    return Registered(name, version, weights, run_id, metadata, tags)
+
+
+def pinned(config: DictConfig) -> DictConfig:
+    """`config` with the version that the alias in `model.weights` stands for: aliases move on."""
+    weights = str(OmegaConf.select(config, "model.weights"))
+    if not names_a_model(weights):
+        return config
+    changed = config.copy()
+    OmegaConf.set_readonly(changed, False)
+    changed.model.weights = origin(weights).uri
+    OmegaConf.set_readonly(changed, True)
+    return changed
 
 
 def fetch_sklearn(model: Registered) -> "Pipeline":
@@ -118,8 +195,12 @@ def fetch_config(model: Registered) -> DictConfig:
     return loaded
 
 
-def finished_folds(config: DictConfig) -> dict[int, FoldRun]:
-    """By fold, the finished runs with the settings of `config`; `UserError` when one has two."""
+def finished_folds(config: DictConfig, data_digest: Callable[[], str]) -> dict[int, FoldRun]:
+    """By fold, the finished runs with the settings of `config` on the data of `data_digest`.
+
+    The digest is asked for only where there are runs with these settings. Raises `UserError` when
+    a fold has two.
+    """
     known = mlflow.get_experiment_by_name(experiment(config))
     runs = mlflow.MlflowClient().search_runs(
         [known.experiment_id] if known else [],
@@ -128,6 +209,9 @@ def finished_folds(config: DictConfig) -> dict[int, FoldRun]:
     )
     found: dict[int, FoldRun] = {}
     for run in runs:
+        if run.data.tags.get("data_digest") != data_digest():
+            log.info("run %s of a fold saw other data than these", run.info.run_id)
+            continue
         number = int(run.data.params["split.fold"])
         if number in found:
             raise UserError(

@@ -28,6 +28,7 @@ from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import UserError
+from datasets.common.disk import atomic_write
 from datasets.common.tables import Table
 from models.common import PROBABILITIES, onnx_predict
 from train.common.provenance import provenance, requirements, settings_digest
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from sklearn.pipeline import Pipeline
 
-    from train.common.registry import FoldRun
+    from train.common.registry import FoldRun, Registered
 
 log = logging.getLogger(__name__)
 
@@ -154,6 +155,15 @@ def log_resumed(earlier: str) -> None:
         log.warning("the run %s that is resumed is not on this server: %s", earlier, error)
 
 
+def log_origin(origin: "Registered", weights: str, seen: int) -> None:
+    """Note the registered model that this run goes on from, the sha256 of its `weights`.
+
+    `seen` is how many of this run's test images that model was trained on or chosen by.
+    """
+    facts = {"": origin.uri, "_run": origin.run_id, "_weights": weights, "_seen_test": seen}
+    mlflow.set_tags({f"started_from{name}": fact for name, fact in facts.items()})
+
+
 def log_report(report: Report, config: DictConfig) -> None:
     """Log metrics, tables, figures and the HTML report.
 
@@ -183,7 +193,8 @@ def log_parquet(table: "pa.Table", name: str) -> None:
         pq.write_table(table, path)
         mlflow.log_artifact(str(path), "tables")
         if HydraConfig.initialized():
-            shutil.copy(path, HydraConfig.get().runtime.output_dir)
+            with atomic_write(Path(HydraConfig.get().runtime.output_dir, path.name)) as draft:
+                shutil.copy(path, draft)
 
 
 def log_models(
@@ -324,7 +335,8 @@ def _leave(text: str, name: str) -> Path | None:
     if not HydraConfig.initialized():
         return None
     path = Path(HydraConfig.get().runtime.output_dir, name)
-    path.write_text(text, encoding="utf-8")
+    with atomic_write(path) as draft:
+        draft.write_text(text, encoding="utf-8")
     return path
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from sklearn.model_selection import RandomizedSearchCV
     from sklearn.pipeline import Pipeline
 
+    from train.common.checkpoint import Checkpoints
+
 
 @functools.lru_cache(maxsize=4)
 def _mapped(path: Path) -> np.ndarray:
@@ -138,8 +140,10 @@ class Fitted:
     """One row an epoch: epoch, phase, loss, accuracy, val_loss, val_accuracy, seconds."""
     best_epoch: int
     """1-based, over both phases."""
-    checkpoints: Path
-    """Folder that a killed run resumes from; deleted once the run is logged."""
+    checkpoints: "Checkpoints"
+    """What a killed run resumes from; removed once the run is logged."""
+    notes: list[str] = field(default_factory=list)
+    """What a reader of the report must know of where the training started from."""
 
 
 @dataclass(frozen=True)

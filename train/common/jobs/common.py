@@ -1,6 +1,5 @@
 """What jobs share: the images of a set, their counts and pictures, and the check of its digest."""
 
-import importlib
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from conf.errors import UserError
 from conf.schema import Part
 from train.common.figures import gallery
-from train.common.images import gather
+from train.common.images import gather_named
 from train.common.registry import Registered, fetch_config
 from train.common.run import log_data
 from train.common.values import Samples
@@ -50,8 +49,7 @@ def _settings(theirs: DictConfig, ours: DictConfig) -> str:
 
 def verified(config: DictConfig) -> Samples:
     """The images of `config.dataset`, whichever dataset that is; logged to the run."""
-    name = config.dataset.name
-    samples = gather(importlib.import_module(f"datasets.{name}.dataset").build, config)
+    samples = gather_named(config)
     log_data(samples)
     return samples
 

@@ -38,16 +38,16 @@ def run(config: DictConfig) -> Path:
     found = listed(root, Path(config.predict.output).expanduser().absolute())
     model = registered(config, config.predict.model_uri)
     columns = [pa.field("file", pa.string()), pa.field("frame", pa.int32())]
-    scores = Scores(columns, model, str(root), config)
-    known = scores.known("file")
-    rest = [path for path in found if path.relative_to(root).as_posix() not in known]
-    log.info("%d files, %d of them scored already", len(found), len(found) - len(rest))
-    started = time.perf_counter()
-    if rest:
-        score(rest, root, scores, model, config)
-    scores.close()
-    seconds = time.perf_counter() - started
-    log_report(report(scores, model, len(rest), seconds), config)
+    with Scores(columns, model, str(root), config) as scores:
+        known = scores.known("file")
+        rest = [path for path in found if path.relative_to(root).as_posix() not in known]
+        log.info("%d files, %d of them scored already", len(found), len(found) - len(rest))
+        started = time.perf_counter()
+        if rest:
+            score(rest, root, scores, model, config)
+        scores.close()
+        seconds = time.perf_counter() - started
+        log_report(report(scores, model, len(rest), seconds), config)
     log.info("%s: scored %d of %d files in this run", scores.output, len(rest), len(found))
     return scores.output
 

@@ -8,12 +8,15 @@ flowchart LR
 ```
 
 A part takes its name when it is whole, and so does the file: what has a name is never scored again.
-Memory holds one part at a time. Every file carries in its schema's metadata which model answered.
+A part that is torn all the same counts as absent, and so do those behind it. Memory holds one part at
+a time. Every file carries in its schema's metadata which model answered. One process at a time writes
+to one file.
 """
 
 import logging
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +24,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import UserError
 from datasets.common import disk
+from datasets.common.images import READER
+from datasets.common.locks import Lock
 from train.common.jobs import pictures
 from train.common.registry import Registered
 from train.common.run import log_resumed, run_id
@@ -36,7 +41,7 @@ WAY_OUT = "free some space and repeat the command, what is scored is kept; or pr
 SHOWN = 60
 """Rows without an answer that the report lists; all are in the file."""
 BINS = 20
-SAME = ("model_name", "model_version", "run_id", "input")
+SAME = ("model_name", "model_version", "run_id", "input", "reading")
 """What two runs must agree in to write one file."""
 
 
@@ -44,7 +49,8 @@ class Scores:
     """The Parquet file `config.predict.output` in the making.
 
     Its columns are `keys`, which say what a row is about, then label, `p_<class>` for each class,
-    and the reason why there is no answer. `given` names all that is scored.
+    and the reason why there is no answer. `given` names all that is scored. A context manager:
+    raises `UserError` where another process writes the same file, until that leaves it.
     """
 
     def __init__(
@@ -58,6 +64,7 @@ class Scores:
             "model_version": model.version,
             "run_id": model.run_id,
             "input": given,
+            "reading": _reading(config),
             "scored_by_run": run_id(),
         }
         answers = [pa.field(f"p_{name}", pa.float32()) for name in model.metadata["classes"]]
@@ -65,15 +72,37 @@ class Scores:
         self.schema = pa.schema([*keys, label, *answers, reason], facts)
         self.next = 0
         """Number of the next part."""
-        self._open()
-
-    def _open(self) -> None:
         if self.output.is_dir():
             raise UserError(f"predict.output={self.output} is a folder; name a file in it")
+        with self._writable():
+            self._lock = Lock(
+                self.output.with_name(f".{self.output.name}.lock"),
+                f"predict.output={self.output}",
+                run=run_id(),
+                way_out="wait until it ends, or name another file",
+            )
+        try:
+            self._open()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __enter__(self) -> "Scores":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
+
+    def _open(self) -> None:
         if self.output.exists():
             self._check(self.output)
-        try:
+        with self._writable():
             self._resume()
+
+    @contextmanager
+    def _writable(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             if error.errno in disk.FULL:
                 raise
@@ -86,11 +115,11 @@ class Scores:
         if self.output.exists():
             shutil.rmtree(self.parts, ignore_errors=True)  # all of them are in the file
         self.parts.mkdir(parents=True, exist_ok=True)
-        for partial in self.parts.glob("*.partial"):
-            partial.unlink()
+        for draft in self.parts.glob(f"{disk.DRAFT}*"):
+            draft.unlink()
         if self.output.exists():
             self.output.rename(self.parts / "000000.parquet")
-        found = self._finished()
+        found = self._sound()
         for path in found:
             self._check(path)
         self.next = int(found[-1].stem) + 1 if found else 0
@@ -116,8 +145,23 @@ class Scores:
                     + ("" if name == "input" else " (predict.model_uri=... names the same model)")
                 )
 
+    def _sound(self) -> list[Path]:
+        """The finished parts, once the first torn one and all behind it are removed."""
+        found = self._finished()
+        for number, path in enumerate(found):
+            try:
+                for _ in pq.ParquetFile(path, page_checksum_verification=True).iter_batches():
+                    pass
+            except (OSError, pa.ArrowException) as error:
+                disk.absent(path, error)
+                log.warning("%d parts from it on are scored again", len(found) - number)
+                for torn in found[number:]:
+                    torn.unlink()
+                return found[:number]
+        return found
+
     def _finished(self) -> list[Path]:
-        return sorted(self.parts.glob("*.parquet"))
+        return sorted(self.parts.glob("[0-9]*.parquet"))
 
     @property
     def rows(self) -> int:
@@ -147,16 +191,25 @@ class Scores:
         shutil.rmtree(self.parts)
 
     def _write(self, path: Path, tables: Iterator[pa.Table]) -> None:
-        partial = self.parts / f"{path.name}.partial"
-        with pq.ParquetWriter(partial, self.schema) as writer:
+        with (
+            disk.atomic_write(path) as draft,
+            pq.ParquetWriter(draft, self.schema, write_page_checksum=True) as writer,
+        ):
             for table in tables:
                 writer.write_table(table)
-        partial.rename(path)
 
     def batches(self) -> Iterator[pd.DataFrame]:
         """The finished file, some rows at a time."""
         for batch in pq.ParquetFile(self.output).iter_batches():
             yield batch.to_pandas()
+
+
+def _reading(config: DictConfig) -> str:
+    """What decides which pixels a file gives; nothing for tables."""
+    dicom = OmegaConf.select(config, "dataset.dicom")
+    if dicom is None:
+        return ""
+    return f"reader {READER}, DICOM window {dicom.centre} {dicom.width}"
 
 
 def answer(values: np.ndarray, classes: list[str]) -> dict[str, Any]:

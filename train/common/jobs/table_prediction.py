@@ -43,22 +43,22 @@ def run(config: DictConfig) -> Path:
     contract = of_features(described(config).CONTRACT, features)
     pipeline, classes = fetch_sklearn(model), model.metadata["classes"]
     given = f"{path}, sha256 {file_sha256(path)}"
-    scores = Scores([pa.field("row", pa.int64())], model, given, config)
-    done, started = scores.rows, time.perf_counter()
-    for number, block in blocks(path, features, config.predict.part_size, done):
-        frame, reasons = checked(block, contract)
-        rows: list[dict[str, Any]] = [
-            {"row": number + place, "reason": reasons.get(place)} for place in range(len(block))
-        ]
-        if len(frame):
-            for place, values in zip(frame.index, pipeline.predict_proba(frame), strict=True):
-                rows[place] |= answer(values, classes)
-        scores.write(rows)
-    if not scores.rows:
-        raise UserError(f"predict.input={path} has a header and no rows: nothing to score")
-    now = scores.rows - done
-    scores.close()
-    log_report(report(scores, model, now, time.perf_counter() - started), config)
+    with Scores([pa.field("row", pa.int64())], model, given, config) as scores:
+        done, started = scores.rows, time.perf_counter()
+        for number, block in blocks(path, features, config.predict.part_size, done):
+            frame, reasons = checked(block, contract)
+            rows: list[dict[str, Any]] = [
+                {"row": number + place, "reason": reasons.get(place)} for place in range(len(block))
+            ]
+            if len(frame):
+                for place, values in zip(frame.index, pipeline.predict_proba(frame), strict=True):
+                    rows[place] |= answer(values, classes)
+            scores.write(rows)
+        if not scores.rows:
+            raise UserError(f"predict.input={path} has a header and no rows: nothing to score")
+        now = scores.rows - done
+        scores.close()
+        log_report(report(scores, model, now, time.perf_counter() - started), config)
     log.info("%s: scored %d rows in this run, %d in all", scores.output, now, now + done)
     return scores.output
 
