@@ -47,8 +47,8 @@ def load_backbone(
     path = Path(weights)
     if not path.is_file():
         raise UserError(
-            f"model.weights={weights} is not a file; choices: imagenet, none, or the path of a "
-            ".weights.h5 file"
+            f"model.weights={weights} is not a file; choices: imagenet, none, the path of a "
+            ".weights.h5 file, or a registered model, models:/<name>/<version>"
         )
     model = application(weights=None, **arguments)
     try:

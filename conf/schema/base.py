@@ -39,7 +39,7 @@ class Env:
     source: Source = MISSING
     """Where datasets come from unless `dataset.source` says otherwise."""
     weights: str = MISSING
-    """`imagenet`, `none` or a path, unless `model.weights` says otherwise."""
+    """What `model.weights` is unless a command says otherwise."""
     promotion: bool = False
     """Whether a run of this environment may become `champion`."""
     cache: str = ".cache"

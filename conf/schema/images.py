@@ -70,7 +70,13 @@ class ImageModel:
 
     name: str = MISSING
     weights: str = MISSING
-    """`imagenet`, `none` or the path of a `.weights.h5` of the backbone."""
+    """What the backbone starts from: `imagenet`, `none` or the path of a `.weights.h5`.
+
+    Or what the whole network goes on from, the Keras model of a run: `models:/<name>/<version>`,
+    `models:/<name>@<alias>` (pinned to its version when the run starts) or `runs:/<run id>/keras`.
+    It must be a model of the same name and layers. All weights carry over, also to another
+    `image_size`; where the classes or their order are others, the head starts anew. Which model it
+    was stands in the run's tags (`started_from`), and the report counts the test images it knew."""
     image_size: int = 224
     hidden: int = 32
     dropout: float = 0.2

@@ -1,10 +1,5 @@
 """Stored activations: the same function as the whole network, and never half of a file."""
 
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +10,8 @@ from omegaconf import DictConfig
 
 from conf.errors import UserError
 from models.common import head, split_at
-from tests.common import ROOT, composed
-from train.common import activations as under_test
-from train.common.activations import Activations, Rows
+from tests.common import composed
+from train.common.activations import Activations
 from train.common.augment import draw, warp
 from train.common.values import Samples
 
@@ -201,74 +195,3 @@ def test_a_connection_around_the_boundary_is_refused() -> None:
     around = keras.Model(pixels, head(keras.layers.Add()([x, y]), 2, 8, 0.2), name="around")
     with pytest.raises(UserError, match=r"model\.freeze=boundary does not part around.*none"):
         split_at(around, "boundary")
-
-
-def test_rows_that_were_not_noted_are_missing(tmp_path: Path) -> None:
-    def broken() -> Iterator[np.ndarray]:
-        yield np.ones((2, 3), np.float16)
-        raise KeyboardInterrupt
-
-    rows = Rows(tmp_path / "rows.npy", 5, (3,))
-    with pytest.raises(KeyboardInterrupt):
-        rows.fill(np.array([0, 2, 4]), broken())
-    again = Rows(tmp_path / "rows.npy", 5, (3,))
-    assert again.missing(np.array([4, 2, 0])).tolist() == [0, 2, 4]
-    again.fill(np.array([0, 2]), iter([np.full((2, 3), 7, np.float16)]))
-    third = Rows(tmp_path / "rows.npy", 5, (3,))
-    assert third.missing(np.arange(5)).tolist() == [1, 3, 4]
-    np.testing.assert_array_equal(third.read(np.array([2, 0])), np.full((2, 3), 7))
-
-
-def test_two_runs_fill_one_file(tmp_path: Path) -> None:
-    ours, theirs = (Rows(tmp_path / "rows.npy", 4, (3,)) for _ in range(2))
-    ours.fill(np.array([0, 1]), iter([np.full((2, 3), 1, np.float16)]))
-    theirs.fill(np.array([2]), iter([np.full((1, 3), 2, np.float16)]))
-    both = Rows(tmp_path / "rows.npy", 4, (3,))
-    assert both.missing(np.arange(4)).tolist() == [3]
-    assert both.read(np.array([0, 1, 2]))[:, 0].tolist() == [1, 1, 2]
-
-
-FILL_FOREVER = """
-import sys, itertools, numpy as np
-from pathlib import Path
-from train.common import activations
-activations.SAVE_SECONDS = 0
-rows = activations.Rows(Path(sys.argv[1]), 100_000, (64, 64))
-def batches():
-    for number in itertools.count():
-        print(number, flush=True)
-        yield np.full((2, 64, 64), number, np.float16)
-rows.fill(np.arange(100_000), batches())
-"""
-
-
-def test_a_kill_in_the_middle_leaves_whole_rows_alone(tmp_path: Path) -> None:
-    path = tmp_path / "rows.npy"
-    process = subprocess.Popen(
-        [sys.executable, "-c", FILL_FOREVER, str(path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if int(line) == 20:
-            os.kill(process.pid, signal.SIGKILL)
-            break
-    process.wait(30)
-    rows = Rows(path, 100_000, (64, 64))
-    done = np.flatnonzero(rows.done)
-    assert len(done) >= 40
-    expected = np.repeat(done // 2, 64 * 64).reshape(-1, 64, 64)
-    np.testing.assert_array_equal(rows.read(done), expected)
-
-
-def test_progress_is_noted_within_seconds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(under_test, "SAVE_SECONDS", 0)
-    rows = Rows(tmp_path / "rows.npy", 4, (3,))
-    seen: list[int] = []
-
-    def batches() -> Iterator[np.ndarray]:
-        for _ in range(3):
-            seen.append(int(Rows(tmp_path / "rows.npy", 4, (3,)).done.sum()))
-            yield np.ones((1, 3), np.float16)
-
-    rows.fill(np.arange(3), batches())
-    assert seen == [0, 1, 2]

@@ -230,5 +230,7 @@ def test_folds_trained_apart_are_joined_and_trained_once(
     twice = client.create_run(apart.info.experiment_id, tags=apart.data.tags)
     client.log_param(twice.info.run_id, "split.fold", "1")
     client.set_terminated(twice.info.run_id, "FINISHED")
+    digest = apart.data.tags["data_digest"]
     with pytest.raises(UserError, match=rf"fold 1 was trained twice.*{twice.info.run_id}"):
-        finished_folds(composed(*command))
+        finished_folds(composed(*command), lambda: digest)
+    assert finished_folds(composed(*command), lambda: "of other data") == {}

@@ -18,6 +18,7 @@ from train.common.values import Fitted, Samples, Splits
 
 SIZE, TRAIN, VALIDATION = 16, 48, 24
 SAME = 1e-6
+SCALE = 1 / 127.5
 
 
 class StoppedError(Exception):
@@ -28,26 +29,30 @@ def build(config: DictConfig, classes: int) -> Any:
     import keras
 
     pixels = keras.Input((SIZE, SIZE, 3), dtype="uint8")
-    x = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(pixels)
+    x = keras.layers.Rescaling(SCALE, offset=-1.0)(pixels)
     x = keras.layers.Conv2D(4, 3, strides=2, activation="relu", name="frozen")(x)
     x = keras.layers.BatchNormalization(name="norm")(x)
     x = keras.layers.Conv2D(8, 3, strides=2, activation="relu", name="tail")(x)
     return keras.Model(pixels, head(x, classes, config.hidden, config.dropout), name="tiny")
 
 
-@pytest.fixture(scope="module")
-def splits(tmp_path_factory: pytest.TempPathFactory) -> Splits:
-    """Bright and dark images, three dark ones to a bright one."""
+def toy(folder: Path) -> Splits:
+    """Bright and dark images, three dark ones to a bright one; their pixels in `folder`."""
     rng = np.random.default_rng(0)
     count = TRAIN + VALIDATION
     labels = np.arange(count) % 4 == 0
     pixels = rng.integers(0, 160, (count, SIZE, SIZE, 3)) + 60 * labels[:, None, None, None]
-    path = tmp_path_factory.mktemp("pixels") / "pixels.npy"
+    path = folder / "pixels.npy"
     np.save(path, pixels.astype(np.uint8))
     table = pd.DataFrame({"label": labels.astype(int)})
     samples = Samples("toy", ("dark", "bright"), table, table, table, "0", pixels=path)
     rows = np.arange(count)
     return Splits(samples, rows[:TRAIN], rows[TRAIN:], rows[TRAIN:], "digest", 0)
+
+
+@pytest.fixture(scope="module")
+def splits(tmp_path_factory: pytest.TempPathFactory) -> Splits:
+    return toy(tmp_path_factory.mktemp("pixels"))
 
 
 def configured(cache: Path, *overrides: str) -> DictConfig:

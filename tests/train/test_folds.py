@@ -1,14 +1,23 @@
 """Folds joined into one figure: every image answered once, or a message that says why not."""
 
+from pathlib import Path
+
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from omegaconf import DictConfig
 
 from conf.errors import UserError
+from datasets.kvasir4.dataset import build
 from tests.common import composed
+from tests.datasets.common import image_set
+from train.common import provenance
 from train.common.classification import scores
-from train.common.folds import join
+from train.common.folds import cross_validated, join
+from train.common.images import gather, split_images
 from train.common.provenance import settings_digest
+from train.common.run import log_data, log_report, log_splits, tracked
 from train.common.values import Report
 
 FOLDS, IMAGES = 5, 200
@@ -96,3 +105,61 @@ def test_folds_of_one_cross_validation_have_the_same_settings_and_others_have_no
     assert digest == settings_digest(composed(*command, "fit.resume=false", "env.cache=/x"))
     for other in ("seed=1", "split.folds=4", "fit.batch_size=8", "model.weights=/x.weights.h5"):
         assert digest != settings_digest(composed(*command, other))
+
+
+def test_what_a_reader_or_a_file_of_weights_gives_is_part_of_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tmp_path / "backbone.weights.h5"
+    weights.write_bytes(b"one")
+    command = (PIPELINE, "split.by=cluster", f"split.folds={FOLDS}", f"model.weights={weights}")
+    first = settings_digest(composed(*command))
+    assert first == settings_digest(composed(*command))
+    weights.write_bytes(b"two")
+    second = settings_digest(composed(*command))
+    monkeypatch.setattr(provenance, "READER", provenance.READER + 1, raising=False)
+    assert len({first, second, settings_digest(composed(*command))}) == 3
+
+
+def test_folds_of_other_labels_are_trained_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = image_set(tmp_path / "data", count=16, classes=list(CLASSES))
+    files = sorted(path.relative_to(data).as_posix() for path in data.rglob("*.png"))
+    manifest = pd.DataFrame({"file": files, "label": [file.split("/")[0] for file in files]})
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    manifest["file"] = manifest["file"].str.replace("/", "-")
+    for file, name in zip(files, manifest["file"], strict=True):
+        (data / file).rename(flat / name)
+    manifest.to_csv(flat / "manifest.csv", index=False)
+    trained: list[int] = []
+
+    @cross_validated
+    @tracked
+    def train(config: DictConfig) -> None:
+        samples = gather(build, config)
+        log_data(samples)
+        splits = split_images(samples, config.split)
+        log_splits(splits)
+        table = samples.table.iloc[splits.test][["file"]].assign(**dict.fromkeys(CLASSES, 0.25))
+        log_report(Report(scalars={}, tables={"predictions": table}, figures={}), config)
+        trained.append(config.split.fold)
+
+    config = composed(
+        PIPELINE, "split.by=cluster", "split.folds=2", "split.validation=0.25",
+        "metrics.bootstrap=20", "dataset.source=directory", f"dataset.path={flat}", f"env.cache={tmp_path}/cache",
+        f"env.tracking_uri=sqlite:///{tmp_path}/mlflow.db",
+    )  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    before = mlflow.get_tracking_uri()
+    try:
+        train(config)
+        train(config)
+        assert trained == [0, 1]
+        manifest.loc[0, "label"] = CLASSES[1]
+        manifest.to_csv(flat / "manifest.csv", index=False)
+        train(config)
+        assert trained == [0, 1, 0, 1]
+    finally:
+        mlflow.set_tracking_uri(before)

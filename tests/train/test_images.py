@@ -135,16 +135,22 @@ def test_splits_that_cannot_be_made_say_why(
         split_images(samples(labels, list(range(len(labels)))), by(kind, **settings))
 
 
-def test_pixels_are_decoded_once_in_the_order_of_the_table(tmp_path: Path) -> None:
+def pictured(folder: Path, count: int = 80) -> tuple[Samples, DictConfig]:
+    """Images on disk, and the configuration that decodes them."""
     rng = np.random.default_rng(0)
-    given_samples = samples([0, 1] * 40, list(range(80)))
-    for row in range(80):
-        path = tmp_path / f"{row}.png"
+    given_samples = samples([0, 1] * (count // 2), list(range(count)))
+    for row in range(count):
+        path = folder / f"{row}.png"
         Image.fromarray(rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(path)
         given_samples.table.loc[row, "path"] = str(path)
     config = composed(
-        "+pipeline=train_resnet50v2ft", "env.limits.image_size=32", f"env.cache={tmp_path}/cache"
+        "+pipeline=train_resnet50v2ft", "env.limits.image_size=32", f"env.cache={folder}/cache"
     )
+    return given_samples, config
+
+
+def test_pixels_are_decoded_once_in_the_order_of_the_table(tmp_path: Path) -> None:
+    given_samples, config = pictured(tmp_path)
     decoded = decode(given_samples, config)
     pixels = decoded.load()
     assert pixels.shape == (80, 32, 32, 3)
@@ -153,3 +159,30 @@ def test_pixels_are_decoded_once_in_the_order_of_the_table(tmp_path: Path) -> No
         np.testing.assert_array_equal(pixels[row], image)
     (tmp_path / "0.png").unlink()
     assert decode(given_samples, config).pixels == decoded.pixels  # not read again
+
+
+def test_torn_pixels_count_as_absent_and_are_decoded_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    given_samples, config = pictured(tmp_path, count=4)
+    path = decode(given_samples, config).pixels
+    assert path is not None
+    content = path.read_bytes()
+    for torn in (0, 1, 9, 60, 127, 128, 129, 128 + 32 * 32 * 3, len(content) - 1):
+        path.write_bytes(content[:torn])
+        (path.parent / f".draft-0123-{path.name}").write_bytes(b"left by a kill")
+        caplog.clear()
+        assert decode(given_samples, config).pixels == path
+        assert path.read_bytes() == content, torn
+        assert "it counts as absent" in caplog.text
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_another_label_or_class_is_another_split() -> None:
+    labels, official = [0, 1] * 6, ["train"] * 4 + ["validation"] * 4 + ["test"] * 4
+    first = split_images(samples(labels, list(range(12)), official), by(SplitBy.official))
+    relabelled = samples([1, 0, 1, 0, *labels[4:]], list(range(12)), official)
+    assert split_images(relabelled, by(SplitBy.official)).digest != first.digest
+    renamed = samples(labels, list(range(12)), official)
+    object.__setattr__(renamed, "classes", ("class0", "other"))
+    assert split_images(renamed, by(SplitBy.official)).digest != first.digest

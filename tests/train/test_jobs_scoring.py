@@ -1,5 +1,7 @@
 """A Parquet file made part by part: nothing twice, nothing lost, nothing mixed."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from omegaconf import DictConfig
 
 from conf.errors import UserError
-from tests.common import composed
+from tests.common import ROOT, composed
 from train.common.jobs.image_prediction import listed
 from train.common.jobs.scoring import Scores
 from train.common.registry import Registered
@@ -39,11 +41,11 @@ def scores(config: DictConfig, model: Registered = MODEL, given: str = "in") -> 
 
 
 def test_parts_become_one_file_that_says_which_model_answered(config: DictConfig) -> None:
-    made = scores(config)
-    made.write(rows("a", "b"))
-    made.write([{"file": "c", "reason": "empty file"}])
-    assert not made.output.exists()
-    made.close()
+    with scores(config) as made:
+        made.write(rows("a", "b"))
+        made.write([{"file": "c", "reason": "empty file"}])
+        assert not made.output.exists()
+        made.close()
     table = pq.read_table(made.output)
     assert table.column_names == ["file", "label", "p_x", "p_y", "reason"]
     assert table["file"].to_pylist() == ["a", "b", "c"]
@@ -56,43 +58,116 @@ def test_parts_become_one_file_that_says_which_model_answered(config: DictConfig
 
 
 def test_what_is_whole_is_kept_and_what_is_not_is_scored_again(config: DictConfig) -> None:
-    killed = scores(config)
-    killed.write(rows("a", "b"))
-    (killed.parts / "000001.parquet.partial").write_bytes(b"PAR1 cut off")
-    again = scores(config)
-    assert again.rows == 2 and again.known("file") == {"a", "b"}
-    again.write(rows("c"))
-    again.close()
+    with scores(config) as killed:
+        killed.write(rows("a", "b"))
+        (killed.parts / ".draft-0123-000001.parquet").write_bytes(b"PAR1 cut off")
+        (killed.output.parent / ".draft-0123-x.parquet").write_bytes(b"PAR1 cut off")
+    with scores(config) as again:
+        assert again.rows == 2 and again.known("file") == {"a", "b"}
+        again.write(rows("c"))
+        again.close()
     assert pq.read_table(again.output)["file"].to_pylist() == ["a", "b", "c"]
+    assert list(again.output.parent.iterdir()) == [again.output]
+
+
+@pytest.mark.parametrize("torn", [0, 1, 4, 100, -8, -1, "middle", "garbage"])
+def test_a_torn_part_and_those_behind_it_are_scored_again(
+    config: DictConfig, torn: int | str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with scores(config) as made:
+        for name in "abcd":
+            made.write(rows(name))
+        path = made.parts / "000001.parquet"
+    content = path.read_bytes()
+    place = content.index(b"b")
+    damaged = content[:place] + b"?" + content[place + 1 :]
+    kinds = {"middle": damaged, "garbage": b"x" * 500}
+    path.write_bytes(kinds[torn] if isinstance(torn, str) else content[:torn])
+    with scores(config) as again:
+        assert f"{path} is torn or damaged" in caplog.text
+        assert "3 parts from it on are scored again" in caplog.text
+        assert again.rows == 1 and again.known("file") == {"a"}
+        again.write(rows("b", "c", "d"))
+        again.close()
+    assert pq.read_table(again.output)["file"].to_pylist() == ["a", "b", "c", "d"]
+
+
+HOLD = """
+import sys
+from tests.train.test_jobs_scoring import rows, scores
+from tests.common import ROOT, composed
+config = composed("+pipeline=predict_resnet50v2ft", *sys.argv[1:])
+made = scores(config)
+made.write(rows("a"))
+print("held", flush=True)
+sys.stdin.readline()
+made.write(rows("b"))
+made.close()
+"""
+
+
+@pytest.mark.parametrize("ends", ["well", "killed"])
+def test_a_second_run_to_one_file_is_told_of_the_first(
+    config: DictConfig, tmp_path: Path, ends: str
+) -> None:
+    given = [f"predict.input={config.predict.input}", f"predict.output={config.predict.output}"]
+    first = subprocess.Popen(
+        [sys.executable, "-c", HOLD, *given],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert first.stdout is not None and first.stdout.readline() == "held\n"
+    with pytest.raises(UserError, match=rf"predict\.output=.* in use by process {first.pid} on"):
+        scores(config)
+    if ends == "killed":
+        first.kill()
+        first.wait()
+    first.communicate("\n" if ends == "well" else None, timeout=60)
+    with scores(config) as second:
+        expected = {"a", "b"} if ends == "well" else {"a"}
+        assert second.known("file") == expected
+        second.close()
+
+
+def test_answers_seen_through_another_window_are_not_mixed(config: DictConfig) -> None:
+    with scores(config) as made:
+        made.write(rows("a"))
+    other = composed(
+        "+pipeline=predict_resnet50v2ft", f"predict.input={config.predict.input}",
+        f"predict.output={config.predict.output}", "dataset.dicom.centre=40",
+        "dataset.dicom.width=400",
+    )  # fmt: skip
+    with pytest.raises(UserError, match=r"reading .*None None, and this run has .*40\.0 400\.0"):
+        scores(other)
 
 
 def test_a_kill_between_file_and_parts_loses_and_repeats_nothing(config: DictConfig) -> None:
     made = scores(config)
     made.write(rows("a"))
     part = (made.parts / "000000.parquet").read_bytes()
-    made.close()
+    with made:
+        made.close()
     made.parts.mkdir()
     (made.parts / "000000.parquet").write_bytes(part)  # the kill came before they were removed
-    again = scores(config)
-    assert again.rows == 1
-    again.close()
+    with scores(config) as again:
+        assert again.rows == 1
+        again.close()
     assert pq.read_table(again.output)["file"].to_pylist() == ["a"]
 
 
 def test_later_input_is_added_to_a_finished_file(config: DictConfig) -> None:
     for name in ("a", "b"):
-        made = scores(config)
-        made.write(rows(name))
-        made.close()
+        with scores(config) as made:
+            made.write(rows(name))
+            made.close()
     assert pq.read_table(made.output)["file"].to_pylist() == ["a", "b"]
 
 
 @pytest.mark.parametrize("finished", [False, True])
 def test_answers_of_two_models_or_inputs_are_not_mixed(config: DictConfig, finished: bool) -> None:
-    made = scores(config)
-    made.write(rows("a"))
-    if finished:
-        made.close()
+    with scores(config) as made:
+        made.write(rows("a"))
+        if finished:
+            made.close()
     with pytest.raises(UserError, match=r"model_version 3, and this run has 4.*predict\.model_uri"):
         scores(config, replace(MODEL, version="4"))
     with pytest.raises(UserError, match=r"input in, and this run has other.*predict\.output"):
@@ -120,7 +195,7 @@ def test_an_output_that_is_a_folder_or_below_a_file_is_named(
         "+pipeline=predict_resnet50v2ft", "predict.input=in",
         f"predict.output={tmp_path}/file/x.parquet",
     )  # fmt: skip
-    with pytest.raises(UserError, match=r"cannot be written: Not a directory"):
+    with pytest.raises(UserError, match=r"cannot be written: .*/file is no folder"):
         scores(below)
 
 

@@ -11,6 +11,7 @@ import pytest
 from conf.schema import Precision
 from models.common import head
 from tests.common import composed
+from train.common.checkpoint import Checkpoints
 from train.common.publish import calibration_rows, publish
 from train.common.values import Fitted, Samples, Splits
 
@@ -62,10 +63,9 @@ def published(model: Any, splits: Splits, folder: Path, *overrides: str) -> tupl
     import onnx
 
     config = composed("+pipeline=train_resnet50v2ft", *overrides)
-    checkpoints = folder / "checkpoints"
-    checkpoints.mkdir()
+    checkpoints = Checkpoints(folder, {}, "val_loss")
     publish(Fitted(model, pd.DataFrame(), 1, checkpoints), splits, config)
-    assert not checkpoints.exists()
+    assert not list((folder / "checkpoints").iterdir())
     uri = "models:/resnet50v2ft-kvasir4@challenger"
     path = Path(mlflow.artifacts.download_artifacts(uri), "model.onnx")
     nodes = onnx.load(path).graph.node

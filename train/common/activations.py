@@ -16,9 +16,9 @@ flowchart LR
 ```
 
 The files (`train.common.row_store`) lie under `<cache>/activations/<key>/`, one for each view of
-all images, row i for row i of the samples' table. Rows are filled when they are first needed, so that
-the splits of a cross-validation share them. Of two runs that need the same rows, one computes them
-and the other waits.
+all images, row i for row i of the samples' table. Rows are filled when they are first needed, so
+that the splits of a cross-validation share them. Of two runs that need the same rows, one computes
+them and the other waits.
 """
 
 import hashlib

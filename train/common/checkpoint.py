@@ -30,7 +30,7 @@ class Checkpoints:
     """State of one training under `<cache>/checkpoints/<key>`, key being the digest of `inputs`.
 
     `monitor` chooses the best epoch; `run` is the id of this run. Raises `UserError` where another
-    process trains with the same inputs, until it calls `remove` or ends.
+    process trains with the same inputs, until it calls `remove` or `release`, or ends.
     """
 
     def __init__(self, cache: Path, inputs: dict[str, Any], monitor: str, run: str = "") -> None:
@@ -135,6 +135,10 @@ class Checkpoints:
     def remove(self) -> None:
         """Leave nothing behind, and let others train the same; for when all is logged."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.release()
+
+    def release(self) -> None:
+        """Let others go on from what is there."""
         self._lock.release()
 
 

@@ -71,33 +71,56 @@ def fine_tune(
 
     keras.utils.set_random_seed(config.seed)
     start = begin(build, splits, config)
-    model, monitor = start.model, fit.monitor.name
     inputs = _inputs(start, splits, config)
-    checkpoints = Checkpoints(Path(config.env.cache), inputs, monitor, run_id)
-    if not fit.resume:
-        checkpoints.clear()
-    if not checkpoints.epochs:
-        for earlier, differ in checkpoints.others():
-            log.warning(
-                "starting afresh: run %s was left unfinished with the same settings, but other %s",
-                earlier, ", ".join(differ),
-            )  # fmt: skip
-    else:
+    checkpoints = Checkpoints(Path(config.env.cache), inputs, fit.monitor.name, run_id)
+    try:
+        if not fit.resume:
+            checkpoints.clear()
+        if checkpoints.epochs:
+            on_resume(checkpoints.run_id or "")
+            for number, values in enumerate(checkpoints.epochs, 1):
+                on_epoch(number, values)
+        _say_where(checkpoints)
+        return _train(start, splits, config, checkpoints, on_epoch)
+    except BaseException:
+        checkpoints.release()
+        raise
+
+
+def _say_where(checkpoints: Checkpoints) -> None:
+    """Log whether the training is resumed, and why another one that began alike is not."""
+    if checkpoints.epochs:
         log.info(
             "resuming after epoch %d of run %s (fit.resume=false starts afresh)",
             len(checkpoints.epochs),
             checkpoints.run_id or "?",
         )
-        on_resume(checkpoints.run_id or "")
-        for number, values in enumerate(checkpoints.epochs, 1):
-            on_epoch(number, values)
-    phase = ""
+        return
+    for earlier, differ in checkpoints.others():
+        log.warning(
+            "starting afresh: run %s was left unfinished with the same settings, but other %s",
+            earlier,
+            ", ".join(differ),
+        )
+
+
+def _train(
+    start: Start,
+    splits: Splits,
+    config: DictConfig,
+    checkpoints: Checkpoints,
+    on_epoch: OnEpoch,
+) -> Fitted:
+    """Train from the last of the finished epochs to the end; the model of the best one."""
+    fit, model, phase = config.fit, start.model, ""
+    total = fit.warmup.epochs + fit.finetune.epochs
     with EpochBar(total) as bar:
         feed = _feed(model, splits, config, bar, checkpoints.folder.name)
         with computing_in(fit.precision.name, feed.part("finetune")):
             for epoch in range(len(checkpoints.epochs) + 1, total + 1):
                 if _patience_spent(checkpoints, fit.warmup.epochs, fit.patience):
-                    log.info("no better %s in %d epochs: stopping early", monitor, fit.patience)
+                    name = fit.monitor.name
+                    log.info("no better %s in %d epochs: stopping early", name, fit.patience)
                     break
                 now = "warmup" if epoch <= fit.warmup.epochs else "finetune"
                 if now != phase:
@@ -119,7 +142,7 @@ def fine_tune(
     _restore(model, feed, checkpoints, best, "finetune", config)
     history = checkpoints.history
     history.insert(0, "epoch", np.arange(1, len(history) + 1))
-    log.info("best epoch by %s: %d of %d", monitor, best, len(history))
+    log.info("best epoch by %s: %d of %d", fit.monitor.name, best, len(history))
     return Fitted(model, history, best, checkpoints, start.notes)
 
 

@@ -7,10 +7,10 @@ flowchart LR
     X -->|more input later| P
 ```
 
-A part takes its name when it is whole, and so does the file: what has a name is never scored again.
-A part that is torn all the same counts as absent, and so do those behind it. Memory holds one part at
-a time. Every file carries in its schema's metadata which model answered. One process at a time writes
-to one file.
+A part takes its name when it is whole, and so does the file: what has a name is never scored
+again. A part that is torn all the same counts as absent, and so do those behind it. Memory holds
+one part at a time. Every file carries in its schema's metadata which model answered. One process at
+a time writes to one file.
 """
 
 import logging
@@ -103,6 +103,10 @@ class Scores:
     def _writable(self) -> Iterator[None]:
         try:
             yield
+        except FileExistsError as error:
+            raise UserError(
+                f"predict.output={self.output} cannot be written: {error.filename} is no folder"
+            ) from error
         except OSError as error:
             if error.errno in disk.FULL:
                 raise
@@ -115,6 +119,7 @@ class Scores:
         if self.output.exists():
             shutil.rmtree(self.parts, ignore_errors=True)  # all of them are in the file
         self.parts.mkdir(parents=True, exist_ok=True)
+        disk.remove_drafts(self.output)
         for draft in self.parts.glob(f"{disk.DRAFT}*"):
             draft.unlink()
         if self.output.exists():

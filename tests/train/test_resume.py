@@ -1,0 +1,224 @@
+"""A resumed training goes on from what is whole and from the same inputs, and runs alone."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conf.errors import UserError
+from tests.common import ROOT
+from tests.train import test_fit
+from tests.train.test_fit import StoppedError, configured, fitted, toy
+from train.common import fit as under_test
+from train.common.checkpoint import HISTORY, Checkpoints
+from train.common.fit import fine_tune
+from train.common.values import Splits
+
+RUN = "this run"
+
+
+@pytest.fixture(scope="module")
+def splits(tmp_path_factory: pytest.TempPathFactory) -> Splits:
+    return toy(tmp_path_factory.mktemp("pixels"))
+
+
+def stopped(splits: Splits, cache: Path, *overrides: str) -> Path:
+    """The folder of a training that was killed after two epochs."""
+    with pytest.raises(StoppedError):
+        fitted(splits, configured(cache, *overrides), stop_after=2)
+    [folder] = (path for path in (cache / "checkpoints").iterdir() if path.is_dir())
+    return folder
+
+
+def resumes(splits: Splits, cache: Path, *overrides: str) -> bool:
+    """Whether the training goes on from what is there; it is stopped after an epoch."""
+    heard: list[str] = []
+
+    def stop(_epoch: int, _values: dict[str, Any]) -> None:
+        raise StoppedError
+
+    config = configured(cache, *overrides)
+    with pytest.raises(StoppedError):
+        fine_tune(splits, config, test_fit.build, stop, heard.append, RUN)
+    return bool(heard)
+
+
+def changed(splits: Splits, **values: Any) -> Splits:
+    return replace(splits, samples=replace(splits.samples, **values))
+
+
+def test_a_corrected_label_starts_afresh_and_says_so(
+    splits: Splits, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stopped(splits, tmp_path)
+    table = splits.samples.table.copy()
+    table.loc[3, "label"] = 1 - table.loc[3, "label"]
+    assert not resumes(changed(splits, table=table), tmp_path)
+    assert f"starting afresh: run {RUN} was left unfinished" in caplog.text
+    assert "the same settings, but other labels" in caplog.text
+    assert resumes(splits, tmp_path)
+
+
+@pytest.mark.parametrize("what", ["classes", "digest", "splits", "reader", "pixels", "weights"])
+def test_other_inputs_start_afresh(
+    splits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    weights = tmp_path / "backbone.weights.h5"
+    weights.write_bytes(b"one")
+    given = f"model.weights={weights}"
+    stopped(splits, tmp_path, given)
+    other = splits
+    if what == "classes":
+        other = changed(splits, classes=("bright", "dark"))
+    elif what == "digest":
+        other = changed(splits, digest="1")
+    elif what == "splits":
+        other = replace(splits, digest="other")
+    elif what == "reader":
+        monkeypatch.setattr(under_test, "READER", under_test.READER + 1)
+    elif what == "pixels":
+        path = tmp_path / "other.npy"
+        np.save(path, splits.samples.load())
+        other = changed(splits, pixels=path)
+    else:
+        weights.write_bytes(b"two")
+    assert not resumes(other, tmp_path, given)
+
+
+def test_another_graph_starts_afresh(
+    splits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped(splits, tmp_path)
+    monkeypatch.setattr(test_fit, "SCALE", 1 / 255)  # no weight, no setting tells of it
+    assert not resumes(splits, tmp_path)
+
+
+def test_a_torn_history_counts_as_absent(
+    splits: Splits, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = stopped(splits, tmp_path)
+    history = folder / HISTORY
+    content = history.read_bytes()
+    inputs = json.loads((folder / "inputs.json").read_text())
+
+    def opened() -> Checkpoints:
+        return Checkpoints(tmp_path, inputs, "val_loss")
+
+    whole = opened()
+    assert whole.folder == folder and len(whole.epochs) == 2
+    del whole
+    garbage = [b"\xff\xfe", b"[]", b"null", b'{"epochs": 3}', b'{"epochs": [1], "weights": {}}']
+    for torn in [*(content[:length] for length in range(len(content))), *garbage]:
+        history.write_bytes(torn)
+        caplog.clear()
+        with_torn = opened()
+        assert with_torn.epochs == [] and with_torn.run_id is None, torn
+        assert f"{history} is torn or damaged" in caplog.text
+        del with_torn
+    history.write_bytes(content)
+    assert len(opened().epochs) == 2
+
+
+@pytest.mark.parametrize("resume", ["true", "false"])
+@pytest.mark.parametrize("torn", [b"", b'{"run_id": "this', b"\x00" * 300])
+def test_a_training_starts_whatever_its_history_holds(
+    splits: Splits, tmp_path: Path, torn: bytes, resume: str
+) -> None:
+    (stopped(splits, tmp_path) / HISTORY).write_bytes(torn)
+    result, heard = fitted(splits, configured(tmp_path, f"fit.resume={resume}"))
+    assert heard == [f"epoch {number}" for number in range(1, 6)]
+    assert len(result.history) == 5
+
+
+@pytest.mark.parametrize("length", [0, 1, 8, 1000, -1])
+def test_without_its_last_weights_a_training_goes_on_from_its_best_epoch(
+    splits: Splits, tmp_path: Path, length: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = stopped(splits, tmp_path, "fit.warmup.learning_rate=3.0")  # the first epoch is best
+    last, best = folder / "epoch-002.weights.h5", folder / "epoch-001.weights.h5"
+    assert last.exists() and best.exists()
+    last.write_bytes(last.read_bytes()[:length])
+    inputs = json.loads((folder / "inputs.json").read_text())
+    kept = Checkpoints(tmp_path, inputs, "val_loss")
+    assert len(kept.epochs) == 1 and kept.best() == 1
+    assert f"{last} is torn or damaged" in caplog.text
+    del kept
+    best.write_bytes(best.read_bytes()[:length])
+    assert Checkpoints(tmp_path, inputs, "val_loss").epochs == []
+    assert not resumes(splits, tmp_path, "fit.warmup.learning_rate=3.0")
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from tests.train.test_fit import build, configured, toy
+from train.common.fit import fine_tune
+
+def on_epoch(epoch, values):
+    print(f"epoch {epoch}", flush=True)
+    if epoch == 2:
+        sys.stdin.readline()
+
+folder = Path(sys.argv[1])
+fitted = fine_tune(
+    toy(folder / "pixels"), configured(folder / "cache"), build, on_epoch, print, "run of the first"
+)
+print(f"{len(fitted.history)} epochs", flush=True)
+sys.stdin.readline()
+fitted.checkpoints.remove()
+print("removed", flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def first(tmp_path: Path):
+    """Another process that trains the same and waits after its second epoch."""
+    (tmp_path / "pixels").mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert [process.stdout.readline() for _ in range(2)] == ["epoch 1\n", "epoch 2\n"]
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_second_run_of_a_training_is_told_of_the_first_and_leaves_it_alone(
+    first: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    assert first.stdout is not None and first.stdin is not None
+    same, cache = toy(tmp_path / "pixels"), tmp_path / "cache"
+    who = rf"in use by process {first.pid} on \S+, run run of the first, since .* UTC: wait until"
+    for resume in ("true", "false"):
+        with pytest.raises(UserError, match=who):
+            fitted(same, configured(cache, f"fit.resume={resume}"))
+    assert not resumes(same, cache, "seed=1")  # another training runs beside it
+    first.stdin.write("\n")
+    first.stdin.flush()
+    lines = [first.stdout.readline() for _ in range(4)]
+    assert lines == ["epoch 3\n", "epoch 4\n", "epoch 5\n", "5 epochs\n"]
+    with pytest.raises(UserError, match=who):  # it is not logged yet
+        fitted(same, configured(cache))
+    first.stdin.write("\n")
+    first.stdin.flush()
+    assert first.stdout.readline() == "removed\n"
+    assert not resumes(same, cache)
+
+
+def test_a_killed_run_of_a_training_blocks_nobody(
+    first: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    _, heard = fitted(toy(tmp_path / "pixels"), configured(tmp_path / "cache"))
+    assert heard[0] == "resumed run of the first"
