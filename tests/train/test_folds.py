@@ -148,7 +148,8 @@ def test_folds_of_other_labels_are_trained_again(
 
     config = composed(
         PIPELINE, "split.by=cluster", "split.folds=2", "split.validation=0.25",
-        "metrics.bootstrap=20", "dataset.source=directory", f"dataset.path={flat}", f"env.cache={tmp_path}/cache",
+        "metrics.bootstrap=20", "dataset.source=directory", f"dataset.path={flat}",
+        f"env.cache={tmp_path}/cache",
         f"env.tracking_uri=sqlite:///{tmp_path}/mlflow.db",
     )  # fmt: skip
     monkeypatch.chdir(tmp_path)

@@ -160,7 +160,7 @@ def test_other_classes_keep_the_backbone_and_get_a_new_head(
             r"layer hidden with weights \[\[8, 32\], \[32\]\], and here .*model\.hid",
         ),
         ("name", r"is a tiny, and this pipeline trains a other: name a version of a other"),
-        ("layer", r"has 7 layers, and tiny has 8 in this revision|layer .* with weights"),
+        ("layer", r"has 9 layers, and tiny has 10 in this revision: use that of its run"),
     ],
 )
 def test_another_network_is_refused_with_the_way_out(
