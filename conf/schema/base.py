@@ -8,7 +8,7 @@ from omegaconf import MISSING
 
 
 class Source(Enum):
-    """Where an image dataset comes from."""
+    """Where a dataset comes from; a table knows `sample` and `directory`."""
 
     sample = "sample"
     directory = "directory"
@@ -36,8 +36,8 @@ class Env:
     name: str = MISSING
     tracking_uri: str = MISSING
     """MLflow's tracking and registry server."""
-    source: Source = MISSING
-    """Where datasets come from unless `dataset.source` says otherwise."""
+    source: Source | None = MISSING
+    """Where every dataset comes from; `null` leaves it to each dataset, which names its own."""
     weights: str = MISSING
     """`imagenet`, `none` or a path, unless `model.weights` says otherwise."""
     promotion: bool = False

@@ -37,7 +37,7 @@ class ImageDataset:
 
     name: str = MISSING
     classes: list[str] = MISSING
-    """Folder names, in the order of the model's outputs."""
+    """Folder names, in the order of the model's outputs; other folders are left out, and named."""
     source: Source = MISSING
     path: str | None = None
     """Folder of `source=directory`; where archives are unpacked and downloads kept otherwise."""
@@ -46,7 +46,8 @@ class ImageDataset:
     kaggle: str | None = None
     """Handle `<owner>/<dataset>` of `source=kaggle`."""
     expected: dict[str, int] | None = None
-    """Images by split, or `all`, that archives and kaggle must hold; `null` accepts any number."""
+    """Files that archives and kaggle must hold, by split, by class (of those that are chosen), or
+    `all` that are chosen; `null` accepts any number."""
     dicom: Dicom = field(default_factory=Dicom)
     min_side: int = 32
     """Smallest accepted side of an image in pixels."""
@@ -59,7 +60,7 @@ class ImageDataset:
     sample_images: int = 120
     """Images per class that `source=sample` generates."""
     limit: int | None = None
-    """Images per class and split that are used at most."""
+    """Images per class and split that are used at most, drawn at random."""
     seed: int = 0
     """Seed of the generated sample and of the choice under `limit`."""
 

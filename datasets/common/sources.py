@@ -61,7 +61,7 @@ def _folder(config: DictConfig, cache: Path, kept: Path, draw: Draw, slices: int
     if not config.path:
         raise UserError(
             "dataset.source=directory needs dataset.path=/a/folder with one folder per class: "
-            f"{', '.join(config.classes)}"
+            f"{', '.join(config.classes)}; dataset.source=sample draws images instead"
         )
     if not kept.is_dir():
         raise UserError(
