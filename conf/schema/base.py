@@ -42,6 +42,8 @@ class Env:
     """`imagenet`, `none` or a path, unless `model.weights` says otherwise."""
     promotion: bool = False
     """Whether a run of this environment may become `champion`."""
+    allow_crossing: bool = MISSING
+    """Whether near-duplicates may cross official splits, unless `split.allow_crossing` decides."""
     cache: str = ".cache"
     """Folder of decoded images, digests, activations and checkpoints."""
     cache_limit_gb: float | None = 20.0

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from omegaconf import MISSING
+from omegaconf import II, MISSING
 
 from conf.schema.base import Config, ModelStudy, Predict, Probes, Source
 
@@ -109,6 +109,8 @@ class Split:
     """Cross-validation: every image is test in one of so many folds; `null` makes one split."""
     fold: int | None = None
     """The one fold that is trained, from 0; `null` trains all, and joins them into one figure."""
+    allow_crossing: bool = II("env.allow_crossing")
+    """Whether a run goes on, and says so, where near-duplicates cross the official splits."""
     seed: int = 0
 
 

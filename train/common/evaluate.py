@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
+from conf.schema import SplitBy
 from train.common import classification, figures
 from train.common.feed import batches
 from train.common.values import Fitted, Report, Splits
@@ -44,7 +45,12 @@ def evaluate(fitted: Fitted, splits: Splits, config: DictConfig) -> Report:
             **report.figures,
             "worst_mistakes": worst,
         },
-        notes=classification.caveats(labels, samples.classes, splits.crossing),
+        notes=classification.caveats(
+            labels,
+            samples.classes,
+            splits.crossing,
+            accepted=config.split.by == SplitBy.official and config.split.allow_crossing,
+        ),
         facts={
             "data": f"{samples.name}, {config.dataset.source.name}",
             "data digest": samples.digest[:16],
