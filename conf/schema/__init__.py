@@ -49,6 +49,7 @@ classDiagram
 """
 
 from pathlib import Path
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
@@ -153,6 +154,7 @@ __all__ = [
     "cap",
     "native_precision",
     "register",
+    "unless",
 ]
 
 RECIPES: dict[str, type[Config]] = {
@@ -178,6 +180,14 @@ def cap(value: float, limit: float | None) -> float:
     return value if limit is None else min(value, limit)
 
 
+def unless(value: Any, other: Any) -> Any:
+    """`value`, or `other` where an environment sets it.
+
+    In YAML: `source: ${unless:kaggle,${env.source}}`.
+    """
+    return value if other is None else other
+
+
 def native_precision(facts: Path = Path("/proc/cpuinfo")) -> str:
     """`bfloat16` where Linux says that the CPU multiplies them by itself, else `float32`.
 
@@ -190,6 +200,7 @@ def native_precision(facts: Path = Path("/proc/cpuinfo")) -> str:
 def register() -> None:
     """Put the schema where the YAML files' `defaults` lists find it, and the resolvers."""
     OmegaConf.register_new_resolver("cap", cap, replace=True)
+    OmegaConf.register_new_resolver("unless", unless, replace=True)
     OmegaConf.register_new_resolver("native_precision", native_precision, replace=True)
     store = ConfigStore.instance()
     store.store(name="schema", node=Config)

@@ -8,7 +8,7 @@ from omegaconf import MISSING
 
 
 class Source(Enum):
-    """Where an image dataset comes from."""
+    """Where a dataset comes from; a table knows `sample` and `directory`."""
 
     sample = "sample"
     directory = "directory"
@@ -36,12 +36,14 @@ class Env:
     name: str = MISSING
     tracking_uri: str = MISSING
     """MLflow's tracking and registry server."""
-    source: Source = MISSING
-    """Where datasets come from unless `dataset.source` says otherwise."""
+    source: Source | None = MISSING
+    """Where every dataset comes from; `null` leaves it to each dataset, which names its own."""
     weights: str = MISSING
     """What `model.weights` is unless a command says otherwise."""
     promotion: bool = False
     """Whether a run of this environment may become `champion`."""
+    allow_crossing: bool = MISSING
+    """Whether near-duplicates may cross official splits, unless `split.allow_crossing` decides."""
     cache: str = ".cache"
     """Folder of decoded images, digests, activations and checkpoints."""
     cache_limit_gb: float | None = 20.0

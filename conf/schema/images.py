@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from omegaconf import MISSING
+from omegaconf import II, MISSING
 
 from conf.schema.base import Config, ModelStudy, Predict, Probes, Source
 
@@ -37,7 +37,7 @@ class ImageDataset:
 
     name: str = MISSING
     classes: list[str] = MISSING
-    """Folder names, in the order of the model's outputs."""
+    """Folder names, in the order of the model's outputs; other folders are left out, and named."""
     source: Source = MISSING
     path: str | None = None
     """Folder of `source=directory`; where archives are unpacked and downloads kept otherwise."""
@@ -46,7 +46,8 @@ class ImageDataset:
     kaggle: str | None = None
     """Handle `<owner>/<dataset>` of `source=kaggle`."""
     expected: dict[str, int] | None = None
-    """Images by split, or `all`, that archives and kaggle must hold; `null` accepts any number."""
+    """Files that archives and kaggle must hold, by split, by class (of those that are chosen), or
+    `all` that are chosen; `null` accepts any number."""
     dicom: Dicom = field(default_factory=Dicom)
     min_side: int = 32
     """Smallest accepted side of an image in pixels."""
@@ -59,7 +60,7 @@ class ImageDataset:
     sample_images: int = 120
     """Images per class that `source=sample` generates."""
     limit: int | None = None
-    """Images per class and split that are used at most."""
+    """Images per class and split that are used at most, drawn at random."""
     seed: int = 0
     """Seed of the generated sample and of the choice under `limit`."""
 
@@ -114,6 +115,8 @@ class Split:
     """Cross-validation: every image is test in one of so many folds; `null` makes one split."""
     fold: int | None = None
     """The one fold that is trained, from 0; `null` trains all, and joins them into one figure."""
+    allow_crossing: bool = II("env.allow_crossing")
+    """Whether a run goes on, and says so, where near-duplicates cross the official splits."""
     seed: int = 0
 
 

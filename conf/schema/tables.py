@@ -43,7 +43,8 @@ class TableModel:
     """A scikit-learn pipeline: imputation, encoding and an estimator."""
 
     name: str = MISSING
-    estimator: Estimator = MISSING
+    estimator: Estimator | None = MISSING
+    """`null` compares all of them, and takes the one whose search scores best on train."""
 
 
 @dataclass
@@ -84,7 +85,8 @@ class TableMetrics:
     """Resamples, of whole groups."""
     confidence: float = 0.95
     folds: int = 6
-    """By group, each with a search of its own; 0 leaves the cross-validation out."""
+    """By group, each with searches of its own, the same for every estimator; 0 leaves the
+    cross-validation out."""
     permutations: int = 10
     """Of each feature on validation, for its importance."""
 

@@ -23,7 +23,7 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from conf.errors import UserError
-from datasets.common import digests
+from datasets.common import digests, folders
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def verify(
     """Check `table` (path, file, label, split, group) and complete it.
 
     `rejected` (file, reason) are files that were left out before. `expected` is the number of
-    files of each split. Raises `UserError` where the contract is broken.
+    files by split, by class, or of `ALL`. Raises `UserError` where the contract is broken.
     """
     if len(config.classes) < 2:
         raise UserError(
@@ -70,7 +70,7 @@ def verify(
         )
     if table.empty:
         raise UserError(f"dataset {config.name} has no images")
-    _check_counts(table, expected)
+    _check_counts(table, expected or {}, list(config.classes))
     measured = digests.measure(table["path"].tolist(), config.max_pixels, cache, config.dicom)
     # A file of several frames is several images.
     table = table.iloc[measured["row"]].reset_index(drop=True)
@@ -100,15 +100,22 @@ def verify(
     )
 
 
-def _check_counts(table: pd.DataFrame, expected: dict[str, int] | None) -> None:
-    counts = table["split"].value_counts().to_dict() | {ALL: len(table)}
-    for split, count in (expected or {}).items():
-        if counts.get(split, 0) != count:
-            where = "the set" if split == ALL else f"split {split}"
+def _check_counts(table: pd.DataFrame, expected: dict[str, int], classes: list[str]) -> None:
+    by_split, by_class = table["split"].value_counts(), table["label"].value_counts()
+    for name, count in expected.items():
+        if name == ALL:
+            where, found = "the set", len(table)
+        elif name in folders.SPLITS.values():
+            where, found = f"split {name}", by_split.get(name, 0)
+        elif name in classes:
+            where, found = f"class {name}", by_class.get(classes.index(name), 0)
+        else:
+            continue  # a class of the set that dataset.classes leaves out
+        if found != count:
             raise UserError(
-                f"{where} has {counts.get(split, 0)} files, expected {count} "
-                f"(dataset.expected.{split}): the download is not whole, or another version of "
-                "the set; dataset.expected=null accepts any number"
+                f"{where} has {found} files, expected {count} (dataset.expected.{name}): the "
+                "download is not whole, or another version of the set; dataset.expected=null "
+                "accepts any number"
             )
 
 
@@ -166,14 +173,15 @@ def _duplicates(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _limited(table: pd.DataFrame, config: DictConfig) -> pd.DataFrame:
-    """At most `config.limit` rows of each class and split, cluster by cluster, by the seed."""
+    """At most `config.limit` rows of each class and split, drawn at random by the seed.
+
+    Single images are drawn, not clusters: whole series would make a small set of very few. Clusters
+    keep their numbers, so what is left of one still stays together. A smaller limit draws a part of
+    what a larger one does.
+    """
     if config.limit is None:
         return table
     if config.limit < 1:
         raise UserError(f"dataset.limit={config.limit} leaves no images; null is no limit")
-    count = int(table["cluster"].max()) + 1
-    order = np.random.default_rng(config.seed).permutation(count)[table["cluster"]]
-    rank = pd.Series(order, index=table.index)
-    taken = table.assign(rank=rank).sort_values(["rank", "file"])
-    kept = taken.groupby(["label", "split"]).head(config.limit)
-    return kept.drop(columns="rank").sort_index()
+    drawn = table.iloc[np.random.default_rng(config.seed).permutation(len(table))]
+    return drawn.groupby(["label", "split"]).head(config.limit).sort_index()

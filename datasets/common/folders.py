@@ -6,18 +6,24 @@ root/<split>/<class>/*    train, validation (or val, valid) and test
 root/manifest.csv         optional: file, label, split, group
 ```
 
-A single folder around either layout, as archives like to have it, is stepped into. With a
-manifest the listed files are the set; `label` and `split` may be left out where the folders say
-them, and `group` joins images that must never be separated (one patient, one series).
+A folder around either layout, as archives like to have it, is stepped into, also where loose files
+lie beside it. Folders and labels that are no class of the configuration are left out, and the log
+names them. With a manifest the listed files are the set; `label` and `split` may be left out where
+the folders say them, and `group` joins images that must never be separated (one patient, one
+series).
 """
 
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
 from conf.errors import UserError
+
+log = logging.getLogger(__name__)
 
 SPLITS = {
     "train": "train",
@@ -32,6 +38,8 @@ MANIFEST = "manifest.csv"
 IGNORED = {"__macosx", "thumbs.db", "desktop.ini", "dicomdir"}
 """Left behind by other systems, and DICOM's table of contents; so are hidden files."""
 
+SHOWN = 20
+"""Folders named in a message."""
 COLUMNS = ["path", "file", "label", "split", "group"]
 REJECTED = ["file", "reason"]
 
@@ -43,8 +51,8 @@ def scan(root: Path, classes: list[str], split: str = "") -> tuple[pd.DataFrame,
     rejected files with a reason: file, reason. Where the whole `root` is one official `split`,
     `file` begins with it.
 
-    Raises `UserError` for a missing folder, a class folder that is missing or unknown, and a
-    manifest that contradicts the folders.
+    Raises `UserError` for a missing folder, a class without one, and a manifest that contradicts
+    the folders.
     """
     root = root.expanduser().absolute()
     if not root.is_dir():
@@ -104,7 +112,7 @@ def _from_folders(top: Path, classes: list[str]) -> tuple[pd.DataFrame, pd.DataF
     rows: list[tuple[Path, int, str]] = []
     loose = [path for path in _visible(top) if path.is_file() and _is_image_name(path)]
     for split, home in [(s, top / n) for s, n in found.items()] or [("", top)]:
-        _check_classes(home, classes)
+        _check_classes(home, _folders(home), classes)
         if home != top:
             loose += [path for path in _visible(home) if path.is_file()]
         for label, name in enumerate(classes):
@@ -117,16 +125,21 @@ def _from_folders(top: Path, classes: list[str]) -> tuple[pd.DataFrame, pd.DataF
     return table.astype({"label": int}), pd.DataFrame(outside, columns=REJECTED, dtype=object)
 
 
-def _check_classes(home: Path, classes: list[str]) -> None:
-    names = _folders(home)
-    expected = f"expected one folder per class: {', '.join(classes)}"
-    if unknown := sorted(set(names) - set(classes)):
-        raise UserError(
-            f"{str(home)!r} has a folder {unknown[0]} that is no class; {expected} "
-            "(remove it, or change dataset.classes)"
-        )
+def _check_classes(home: Path, names: Collection[str], classes: list[str]) -> None:
+    """Say which of the `names` of folders or labels are left out; each class must be among them."""
     if missing := [name for name in classes if name not in names]:
-        raise UserError(f"{str(home)!r} has no folder {missing[0]}; {expected}")
+        near = get_close_matches(missing[0], names, n=1)
+        raise UserError(
+            f"{str(home)!r} has no class {missing[0]}; dataset.classes=[{', '.join(classes)}], "
+            f"choices: {', '.join(sorted(names)[:SHOWN]) or 'none, it holds no folders'}"
+            + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+            + (f"; did you mean {near[0]}?" if near else "")
+        )
+    if others := sorted(set(names) - set(classes)):
+        log.warning(
+            "%s: left out, as dataset.classes=[%s] does not name them: %s",
+            home, ", ".join(classes), ", ".join(others),
+        )  # fmt: skip
 
 
 def files(folder: Path) -> Iterator[Path]:
@@ -155,6 +168,7 @@ def _from_manifest(manifest: Path, classes: list[str]) -> tuple[pd.DataFrame, pd
         raise UserError(f"{manifest} lists {twice[0]} twice")
     top = manifest.parent
     rows, rejected = [], []
+    found: set[str] = set()
     for row in given.to_dict("records"):
         parts = PurePosixPath(row["file"]).parts
         if not parts or ".." in parts or parts[0].startswith("/") or "\0" in row["file"]:
@@ -162,13 +176,14 @@ def _from_manifest(manifest: Path, classes: list[str]) -> tuple[pd.DataFrame, pd
                 f"{manifest}: file {row['file']!r} must lie below the manifest's folder"
             )
         folder = next((part for part in parts[:-1] if part in classes), "")
-        name = row.get("label") or folder
-        if name not in classes:
-            raise UserError(
-                f"{manifest}: {row['file']} has label {name!r}; classes: {', '.join(classes)}"
-            )
+        home = next((part for part in parts[:-1] if part.casefold() not in SPLITS), "")
+        if not (name := row.get("label") or folder or home):
+            raise UserError(f"{manifest}: {row['file']} has no label and lies in no folder")
+        found.add(name)
         if folder and folder != name:
             raise UserError(f"{manifest}: {row['file']} lies in {folder} and is labelled {name}")
+        if name not in classes:
+            continue
         split = row.get("split") or (parts[0] if parts[0].casefold() in SPLITS else "")
         if split and split.casefold() not in SPLITS:
             raise UserError(
@@ -183,6 +198,7 @@ def _from_manifest(manifest: Path, classes: list[str]) -> tuple[pd.DataFrame, pd
             (str(path), path.relative_to(top).as_posix(), classes.index(name), known,
              row.get("group", ""))
         )  # fmt: skip
+    _check_classes(top, found, classes)
     table = pd.DataFrame(rows, columns=COLUMNS).astype({"label": int})
     if len({split == "" for split in table["split"]}) > 1:
         raise UserError(f"{manifest} gives a split for some files and none for others")

@@ -10,7 +10,7 @@ import inspect
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -37,13 +37,22 @@ ATTEMPTS = 20
 """Of drawing one image; a `draw` that cannot do better is taken as it is."""
 
 
-def generate(draw: Draw, config: DictConfig, cache: Path, slices: int = 1) -> Path:
+def generate(
+    draw: Draw, config: DictConfig, cache: Path, slices: int = 1, drawn: Sequence[str] = ()
+) -> Path:
     """The folder of the sample of `config`: `<split>/<class>/NNNN.jpg`, generated if need be.
 
     `config.sample_images` per class in all, at most `config.limit`. `draw` answers with `slices`
     images at a time; the last series of a split may be shorter. An image depends on the seed, its
-    class and its number alone (of a series, that of its first), not on how many there are.
+    class and its number alone (of a series, that of its first), not on how many there are. `drawn`
+    are the classes that `draw` knows, by their numbers; without, they are `config.classes`.
     """
+    classes = list(drawn or config.classes)
+    if strange := [name for name in config.classes if name not in classes]:
+        raise UserError(
+            f"dataset.source=sample cannot draw {strange[0]} (dataset.classes); choices: "
+            f"{', '.join(classes)}"
+        )
     count = min(config.sample_images, config.limit or config.sample_images)
     if count < FEWEST:
         raise UserError(
@@ -51,7 +60,7 @@ def generate(draw: Draw, config: DictConfig, cache: Path, slices: int = 1) -> Pa
             f"{count} images per class; {FEWEST} or more are needed for three splits"
         )
     sources = (inspect.getmodule(draw) or draw, sys.modules[__name__])
-    code = hashlib.sha256("".join(map(inspect.getsource, sources)).encode())
+    code = hashlib.sha256("".join([*map(inspect.getsource, sources), *classes]).encode())
     name = f"{config.name}-{count}-{config.seed}-{code.hexdigest()[:8]}"
     folder = cache / "samples" / name
     if folder.exists():
@@ -61,31 +70,33 @@ def generate(draw: Draw, config: DictConfig, cache: Path, slices: int = 1) -> Pa
         if not folder.exists():
             disk.remove_drafts(folder)
             with disk.atomic_folder(folder) as drawn:
-                _write(draw, config, count, slices, drawn)
+                _write(draw, classes, config.seed, count, slices, drawn, f"drawing {config.name}")
     return folder
 
 
-def _write(draw: Draw, config: DictConfig, count: int, slices: int, folder: Path) -> None:
+def _write(
+    draw: Draw, classes: list[str], seed: int, count: int, slices: int, folder: Path, title: str
+) -> None:
     validation, test = (max(1, round(count * SHARES[s])) for s in ("validation", "test"))
     starts = {"train": 0, "validation": count - validation - test, "test": count - test}
     ends = dict(zip(starts, [*starts.values(), count][1:], strict=True))
     # Number before class: what is drawn again depends on smaller numbers alone.
     jobs: list[tuple[int, int, list[Path]]] = []
     for split, start in starts.items():
-        for name in config.classes:
+        for name in classes:
             (folder / split / name).mkdir(parents=True)
         for first in range(start, ends[split], slices):
             numbers = range(first, min(first + slices, ends[split]))
-            for label, name in enumerate(config.classes):
+            for label, name in enumerate(classes):
                 home = folder / split / name
                 jobs.append((label, first, [home / f"{number:04d}.jpg" for number in numbers]))
 
     def one(job: tuple[int, int, list[Path]], attempt: int = 0) -> list[int]:
         """Draw and write one image or series; the perceptual hashes as integers."""
         label, first, paths = job
-        seed = np.random.SeedSequence([config.seed, label, first, attempt])
-        quality = int(np.random.default_rng(seed.spawn(1)[0]).integers(80, 96))
-        drawn = draw(label, seed)
+        own = np.random.SeedSequence([seed, label, first, attempt])
+        quality = int(np.random.default_rng(own.spawn(1)[0]).integers(80, 96))
+        drawn = draw(label, own)
         looks = []
         for path, pixels in zip(paths, drawn if slices > 1 else [drawn], strict=False):
             encoded = io.BytesIO()  # Pillow, writing to a file itself, hides that the disk is full
@@ -96,7 +107,7 @@ def _write(draw: Draw, config: DictConfig, count: int, slices: int, folder: Path
 
     seen: list[int] = []
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        drawn = track(pool.map(one, jobs), f"drawing {config.name}", total=len(jobs))
+        drawn = track(pool.map(one, jobs), title, total=len(jobs))
         for job, looks in zip(jobs, drawn, strict=True):
             for attempt in range(1, ATTEMPTS):
                 if all((a ^ b).bit_count() > APART for a in looks for b in seen):

@@ -10,6 +10,7 @@ flowchart LR
 ```
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -24,10 +25,13 @@ from datasets.common.samples import Draw, generate
 SPLITS = ("train", "validation", "test")
 
 
-def load(config: DictConfig, cache: Path, draw: Draw, slices: int = 1) -> Images:
+def load(
+    config: DictConfig, cache: Path, draw: Draw, slices: int = 1, drawn: Sequence[str] = ()
+) -> Images:
     """The verified images of `config` (`conf.schema.ImageDataset`) from the source it names.
 
     `draw` makes the images of `source=sample`, `slices` at a time (`datasets.common.samples`).
+    `drawn` are the classes that it knows, of which `config.classes` chooses; without, these.
     """
     classes = list(config.classes)
     if len(set(classes)) < len(classes):
@@ -37,7 +41,7 @@ def load(config: DictConfig, cache: Path, draw: Draw, slices: int = 1) -> Images
     if config.source == Source.archives:
         table, rejected = _from_archives(config, kept)
     else:
-        table, rejected = folders.scan(_folder(config, cache, kept, draw, slices), classes)
+        table, rejected = folders.scan(_folder(config, cache, kept, draw, slices, drawn), classes)
     counted = config.source in (Source.archives, Source.kaggle) and config.expected
     return verify(table, rejected, config, cache, dict(config.expected) if counted else None)
 
@@ -51,9 +55,11 @@ def _check_window(dicom: DictConfig) -> None:
         )
 
 
-def _folder(config: DictConfig, cache: Path, kept: Path, draw: Draw, slices: int) -> Path:
+def _folder(
+    config: DictConfig, cache: Path, kept: Path, draw: Draw, slices: int, drawn: Sequence[str]
+) -> Path:
     if config.source == Source.sample:
-        return generate(draw, config, cache, slices)
+        return generate(draw, config, cache, slices, drawn)
     if config.source == Source.kaggle:
         if not config.kaggle:
             raise UserError("dataset.source=kaggle needs dataset.kaggle=<owner>/<dataset>")
@@ -61,7 +67,7 @@ def _folder(config: DictConfig, cache: Path, kept: Path, draw: Draw, slices: int
     if not config.path:
         raise UserError(
             "dataset.source=directory needs dataset.path=/a/folder with one folder per class: "
-            f"{', '.join(config.classes)}"
+            f"{', '.join(config.classes)}; dataset.source=sample draws images instead"
         )
     if not kept.is_dir():
         raise UserError(

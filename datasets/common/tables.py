@@ -223,7 +223,10 @@ def digest(frame: pd.DataFrame) -> str:
 
 def _file(config: DictConfig) -> Path:
     if not config.path:
-        raise UserError("dataset.source=directory needs dataset.path=/a/file.csv")
+        raise UserError(
+            "dataset.source=directory needs dataset.path=/a/file.csv; dataset.source=sample draws "
+            "a table instead"
+        )
     path = Path(config.path).expanduser()
     if not path.is_dir():
         return path

@@ -4,7 +4,7 @@ r"""kidney2: slices of abdominal CT in two classes, normal kidneys and kidneys w
 flowchart LR
     C["conf/dataset/kidney2.yaml"] --> B["dataset.build"]
     D["common.draw"] --> B
-    B -->|"source=sample, directory, archives"| T["table of files"]
+    B -->|"source=sample, directory,<br/>archives, kaggle"| T["table of files"]
     T -->|"DICOM: window, frames, series"| V["contract"] --> I["Images"]
 ```
 
@@ -24,6 +24,10 @@ flowchart LR
   or DICOM (`datasets.common.dicom`), also both.
 - `archives`: one zip of such a folder: a path, an http(s) URL, or a Google Drive link, as the
   kidney report kept its images.
+- `kaggle`, in production: the public set below, of which `dataset.classes` takes two folders and
+  `dataset.limit` 200 slices of each.
+
+Other folders beside the two, such as `Cyst` and `Stone`, are left out; `dataset.classes` chooses.
 
 # Where the slices come from, and their terms
 

@@ -6,7 +6,7 @@ from omegaconf import DictConfig
 
 from datasets.common.contract import Images
 from datasets.common.sources import load
-from datasets.kidney2.common import SLICES, draw
+from datasets.kidney2.common import CLASSES, SLICES, draw
 
 
 def build(config: DictConfig, cache: Path) -> Images:
@@ -14,4 +14,4 @@ def build(config: DictConfig, cache: Path) -> Images:
 
     `cache` holds generated slices, downloads and digests. Raises `conf.errors.UserError`.
     """
-    return load(config, cache, draw, SLICES)
+    return load(config, cache, draw, SLICES, CLASSES)

@@ -25,8 +25,8 @@ flowchart LR
   an optional `manifest.csv` (see `datasets.common.folders`).
 - `archives`: `train.zip`, `val.zip` and `test.zip` of the curated colon set: 3,200, 2,000 and 800
   images.
-- `kaggle`: the same set as `francismon/curated-colon-dataset-for-deep-learning`; signing in is
-  kagglehub's matter.
+- `kaggle`, in production: the same set as `francismon/curated-colon-dataset-for-deep-learning`;
+  signing in is kagglehub's matter.
 
 # Where the frames come from, and their terms
 

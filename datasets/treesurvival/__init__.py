@@ -43,8 +43,8 @@ weigh more than they did in the field, and probabilities of dying come out somew
 
 - `sample`: seedlings drawn on the spot, in 18 plots, with an effect of the plot that no feature
   shows. For trying the pipeline, not for ecology.
-- `directory`: `dataset.path=/a/Tree_Data.csv`, UTF-8, separated by commas, empty or `NA` for no
-  value. Columns are found by name, in any order; none may be missing or unknown.
+- `directory`, in production: `dataset.path=/a/Tree_Data.csv`, UTF-8, separated by commas, empty or
+  `NA` for no value. Columns are found by name, in any order; none may be missing or unknown.
 
 # Where the rows come from
 

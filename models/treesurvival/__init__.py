@@ -14,8 +14,8 @@ died; the answer is the mean of all lists.
 
 ## Motivation
 A nursery or a forester has a short table, not a million pictures. On such tables trees and
-logistic regression are hard to beat, are trained in seconds and need no special hardware. Four
-estimators behind one configuration make it cheap to see whether a complicated one earns its keep.
+logistic regression are hard to beat, are trained in seconds and need no special hardware. One
+training compares the four on the same folds, and shows whether a complicated one earns its keep.
 
 ## Flow
 ```mermaid

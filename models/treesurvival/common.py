@@ -14,7 +14,10 @@ TREES = 300
 
 
 def estimator(kind: Estimator, seed: int) -> "ClassifierMixin":
-    """An unfitted classifier of `kind` that runs on one core: the search uses the others."""
+    """An unfitted classifier of `kind` that runs on one core: the search uses the others.
+
+    Raises `KeyError` for what is no estimator.
+    """
     from sklearn.ensemble import (
         ExtraTreesClassifier,
         HistGradientBoostingClassifier,
@@ -22,13 +25,15 @@ def estimator(kind: Estimator, seed: int) -> "ClassifierMixin":
     )
     from sklearn.linear_model import LogisticRegression
 
-    if kind == Estimator.logistic_regression:
-        return LogisticRegression(max_iter=2000)
-    if kind == Estimator.random_forest:
-        return RandomForestClassifier(TREES, random_state=seed)
-    if kind == Estimator.extra_trees:
-        return ExtraTreesClassifier(TREES, random_state=seed)
-    return HistGradientBoostingClassifier(early_stopping=False, random_state=seed)
+    known: dict[Estimator, ClassifierMixin] = {
+        Estimator.logistic_regression: LogisticRegression(max_iter=2000),
+        Estimator.random_forest: RandomForestClassifier(TREES, random_state=seed),
+        Estimator.extra_trees: ExtraTreesClassifier(TREES, random_state=seed),
+        Estimator.gradient_boosting: HistGradientBoostingClassifier(
+            early_stopping=False, random_state=seed
+        ),
+    }
+    return known[kind]
 
 
 def search_space(kind: Estimator) -> dict[str, Any]:

@@ -14,8 +14,8 @@ def build(
 ) -> "Pipeline":
     """An unfitted pipeline from a frame of raw features to probabilities (N, classes).
 
-    `config` is a `conf.schema.TableModel`. `categories` are the columns of words with all that may
-    stand in them, `numbers` the numeric columns, where NaN is no value.
+    `config` is a `conf.schema.TableModel` that names one estimator. `categories` are the columns of
+    words with all that may stand in them, `numbers` the numeric columns, where NaN is no value.
     """
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer

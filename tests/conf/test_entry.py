@@ -94,6 +94,21 @@ def test_production_of_resnet50v2ft_is_the_recipe_of_the_report(
     assert augment.horizontal_flip
 
 
+def test_production_of_vgg16ft_is_the_recipe_of_the_kidney_report(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    config = composed("+pipeline=train_vgg16ft", "env=production")
+    assert config.dataset.kaggle == "nazmul0087/ct-kidney-dataset-normal-cyst-tumor-and-stone"
+    assert config.dataset.source.name == "kaggle"
+    assert (config.dataset.classes, config.dataset.limit) == (["Normal", "Tumor"], 200)
+    assert config.model.weights == "imagenet"
+    assert config.model.image_size == config.transform.image_size == 224
+    assert config.fit.batch_size == 16
+    assert config.fit.warmup.epochs + config.fit.finetune.epochs == 5
+    assert config.fit.augment.horizontal_flip and config.fit.augment.rotation
+
+
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_help_lists_the_pipelines_without_heavy_imports(entry: str) -> None:
     done = answer("--help", entry=entry)

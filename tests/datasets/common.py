@@ -6,14 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from conf.schema import ImageDataset, Source
+from datasets.common.contract import Images
+from datasets.common.sources import load
 from tests.common import ROOT
 
 CLASSES = ["0_first", "1_second"]
+UNREACHABLE = "http://127.0.0.1:9"  # the discard port: nothing listens there
 
 
 def config(**values: Any) -> DictConfig:
@@ -43,6 +47,23 @@ def image_set(
             for k in range(count):
                 save(home / name / f"{k}.png", seed=1000 * i + 100 * j + k)
     return root
+
+
+def draw(label: int, seed: np.random.SeedSequence) -> np.ndarray:
+    """A picture that looks like no other."""
+    return picture(int(seed.generate_state(1)[0]) + label)
+
+
+def build(root: Path, **values: Any) -> Images:
+    """The set in `root`, as `config` with `values` reads it."""
+    given = {"path": str(root)} | values
+    return load(config(**given), root.parent / "cache", draw)
+
+
+def write_manifest(root: Path, **columns: Any) -> None:
+    """A manifest of all pictures below `root`, with `columns` beside their names."""
+    files = sorted(p.relative_to(root).as_posix() for p in root.rglob("*.png"))
+    pd.DataFrame({"file": files, **columns}).to_csv(root / "manifest.csv", index=False)
 
 
 def on_a_tiny_disk(folder: Path, code: str, *arguments: str) -> str:

@@ -5,27 +5,16 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 
 from conf.errors import UserError
 from conf.schema import Archive, Source
-from datasets.common.contract import COLUMNS, Images
+from datasets.common.contract import COLUMNS
 from datasets.common.sources import load
-from tests.datasets.common import config, image_set, picture, save
+from tests.datasets.common import build, config, draw, image_set, save, write_manifest
 
 SPLITS = ("train", "validation", "test")
-
-
-def draw(label: int, seed: np.random.SeedSequence) -> np.ndarray:
-    return picture(int(seed.generate_state(1)[0]) + label)
-
-
-def build(root: Path, **values: Any) -> Images:
-    given = {"path": str(root)} | values
-    return load(config(**given), root.parent / "cache", draw)
 
 
 @pytest.fixture
@@ -44,18 +33,6 @@ def test_a_folder_a_class_is_read(root: Path) -> None:
     assert images.quarantined.empty and images.duplicates.empty and len(images.digest) == 64
 
 
-@pytest.mark.parametrize("validation", ["val", "valid", "validation", "Val"])
-def test_official_splits_are_found_by_their_usual_names(tmp_path: Path, validation: str) -> None:
-    images = build(image_set(tmp_path / "set", splits=("train", validation, "test")))
-    assert images.table.groupby("split").size().to_dict() == dict.fromkeys(SPLITS, 8)
-
-
-def test_a_single_folder_around_the_set_is_stepped_into(tmp_path: Path) -> None:
-    image_set(tmp_path / "set" / "download" / "v2", splits=SPLITS)
-    (tmp_path / "set" / "__MACOSX").mkdir()
-    assert len(build(tmp_path / "set").table) == 24
-
-
 def test_the_same_data_have_the_same_digest_elsewhere(root: Path, tmp_path: Path) -> None:
     there = shutil.copytree(root, tmp_path / "elsewhere" / "copy")
     assert build(there).digest == build(root).digest
@@ -69,9 +46,10 @@ BROKEN: dict[str, tuple[Any, dict[str, Any], str]] = {
     "no path is given": (None, {"path": None}, "needs dataset.path="),
     "a class folder is missing": (
         lambda r: shutil.rmtree(r / "1_second"), {},
-        "has no folder 1_second; expected one folder per class: 0_first, 1_second"),
-    "a folder is no class": (
-        lambda r: (r / "unknown").mkdir(), {}, "folder unknown that is no class"),
+        r"has no class 1_second; dataset.classes=\[0_first, 1_second\], choices: 0_first$"),
+    "a class is misspelt": (
+        None, {"classes": ["0_first", "1_secnod"]},
+        "has no class 1_secnod; .* choices: 0_first, 1_second; did you mean 1_second?"),
     "a class is empty": (
         lambda r: [p.unlink() for p in (r / "1_second").iterdir()], {},
         "no usable image of class 1_second"),
@@ -149,6 +127,18 @@ def test_identical_images_in_two_splits_are_listed(tmp_path: Path) -> None:
     assert clusters["train/0_first/1.png"] == clusters["train/0_first/twin.png"]
 
 
+def test_the_limit_draws_single_images_and_keeps_their_clusters(tmp_path: Path) -> None:
+    root = image_set(tmp_path / "set", count=20)
+    write_manifest(root, group=[f"g{number // 10}" for number in range(40)])  # two series a class
+    drawn = [build(root, limit=8, seed=seed).table for seed in range(6)]
+    for table in drawn:
+        assert table.groupby("label").size().tolist() == [8, 8]
+        assert table["cluster"].nunique() > 2  # not one whole series of a class
+    assert len({tuple(table["file"]) for table in drawn}) == 6
+    fewer = build(root, limit=5, seed=0).table
+    assert set(fewer["file"]) < set(drawn[0]["file"])
+
+
 def test_the_limit_holds_for_each_class_and_split_and_follows_the_seed(tmp_path: Path) -> None:
     root = image_set(tmp_path / "set", count=8, splits=("train", "test"))
     images = build(root, limit=3)
@@ -156,53 +146,6 @@ def test_the_limit_holds_for_each_class_and_split_and_follows_the_seed(tmp_path:
     assert build(root, limit=3).digest == images.digest
     assert build(root, limit=3, seed=1).digest != images.digest
     assert build(root, limit=99).digest == build(root).digest
-
-
-def write_manifest(root: Path, **columns: Any) -> None:
-    files = sorted(p.relative_to(root).as_posix() for p in root.rglob("*.png"))
-    pd.DataFrame({"file": files, **columns}).to_csv(root / "manifest.csv", index=False)
-
-
-def test_a_manifest_gives_splits_and_groups(root: Path) -> None:
-    group = ["g1", "", "g1", "", "", "", "", ""]
-    write_manifest(root, split=["train", "train", "val", "test"] * 2, group=group)
-    table = build(root).table
-    assert table["split"].tolist() == ["train", "train", "validation", "test"] * 2
-    assert table["cluster"].iat[0] == table["cluster"].iat[2] and table["cluster"].nunique() == 7
-
-
-def test_a_manifest_may_hold_the_labels_of_a_flat_folder(tmp_path: Path) -> None:
-    for k in range(4):
-        save(tmp_path / "set" / "images" / f"{k}.png", k)
-    write_manifest(tmp_path / "set", label=["1_second", "0_first"] * 2)
-    assert build(tmp_path / "set").table["label"].tolist() == [1, 0, 1, 0]
-
-
-def test_what_the_manifest_and_the_folder_disagree_on_is_quarantined(root: Path) -> None:
-    write_manifest(root)
-    (root / "0_first" / "0.png").unlink()
-    save(root / "0_first" / "new.png", 5)
-    quarantined = build(root, max_bad_share=0.5).quarantined.set_index("file")["reason"]
-    assert "there is no such file" in quarantined["0_first/0.png"]
-    assert "not listed" in quarantined["0_first/new.png"]
-
-
-@pytest.mark.parametrize(
-    ("columns", "message"),
-    [
-        ({"label": "2_third"}, "has label '2_third'; classes: 0_first, 1_second"),
-        ({"label": "1_second"}, "lies in 0_first and is labelled 1_second"),
-        ({"split": "holdout"}, "has split 'holdout'; choices: train, validation, test"),
-        ({"split": ["train"] * 7 + [""]}, "a split for some files and none for others"),
-        ({"file": [f"../{k}.png" for k in range(8)]}, "must lie below"),
-    ],
-)
-def test_a_manifest_that_contradicts_is_refused(
-    root: Path, columns: dict[str, Any], message: str
-) -> None:
-    write_manifest(root, **columns)
-    with pytest.raises(UserError, match=message):
-        build(root)
 
 
 def archived(folder: Path, count: int) -> dict[str, Archive]:
@@ -227,6 +170,10 @@ def test_archives_become_the_three_splits(tmp_path: Path) -> None:
     assert images.table.groupby("split").size().to_dict() == dict.fromkeys(SPLITS, 6)
     assert images.table["file"].str.fullmatch(r"(\w+)/\d_\w+/\d\.png").all()
     assert build(tmp_path / "x", **settings).digest == images.digest
+    by_class = {"0_first": 9, "1_second": 9, "2_third": 4}  # the last is not chosen
+    assert len(build(tmp_path / "x", **settings, expected=by_class).table) == 18
+    with pytest.raises(UserError, match=r"class 1_second has 9 files, expected 8 .*1_second\)"):
+        build(tmp_path / "x", **settings, expected=by_class | {"1_second": 8})
     with pytest.raises(UserError, match="split test has 6 files, expected 7"):
         build(tmp_path / "x", **settings, expected=dict.fromkeys(SPLITS, 6) | {"test": 7})
 

@@ -18,11 +18,11 @@ from conf.errors import UserError
 from datasets.common import download
 from datasets.common.download import fetch, kaggle
 from tests.common import ROOT
+from tests.datasets.common import UNREACHABLE
 
 CONTENT = random.Random(1).randbytes(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 PATIENCE_SECONDS = 40
-UNREACHABLE = "http://127.0.0.1:9"  # the discard port: nothing listens there
 
 
 class Server(ThreadingHTTPServer):
@@ -205,16 +205,6 @@ def test_a_local_file_stays_where_it_is(tmp_path: Path) -> None:
 def test_what_cannot_be_fetched_says_what_can(tmp_path: Path, uri: str, reason: str) -> None:
     with pytest.raises(UserError, match=reason):
         fetch(uri, SHA256, tmp_path)
-
-
-@pytest.fixture
-def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Every connection goes to a proxy that is not there; no credentials are found."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"):
-        monkeypatch.setenv(name, UNREACHABLE)
-    for name in ("NO_PROXY", "no_proxy", "KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_API_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(tmp_path / "none"))
 
 
 def test_google_drive_without_network_names_the_way_out(no_network, tmp_path: Path) -> None:

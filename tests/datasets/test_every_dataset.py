@@ -51,6 +51,18 @@ def test_every_image_reads_in_its_stated_size(built) -> None:
         assert pixels.dtype == np.uint8 and pixels.shape == (row.height, row.width, 3)
 
 
+def test_chosen_classes_show_what_their_names_say(built, tmp_path: Path) -> None:
+    config, images, build, _ = built
+    names = list(config.classes)[::-1][:2]
+    chosen = OmegaConf.merge(config, {"classes": names})
+    assert isinstance(chosen, DictConfig)
+    few = build(chosen, tmp_path).table
+    contents = images.table.set_index("file")["sha256"]
+    assert few.set_index("file")["sha256"].to_dict() == contents[few["file"]].to_dict()
+    for name, label in zip(names, (0, 1), strict=True):
+        assert few.loc[few["label"] == label, "file"].str.contains(f"/{name}/").all()
+
+
 def test_building_again_gives_the_same_and_another_seed_another_set(built, tmp_path: Path) -> None:
     config, images, build, cache = built
     assert build(config, cache).digest == images.digest

@@ -43,6 +43,7 @@ def trained_table(tmp_path_factory: pytest.TempPathFactory) -> TrainedTable:
 
     config = composed(
         "+pipeline=train_treesurvival",
+        "model.estimator=extra_trees",
         f"dataset.features=[{','.join(GOOD)}]",
         "fit.candidates=1",
         "fit.folds=2",

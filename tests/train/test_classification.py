@@ -96,4 +96,7 @@ def test_few_images_and_crossing_clusters_are_said_aloud() -> None:
     notes = caveats(np.array([0] * 20 + [1] * 20 + [2] * 3), CLASSES, crossing=7)
     assert any("c has 3 test images" in note for note in notes)
     assert any("7 near-duplicate clusters" in note for note in notes)
+    assert not any("accepted" in note for note in notes)
+    accepted = caveats(np.array([0, 1, 2] * 20), CLASSES, crossing=7, accepted=True)
+    assert "accepted by split.allow_crossing=true" in accepted[0]
     assert caveats(np.array([0, 1, 2] * 20), CLASSES, crossing=0) == []

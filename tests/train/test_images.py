@@ -1,5 +1,6 @@
 """Splits that hold, and pixels decoded once."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from conf.schema import Split, SplitBy
 from datasets.common.images import read_image, resize
 from tests.common import composed
 from train.common.images import decode, split_images
-from train.common.values import Samples
+from train.common.values import Samples, Splits
 
 NOTHING = pd.DataFrame(columns=["file", "sha256", "split", "label"])
 
@@ -39,7 +40,7 @@ def samples(labels: list[int], clusters: list[int], official: list[str] | None =
 
 
 def by(kind: SplitBy, **settings: float | None) -> DictConfig:
-    config = OmegaConf.structured(Split(by=kind))
+    config = OmegaConf.structured(Split(by=kind, allow_crossing=False))
     config.merge_with(settings)
     return config
 
@@ -98,10 +99,36 @@ def test_every_image_is_test_in_one_fold(kind: SplitBy) -> None:
 def test_official_splits_are_honoured_and_crossing_clusters_counted() -> None:
     official = ["train"] * 4 + ["validation"] * 4 + ["test"] * 4
     given_samples = samples([0, 1] * 6, [0, 1, 2, 3, 0, 5, 6, 7, 8, 9, 10, 11], official)
-    splits = split_images(given_samples, by(SplitBy.official))
+    splits = split_images(given_samples, by(SplitBy.official, allow_crossing=True))
     assert splits.train.tolist() == [0, 1, 2, 3]
     assert splits.test.tolist() == [8, 9, 10, 11]
     assert splits.crossing == 1
+
+
+def test_near_duplicates_across_official_splits_stop_production_and_warn_in_development(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    official = ["train"] * 4 + ["validation"] * 4 + ["test"] * 4
+    given_samples = samples([0, 1] * 6, [0, 1, 2, 3, 0, 5, 6, 7, 0, 3, 10, 11], official)
+
+    def split(*words: str) -> Splits:
+        return split_images(given_samples, composed("+pipeline=train_resnet50v2ft", *words).split)
+
+    said = (
+        r"2 near-duplicate clusters have images in more than one split, 2 of the 4 test images "
+        r"among them.*0\.png \(train\) and 4\.png \(validation\) and 8\.png \(test\); "
+        r"3\.png \(train\) and 9\.png \(test\)"
+    )
+    with pytest.raises(UserError, match=rf"(?s){said}.*split\.by=cluster.*allow_crossing=true"):
+        split("env=production")
+    assert not caplog.text
+    assert split("env=development").crossing == 2
+    assert re.search(said, caplog.text) and "split.by=cluster" in caplog.text
+    accepted = split("env=production", "split.allow_crossing=true")
+    assert accepted.crossing == 2 and accepted.test.tolist() == [8, 9, 10, 11]
+    with pytest.raises(UserError, match="near-duplicate clusters"):
+        split("env=development", "split.allow_crossing=false")
 
 
 def test_images_that_stand_in_two_official_splits_stop_the_run() -> None:

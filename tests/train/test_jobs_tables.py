@@ -23,7 +23,7 @@ from train.common.tables import gather, typed
 FEATURES = ["Species", "Light_ISF", "EMF"]
 TINY_TABLE = [
     "+pipeline=train_treesurvival", "env=development", "dataset.sample_rows=400",
-    "metrics.folds=0", "metrics.bootstrap=20", "fit.candidates=1",
+    "metrics.folds=0", "metrics.bootstrap=20", "fit.candidates=1", "model.estimator=extra_trees",
 ]  # fmt: skip
 
 

@@ -19,7 +19,8 @@ from models.treesurvival.common import search_space
 from models.treesurvival.model import build as build_model
 from tests.common import ROOT, composed
 from tests.train.conftest import finish, start
-from train.common.table_evaluate import by_group, cross_validated, evaluate_table, importances
+from train.common.table_compare import cross_validated
+from train.common.table_evaluate import by_group, evaluate_table, importances
 from train.common.table_fit import search_table
 from train.common.tables import gather, split_table, typed
 from train.common.values import TableFitted, TableSplits
@@ -109,19 +110,21 @@ def test_the_search_sees_train_alone(
     rows = splits.inputs(splits.test)
     np.testing.assert_array_equal(again.model.predict_proba(rows), fitted.model.predict_proba(rows))
     assert fitted.candidates["score"].is_monotonic_decreasing
-    assert fitted.candidates.columns.tolist() == ["C", "score", "spread", "seconds"]
+    columns = ["estimator", "settings", "score", "spread", "seconds"]
+    assert fitted.candidates.columns.tolist() == columns
+    assert fitted.candidates["settings"].str.fullmatch(r"C=[\d.]+").all()
 
 
 def test_out_of_fold_answers_know_nothing_of_their_own_plot(
     splits: TableSplits, fitted: TableFitted
 ) -> None:
-    before = cross_validated(fitted, splits, 3, 0)
+    before = cross_validated(fitted, splits, 3, 0).held_out
     np.testing.assert_allclose(before.sum(axis=1), 1)
     frame = splits.data.frame.copy()
     own = frame["group"] == frame["group"].iloc[0]
     frame.loc[own, "label"] = 1 - frame.loc[own, "label"]
     changed = replace(splits, data=replace(splits.data, frame=frame))
-    after = cross_validated(fitted, changed, 3, 0)
+    after = cross_validated(fitted, changed, 3, 0).held_out
     np.testing.assert_array_equal(before[own], after[own])
     assert not np.allclose(before[~own], after[~own])
 

@@ -124,8 +124,13 @@ def per_class(table: pd.DataFrame, labels: np.ndarray, classes: tuple[str, ...])
     return pd.DataFrame(rows)
 
 
-def caveats(labels: np.ndarray, classes: tuple[str, ...], crossing: int) -> list[str]:
-    """Sentences a reader must know before quoting a figure."""
+def caveats(
+    labels: np.ndarray, classes: tuple[str, ...], crossing: int, accepted: bool = False
+) -> list[str]:
+    """Sentences a reader must know before quoting a figure.
+
+    `accepted` is whether the `crossing` clusters were let through by a setting.
+    """
     notes = [
         f"{name} has {count} test images: its interval says little."
         for name, count in zip(classes, np.bincount(labels, minlength=len(classes)), strict=True)
@@ -135,5 +140,6 @@ def caveats(labels: np.ndarray, classes: tuple[str, ...], crossing: int) -> list
         notes.append(
             f"{crossing} near-duplicate clusters have images in more than one split: the figures "
             "are optimistic. split.by=cluster avoids that."
+            + (" They were accepted by split.allow_crossing=true." if accepted else "")
         )
     return notes

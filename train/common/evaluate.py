@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
+from conf.schema import SplitBy
 from train.common import classification, figures
 from train.common.feed import batches
 from train.common.values import Fitted, Report, Splits
@@ -45,7 +46,12 @@ def evaluate(fitted: Fitted, splits: Splits, config: DictConfig) -> Report:
             "worst_mistakes": worst,
         },
         notes=[
-            *classification.caveats(labels, samples.classes, splits.crossing),
+            *classification.caveats(
+                labels,
+                samples.classes,
+                splits.crossing,
+                accepted=config.split.by == SplitBy.official and config.split.allow_crossing,
+            ),
             *fitted.notes,
         ],
         facts={

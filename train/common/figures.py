@@ -1,6 +1,6 @@
 """The pictures of a report: matplotlib figures, drawn without a display."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -108,6 +108,25 @@ def importance(table: pd.DataFrame) -> Figure:
     axes.barh(table["feature"], table["importance"], xerr=table["spread"], color="#3b7ea1")
     axes.invert_yaxis()
     axes.set(xlabel="loss of ROC AUC when shuffled")
+    return figure
+
+
+def estimators(table: pd.DataFrame, metrics: Mapping[str, str]) -> Figure:
+    """A point with its interval for each estimator, a panel for each of `metrics` (name to title).
+
+    `table` has a row an estimator by name, columns (metric, value | low | high).
+    """
+    figure = Figure(figsize=(4.6 * len(metrics), 1.2 + 0.4 * len(table)), layout="constrained")
+    panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
+    for axes, (name, title) in zip(panels, metrics.items(), strict=True):
+        value, low, high = (table[name][end].to_numpy() for end in ("value", "low", "high"))
+        ends = np.clip(
+            [value - low, high - value], 0, None
+        )  # a skewed bootstrap may miss its value
+        axes.errorbar(value, table.index, xerr=ends, fmt="o", color="#3b7ea1", capsize=3)
+        axes.set(xlabel=title)
+        axes.grid(axis="x", alpha=0.3)
+    panels[0].invert_yaxis()
     return figure
 
 

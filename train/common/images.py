@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 Build = Callable[[DictConfig, Path], Images]
 
+SHOWN = 3
+"""Examples in a message."""
 FEWEST_IMAGES = 2
 """Images of a class a split needs at least for its metrics to mean anything."""
 
@@ -107,8 +110,9 @@ def _in_order(
 def split_images(samples: Samples, config: DictConfig) -> Splits:
     """Train, validation and test: the official ones, or new ones, by cluster or by class alone.
 
-    Raises `UserError` when official splits are missing or share images, when there is no such
-    fold, or when a class has too few images for a split of its own.
+    `config` is a `conf.schema.Split`. Raises `UserError` when official splits are missing or share
+    images (also near-duplicates, unless `config.allow_crossing`), when there is no such fold, or
+    when a class has too few images for a split of its own.
     """
     _check_fold(config)
     official = config.by == SplitBy.official
@@ -123,20 +127,42 @@ def split_images(samples: Samples, config: DictConfig) -> Splits:
                     f"least {FEWEST_IMAGES} are needed: add images, or raise split.validation and "
                     "split.test with split.by=cluster"
                 )
-    crossing = int(
-        (pd.Series(names).groupby(samples.table["cluster"].to_numpy()).nunique() > 1).sum()
-    )
-    if crossing:
-        log.warning(
-            "%d near-duplicate clusters have images in more than one split: figures on test are "
-            "optimistic; split.by=cluster makes splits without them",
-            crossing,
+    crossing, said = _crossing(samples.table, names)
+    if crossing and official and not config.allow_crossing:
+        raise UserError(
+            f"{said}\nChoose split.by=cluster to make splits without them from all images, or "
+            "accept them, and a report that says so: split.allow_crossing=true"
         )
+    if crossing:
+        log.warning("%s\nsplit.by=cluster makes splits without them", said)
     label = samples.table["label"].map(dict(enumerate(samples.classes)))
     who = samples.table["file"] + samples.table["sha256"] + names + label
     digest = hashlib.sha256("\n".join(sorted(who)).encode()).hexdigest()
     log.info("split by %s: %s", config.by.name, {name: len(rows) for name, rows in parts.items()})
     return Splits(samples, parts["train"], parts["validation"], parts["test"], digest, crossing)
+
+
+def _crossing(table: pd.DataFrame, names: np.ndarray) -> tuple[int, str]:
+    """How many near-duplicate clusters have images in several of the splits `names`, in words too.
+
+    The words count the images of test that are concerned, and give examples.
+    """
+    placed = table[["file", "cluster"]].assign(split=names).reset_index(drop=True)
+    counted = placed.groupby("cluster")["split"].transform("nunique")
+    across = placed[counted > 1]
+    if across.empty:
+        return 0, ""
+    clusters, test = across["cluster"].nunique(), int((across["split"] == "test").sum())
+    pairs = across.drop_duplicates(["cluster", "split"]).groupby("cluster")
+    examples = [
+        " and ".join(f"{row.file} ({row.split})" for row in pair.itertuples())
+        for _, pair in islice(pairs, SHOWN)
+    ]
+    return clusters, (
+        f"{clusters} near-duplicate clusters have images in more than one split, {test} of the "
+        f"{int((names == 'test').sum())} test images among them: figures on test are optimistic. "
+        f"For example: {'; '.join(examples)}"
+    )
 
 
 def _check_fold(config: DictConfig) -> None:

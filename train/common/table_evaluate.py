@@ -1,27 +1,34 @@
-"""The metrics step for tables: the one look at test, and an out-of-fold figure over all rows."""
+"""The metrics step for tables: the one look at test, and out-of-fold figures over all rows."""
 
 import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
-from rich.progress import track
-from sklearn.base import clone
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import GroupKFold
 
 from train.common import classification, figures
+from train.common.table_compare import (
+    OVERALL,
+    PANELS,
+    caption,
+    chosen_among,
+    cross_validated,
+    estimators,
+    flat,
+    intervals,
+    shown,
+)
 from train.common.values import Report, TableFitted, TableSplits
 
-OVERALL = ["roc_auc_macro", "average_precision_macro", "brier", "log_loss", "accuracy", "mcc"]
 FEW_GROUPS = 10
 """Groups below which the bootstrap has too little to draw from."""
 
 
 def evaluate_table(fitted: TableFitted, splits: TableSplits, config: DictConfig) -> Report:
-    """Predict test once with the chosen model; cross-validate the whole search beside it."""
+    """Predict test once with the chosen model; cross-validate the searches beside it."""
     data, rows = splits.data, splits.test
     labels, probabilities = splits.labels(rows), fitted.model.predict_proba(splits.inputs(rows))
-    metrics = _intervals(labels, probabilities, splits.groups(rows), data.classes, config)
+    metrics = intervals(labels, probabilities, splits.groups(rows), data.classes, config)
     answers = probabilities.argmax(axis=1)
     names = np.array(data.classes)
     importance = importances(fitted, splits, config)
@@ -48,11 +55,14 @@ def evaluate_table(fitted: TableFitted, splits: TableSplits, config: DictConfig)
         "candidates": f"Settings that were tried on train, by {config.fit.scoring.name} "
         f"cross-validated by {data.group} in {config.fit.folds} folds.",
     }
+    run_time = f"search on train {fitted.seconds:.0f} s"
     if config.metrics.folds:
         everything = np.arange(len(data.frame))
         labels, groups = splits.labels(everything), splits.groups(everything)
-        held_out = cross_validated(fitted, splits, config.metrics.folds, config.seed)
-        crossed = _intervals(labels, held_out, groups, data.classes, config)
+        compared = cross_validated(fitted, splits, config.metrics.folds, config.seed)
+        held_out = compared.held_out
+        run_time += f", cross-validation {sum(compared.seconds.values()):.0f} s"
+        crossed = intervals(labels, held_out, groups, data.classes, config)
         scalars |= classification.flat(crossed, "cv")
         tables["cross_validation"] = _overall(crossed)
         tables[f"by_{data.group.lower()}"] = by_group(labels, held_out, groups, data.classes)
@@ -61,6 +71,12 @@ def evaluate_table(fitted: TableFitted, splits: TableSplits, config: DictConfig)
             f"All {len(labels)} rows, each predicted by a model that saw nothing of its "
             f"{data.group}: {config.metrics.folds} folds, each with a search of its own."
         )
+        if len(fitted.searches) > 1:
+            figured = estimators(compared, splits, config)
+            scalars |= flat(figured)
+            tables["estimators"] = shown(figured, compared, fitted)
+            drawn["estimators"] = figures.estimators(figured, PANELS)
+            captions["estimators"] = caption(fitted, config, data.group)
     return Report(
         scalars=scalars,
         tables=tables,
@@ -82,24 +98,12 @@ def evaluate_table(fitted: TableFitted, splits: TableSplits, config: DictConfig)
             ),
             "outcome unknown": len(data.quarantined),
             "features": ", ".join(data.features),
-            "estimator": config.model.estimator.name,
+            "estimator": chosen_among(fitted, config),
+            "run time": run_time,
             "intervals": f"{config.metrics.confidence:.0%}, {config.metrics.bootstrap} bootstrap "
             f"resamples of whole {data.group}",
         },
     )
-
-
-def cross_validated(fitted: TableFitted, splits: TableSplits, folds: int, seed: int) -> np.ndarray:
-    """Probabilities (N, classes) of all rows, each by a search that saw nothing of its group."""
-    everything = np.arange(len(splits.data.frame))
-    frame, labels = splits.inputs(everything), splits.labels(everything)
-    groups = splits.groups(everything)
-    held_out = np.empty((len(labels), len(splits.data.classes)))
-    parts = GroupKFold(folds, shuffle=True, random_state=seed).split(frame, labels, groups)
-    for seen, unseen in track(parts, "cross-validation", total=folds):
-        search = clone(fitted.search).fit(frame.iloc[seen], labels[seen], groups=groups[seen])
-        held_out[unseen] = search.predict_proba(frame.iloc[unseen])
-    return held_out
 
 
 def importances(fitted: TableFitted, splits: TableSplits, config: DictConfig) -> pd.DataFrame:
@@ -151,25 +155,6 @@ def notes(splits: TableSplits) -> list[str]:
             "figure: probabilities are those of the rows that are kept."
         )
     return said
-
-
-def _intervals(
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    groups: np.ndarray,
-    classes: tuple[str, ...],
-    config: DictConfig,
-) -> pd.DataFrame:
-    settings = config.metrics
-    return classification.intervals(
-        labels,
-        probabilities,
-        groups,
-        classes,
-        settings.bootstrap,
-        settings.confidence,
-        config.seed,
-    )
 
 
 def _overall(metrics: pd.DataFrame) -> pd.DataFrame:

@@ -30,6 +30,6 @@ def publish_table(fitted: TableFitted, splits: TableSplits, config: DictConfig) 
         "classes": list(splits.data.classes),
         "schema": splits.data.schema,
         "data_digest": splits.data.digest,
-        "estimator": config.model.estimator.name,
+        "estimator": fitted.estimator.name,
     }
     log_table_model(fitted.model, inputs[:EXAMPLES], TRUSTED, config, metadata)

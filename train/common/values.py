@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from conf.schema import Estimator
 from datasets.common.tables import Table
 
 if TYPE_CHECKING:
@@ -122,13 +123,18 @@ class TableSplits:
 
 @dataclass(frozen=True)
 class TableFitted:
-    """A fitted pipeline, and the search that found it."""
+    """The pipeline of the estimator whose search scored best, and the searches."""
 
     model: "Pipeline"
-    search: "RandomizedSearchCV"
-    """Unfitted, so that a cross-validation can repeat it on other rows."""
+    estimator: Estimator
+    searches: "dict[Estimator, RandomizedSearchCV]"
+    """Unfitted, so that a cross-validation can repeat them on other rows."""
+    scores: dict[Estimator, float]
+    """The best score of each search on train, cross-validated by group."""
+    seconds: float
+    """Of the searches."""
     candidates: pd.DataFrame
-    """One row a setting that was tried, best first: its parameters, score, spread, seconds."""
+    """One row a setting that was tried, best first: estimator, settings, score, spread, seconds."""
 
 
 @dataclass(frozen=True)
