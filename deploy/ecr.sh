@@ -8,8 +8,8 @@ usage() {
 Usage: deploy/<model>/V<N>/ecr.sh [options]
        deploy/ecr.sh --deployment <model>/V<N> [options]
 
-  --ecr-name NAME           repository in ECR, created if there is none (the deployment's MODEL, such
-                            as resnet50v2ft-kvasir4, in small letters)
+  --ecr-name NAME           repository in ECR, created if there is none (MODEL of the deployment's
+                            common.py, in small letters)
   --backend docker|podman   what builds and pushes the image (podman)
   --region REGION           region of AWS (AWS_REGION, AWS_DEFAULT_REGION, or that of aws configure)
   --tag TAG                 tag of the image (latest); it is also tagged by the git revision
