@@ -95,11 +95,20 @@ data-push: $(STAMP) ## send the data that DVC tracks to a remote; REMOTE=s3
 data-pull: $(STAMP) ## fetch the data that DVC tracks from a remote; REMOTE=s3
 	@$(BIN)/python -m datasets.remote pull --remote "$(REMOTE)"
 
-new-pipeline: $(STAMP) ## write a training that runs at once; MODEL=mynet DATASET=myimages
-	@$(BIN)/python -m templates.new_pipeline --model "$(MODEL)" --dataset "$(DATASET)"
+# What the caller gives reaches the generators as it is: neither make nor the shell reads what is in it.
+unexport MODEL DATASET TASK NAME DESCRIPTION
+new-pipeline new-project: export GIVEN_MODEL = $(value MODEL)
+new-pipeline new-project: export GIVEN_DATASET = $(value DATASET)
+new-pipeline new-project: export GIVEN_TASK = $(value TASK)
+new-pipeline new-project: export GIVEN_NAME = $(value NAME)
+new-pipeline new-project: export GIVEN_DESCRIPTION = $(value DESCRIPTION)
 
-new-project: $(STAMP) ## write a monorepo without the examples beside this one; NAME=mylab
-	@$(BIN)/python -m templates.new_project --name "$(NAME)"
+new-pipeline: $(STAMP) ## write a training that runs at once; MODEL=mynet DATASET=myimages, or TASK=table
+	@$(BIN)/python -m templates.new_pipeline --model="$$GIVEN_MODEL" --dataset="$$GIVEN_DATASET" \
+		--task="$${GIVEN_TASK:-image}"
+
+new-project: $(STAMP) ## write a monorepo without the examples; NAME=mylab DESCRIPTION="of what"
+	@$(BIN)/python -m templates.new_project --name="$$GIVEN_NAME" --description="$$GIVEN_DESCRIPTION"
 
 lock: $(STAMP) ## lock the Pipfile again (director of development only)
 	@$(PIPENV) lock

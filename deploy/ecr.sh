@@ -5,10 +5,11 @@ set -Eeuo pipefail
 
 usage() {
     cat <<'TEXT'
-Usage: deploy/<model>/V<N>/ecr.sh --ecr-name NAME [options]
-       deploy/ecr.sh --deployment <model>/V<N> --ecr-name NAME [options]
+Usage: deploy/<model>/V<N>/ecr.sh [options]
+       deploy/ecr.sh --deployment <model>/V<N> [options]
 
-  --ecr-name NAME           repository in ECR; created if there is none
+  --ecr-name NAME           repository in ECR, created if there is none (MODEL of the deployment's
+                            common.py, in small letters)
   --backend docker|podman   what builds and pushes the image (podman)
   --region REGION           region of AWS (AWS_REGION, AWS_DEFAULT_REGION, or that of aws configure)
   --tag TAG                 tag of the image (latest); it is also tagged by the git revision
@@ -43,6 +44,13 @@ step() {
     "$@" || die "$what: failed with exit status $?, for the reason above"
 }
 
+# The name that the deployment registers its model by; ECR takes no capitals.
+default_name() {
+    python -c 'import runpy, sys; print(runpy.run_path(sys.argv[1])["MODEL"].lower())' \
+        "deploy/$deployment/common.py" || die "deploy/$deployment/common.py names no MODEL: see above"
+}
+
+word='[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*' # of a repository: AWS CLI, `aws ecr create-repository`
 deployment='' name='' backend=podman region='' tag=latest model_uri='' dry_run=''
 while (($#)); do
     case $1 in
@@ -72,7 +80,6 @@ export TERM=dumb COLUMNS=500 # or the tag of the Bento could come coloured, or i
 
 # Everything that can be known to be wrong is said before anything is changed.
 [[ $deployment ]] || misused "--deployment is missing"
-[[ $name ]] || misused "--ecr-name is missing"
 [[ $backend == docker || $backend == podman ]] || misused "--backend $backend: docker or podman"
 [[ $tag =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$ ]] || misused "--tag $tag is not a tag of an image"
 bentofile=deploy/$deployment/bentofile.yaml
@@ -81,6 +88,10 @@ for program in aws bentoml git python; do
     [[ $(command -v "$program") ]] ||
         die "$program is missing: make setup installs it, or put it on the PATH"
 done
+[[ $name ]] || name=$(default_name)
+[[ $name =~ ^$word(/$word)*$ && ${#name} -ge 2 && ${#name} -le 256 ]] ||
+    misused "--ecr-name $name is not a name of a repository: 2 to 256 small letters and digits," \
+        "with . _ - or / between them"
 [[ $(command -v "$backend") ]] || die "$backend is missing: install it, or choose another --backend"
 "$backend" info >/dev/null || die "$backend does not work: see above; is its service running?"
 

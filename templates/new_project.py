@@ -1,14 +1,16 @@
 """Write a monorepo of its own beside this one: all that is shared, none of the examples.
 
-    make new-project NAME=mylab
+    make new-project NAME=mylab DESCRIPTION="Ultrasound of the thyroid"
 
 There is no second copy of anything: it is the files that git tracks here, without the folders of
 datasets, models, trainings and deployments, their configuration, the tests that name them, and
-those of benchmarks and generators.
+those of benchmarks and generators. Where this project is named, the new one is; where this one
+describes itself, stands the description of the new one.
 """
 
 import argparse
 import ast
+import json
 import re
 import shutil
 import subprocess
@@ -18,6 +20,7 @@ from pathlib import Path
 
 from conf import stages
 from conf.errors import UserError
+from templates.markdown import escaped
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = ROOT / "templates" / "project"
@@ -25,17 +28,23 @@ NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 STAND_INS = {"models": "mymodel", "datasets": "mydata"}
 """What texts and commands that are kept say in place of an example."""
 TITLE = "Sonda"
+TAGLINE = "from raw medical images to a model that answers HTTP"
+"""What the command line says of this project (`conf/config.yaml`)."""
+LONGEST = 200
+"""Characters of a description: one line of a README."""
 
 
-def generate(name: str, parent: Path = ROOT.parent) -> Path:
+def generate(name: str, description: str = "", parent: Path = ROOT.parent) -> Path:
     """Write the project `name` into `parent`, with a git repository of its own; its folder.
 
-    Raises `UserError` on a bad name, one that is taken, and where git tracks nothing.
+    `description` is one line of plain text, or "". Raises `UserError` on a bad name, one that is
+    taken, a description that is no such line, and where git tracks nothing.
     """
+    description = _checked(description)
     if not NAME.fullmatch(name):
         raise UserError(
             f"NAME={name}: small letters and digits, hyphens between words: "
-            "make new-project NAME=mylab"
+            'make new-project NAME=mylab DESCRIPTION="Ultrasound of the thyroid"'
         )
     target = parent / name
     if target.exists():
@@ -56,11 +65,42 @@ def generate(name: str, parent: Path = ROOT.parent) -> Path:
             text = written.read_text(encoding="utf-8")
         except UnicodeDecodeError:
             continue
-        written.write_text(words.sub(lambda word: examples.get(word[0], name), text), "utf-8")
-    _render(name, parent)
+        text = words.sub(lambda word: examples.get(word[0], name), text)
+        if description:
+            text = _described(path, text, name, description)
+        written.write_text(text, "utf-8")
+    _render(name, description, parent)
     stages.write(target)
     subprocess.run(["git", "init", "--quiet", "--initial-branch=main"], cwd=target, check=True)
     return target
+
+
+def _checked(description: str) -> str:
+    """`description` without spaces around it, or `UserError`."""
+    line = description.strip()
+    odd = sorted({char for char in line if not char.isprintable() or char in "$\\"})
+    if odd or len(line) > LONGEST:
+        found = f"it holds {odd[0]!a}" if odd else f"it has {len(line)} characters"
+        raise UserError(
+            f"DESCRIPTION: one line of at most {LONGEST} characters, without $ and backslash "
+            f'({found}), such as DESCRIPTION="Ultrasound of the thyroid"'
+        )
+    return line
+
+
+def _described(path: Path, text: str, name: str, description: str) -> str:
+    """`text` of the file `path`, with `description` where this project describes itself.
+
+    That is the header of the command line, and the first paragraph of a page headed by the name.
+    """
+    if path.suffix == ".yaml":
+        header = json.dumps(f"{name}: {description}", ensure_ascii=False)
+        return text.replace(f'"{name}: {TAGLINE}"', header)
+    if path.suffix == ".md":
+        head, paragraph, rest = [*text.split("\n\n", 2), "", ""][:3]
+        if head == f"# {name}" and paragraph:
+            return "\n\n".join([head, escaped(description), rest])
+    return text
 
 
 def _kept(examples: dict[str, str]) -> list[Path]:
@@ -127,11 +167,11 @@ def _code(path: Path) -> str:
     return ast.unparse(tree)
 
 
-def _render(name: str, parent: Path) -> None:
+def _render(name: str, description: str, parent: Path) -> None:
     """Write what only the new project has: its README."""
     from cookiecutter.generate import generate_files
 
-    context = {"cookiecutter": {"name": name}}
+    context = {"cookiecutter": {"name": name, "description": escaped(description)}}
     generate_files(str(TEMPLATE), context, str(parent), overwrite_if_exists=True)
 
 
@@ -139,8 +179,10 @@ def main() -> None:
     """The command line; exits with status 1 and a message on `UserError`."""
     parser = argparse.ArgumentParser(description="Write a monorepo without the examples.")
     parser.add_argument("--name", required=True)
+    parser.add_argument("--description", default="", help="one line on what it is for")
+    given = parser.parse_args()
     try:
-        target = generate(parser.parse_args().name)
+        target = generate(given.name, given.description)
     except UserError as error:
         sys.exit(f"error: {error}")
     count = sum(path.is_file() and ".git" not in path.parts for path in target.rglob("*"))

@@ -83,7 +83,8 @@ def allowed(relative: Path) -> tuple[str, ...] | None:
         return ("conf",)
     if layer in ("datasets", "models"):
         own = f"{layer}.{rest[0]}" if len(rest) > 1 else f"{layer}.common"
-        return ("conf", f"{layer}.common", own)
+        shared = ("models.tables",) if layer == "models" else ()
+        return ("conf", f"{layer}.common", *shared, own)
     if layer == "deploy":
         return ()
     if layer != "train":

@@ -28,7 +28,7 @@ flowchart TD
     estimator --> out["probabilities (N, classes)"]
 ```
 
-Hyper-parameters are drawn at random (`models.treesurvival.common.search_space`) and compared by
+Hyper-parameters are drawn at random (`models.tables.search_space`) and compared by
 cross-validation over whole groups, by the area under the ROC curve: the probability
 \(P(p_i > p_j)\) that a seedling \(i\) that died was given more than one \(j\) that lived.
 

@@ -16,9 +16,8 @@ import numpy as np
 import pytest
 import requests
 
-from tests.common import ROOT
 from tests.deploy import tables
-from tests.deploy.common import FIRST, MODEL, Trained, names, odd_images
+from tests.deploy.common import FIRST, MODEL, Trained, deploy, names, odd_images
 from tests.deploy.tables import TrainedTable
 from tests.deploy.test_predict import assert_same, keras_probabilities, predictions
 from tests.servers import free_port
@@ -43,11 +42,14 @@ def podman(*arguments: str) -> str:
 
 def pushed(deployment: str, environment: dict[str, str]) -> str:
     """The URI of an image that ecr.sh pushed, and that was then pulled from the registry."""
-    name = f"sonda/{deployment.split('/')[0]}"
-    uri = f"models:/{names(deployment)['MODEL']}/1"
-    arguments = ["--backend", "podman", "--ecr-name", name, "--model-uri", uri]
+    from mlflow import MlflowClient
+
+    name = names(deployment)["MODEL"]
+    client = MlflowClient(environment["MLFLOW_TRACKING_URI"])
+    client.set_registered_model_alias(name, "champion", "1")
     done = subprocess.run(
-        ["bash", ROOT / "deploy" / deployment / "ecr.sh", *arguments],
+        ["./ecr.sh", "--backend", "podman"],
+        cwd=deploy(deployment),
         env=environment,
         capture_output=True,
         text=True,

@@ -16,8 +16,8 @@ from pathlib import Path
 import boto3
 import pytest
 
-from tests.common import ROOT, log_smallest
-from tests.deploy.common import MODEL
+from tests.common import ROOT, deployments, log_smallest
+from tests.deploy.common import MODEL, names
 from tests.servers import free_port, running
 
 SCRIPT = "deploy/resnet50v2ft/V1/ecr.sh"
@@ -47,9 +47,15 @@ class Site:
     environment: dict[str, str]
 
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """SCRIPT with `arguments`, from any folder."""
+        return self.type(["bash", str(self.root / SCRIPT), *arguments], "/", **variables)
+
+    def type(
+        self, command: list[str], folder: Path | str, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["bash", str(self.root / SCRIPT), *arguments],
-            cwd="/",
+            command,
+            cwd=folder,
             env=self.environment | variables,
             capture_output=True,
             text=True,
@@ -149,7 +155,7 @@ def test_a_dry_run_prints_the_commands_in_order_and_changes_nothing(site: Site) 
     extra.write_text("")
     try:
         done = site.run(
-            *("--ecr-name", "team/dry", "--region", REGION, "--dry-run"),
+            *("--ecr-name", "team/dry", "--region", REGION, "--dry-run", "--tag", "v1"),
             *("--model-uri", "models:/m/1 2"),
         )
     finally:
@@ -162,13 +168,45 @@ def test_a_dry_run_prints_the_commands_in_order_and_changes_nothing(site: Site) 
         "python deploy/resnet50v2ft/V1/create_bento_model.py --model-uri",
         "bentoml build -f",
         "bentoml containerize BENTO_TAG",
-        f"podman push {REGISTRY}/team/dry:latest",
+        f"podman push {REGISTRY}/team/dry:v1",
         f"podman push {REGISTRY}/team/dry:{revision(site)}-dirty",
     ]
     assert r"--model-uri models:/m/1\ 2" in done.stdout, "an argument is one word for the shell"
-    assert done.stdout.splitlines()[-1] == f"{REGISTRY}/team/dry:latest"
+    assert done.stdout.splitlines()[-1] == f"{REGISTRY}/team/dry:v1"
     assert "team/dry" not in repositories(site)
     assert site.calls() == []
+
+
+@pytest.mark.parametrize("deployment", deployments())
+def test_every_deployment_has_a_repository_of_its_own_name(deployment: str, site: Site) -> None:
+    home = site.root / "deploy" / deployment
+    done = site.type(["./ecr.sh", "--backend", "podman", "--dry-run"], home, AWS_REGION=REGION)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"{REGISTRY}/{names(deployment)['MODEL']}:latest"
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "reason"),
+    [
+        ('MODEL = "myNet-myImages"\n', 0, ""),
+        ('MODEL = "my net"\n', 2, "--ecr-name my net is not a name of a repository"),
+        ("LABELS = {}\n", 1, "deploy/myNet/V1/common.py names no MODEL: see above"),
+    ],
+)
+def test_a_name_in_camel_case_is_made_small(
+    content: str, status: int, reason: str, site: Site
+) -> None:
+    home = site.root / "deploy" / "myNet" / "V1"
+    shutil.copytree((site.root / SCRIPT).parent, home)
+    try:
+        (home / "common.py").write_text(content)
+        done = site.type(["./ecr.sh", "--dry-run"], home, AWS_REGION=REGION)
+    finally:
+        shutil.rmtree(home.parent)
+    assert done.returncode == status, done.stderr
+    assert reason in done.stderr
+    uris = [] if status else [f"{REGISTRY}/mynet-myimages:latest"]
+    assert done.stdout.splitlines()[-1:] == uris
 
 
 def test_a_repository_is_created_once_and_no_image_is_made_without_a_champion(site: Site) -> None:
@@ -210,7 +248,11 @@ def test_the_region_is_taken_from_aws(site: Site) -> None:
         (["x"], "unknown option x "),
         (["--ecr-name"], "--ecr-name needs a value"),
         (["--ecr-name", "--dry-run"], "--ecr-name needs a value"),
-        ([], "--ecr-name is missing"),
+        (["--ecr-name", "Team/dry"], "--ecr-name Team/dry is not a name of a repository: 2 to 256"),
+        (["--ecr-name", "a"], "--ecr-name a is not a name of a repository"),
+        (["--ecr-name", "a" * 257], "--ecr-name a+ is not a name of a repository"),
+        (["--ecr-name", "team//dry"], "--ecr-name team//dry is not a name"),
+        (["--ecr-name", "a;id"], "--ecr-name a;id is not a name"),
         (["--ecr-name", "any", "--backend", "buildah"], "--backend buildah: docker or podman"),
         (["--ecr-name", "any", "--tag", "a:b"], "--tag a:b is not a tag"),
         (
@@ -271,16 +313,19 @@ def test_a_backend_that_is_absent_or_down_is_named(site: Site) -> None:
 
 
 def test_an_image_is_made_of_a_bento_that_stands_alone(site: Site, champion: str) -> None:
-    done = site.run("--ecr-name", "whole", "--region", REGION, "--backend", "podman", "--tag", "v1")
+    home = (site.root / SCRIPT).parent
+    done = site.type(["./ecr.sh", "--backend", "podman"], home, AWS_REGION=REGION)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == f"{REGISTRY}/whole:v1\n"
+    image = f"{REGISTRY}/{MODEL}"
+    assert done.stdout == f"{image}:latest\n"
+    assert MODEL in repositories(site)
     assert f"{MODEL} version 1, run {champion}" in done.stderr
     login, build, *pushes = site.calls()
     assert login == f"podman login --username AWS --password-stdin {REGISTRY}"
     assert build.startswith("podman build ")
-    assert f"{REGISTRY}/whole:v1" in build
-    assert f"{REGISTRY}/whole:{revision(site)}" in build
-    assert pushes == [f"podman push {REGISTRY}/whole:{each}" for each in ("v1", revision(site))]
+    tags = ("latest", revision(site))
+    assert all(f"{image}:{tag}" in build for tag in tags)
+    assert pushes == [f"podman push {image}:{tag}" for tag in tags]
 
     bento = site.played / "context"
     assert len(list((bento / "models").rglob("model.onnx"))) == 1

@@ -17,6 +17,7 @@ from pydicom import Dataset, uid
 from pydicom.dataset import FileMetaDataset
 
 from deploy.serving.engine import Engine
+from tests.common import deployments
 from tests.deploy.browsing import ANSWER_MS
 from tests.deploy.common import (
     FIRST,
@@ -175,8 +176,22 @@ def test_its_page_has_its_own_title_notice_and_labels(
     page.context.close()
 
 
+def test_deployments_of_one_dataset_call_its_classes_alike() -> None:
+    called: dict[str, dict[str, Any]] = {}  # a Bento stands alone, so each has its own copy
+    for deployment in image_deployments():
+        known = names(deployment)
+        _, dataset = known["MODEL"].split("-")
+        assert called.setdefault(dataset, known["LABELS"]) == known["LABELS"], deployment
+    assert len(called) < len(image_deployments())  # else nothing was compared
+
+
+def test_the_best_model_of_endoscopy_can_be_served() -> None:
+    assert "mobilenetv2ft/V1" in image_deployments()
+
+
 def test_an_unknown_deployment_is_named_with_those_there_are(trained: Trained) -> None:
     for script in (["deploy/serve.py"], ["deploy/predict.py", "."]):
         done = run_script(trained, *script, "--deployment", "none/V1")
         assert done.returncode == 1 and "Traceback" not in done.stderr
-        assert f"there is no deployment 'none/V1'; there is {FIRST}" in done.stderr
+        known = ", ".join(deployments())
+        assert f"there is no deployment 'none/V1'; there is {known}" in done.stderr

@@ -1,9 +1,11 @@
-"""`make new-project` writes a monorepo without the examples, in which a pipeline runs at once."""
+"""`make new-project` writes a monorepo without the examples, in which pipelines run at once."""
 
+import html
 import os
 import re
 from pathlib import Path
 
+import markdown2
 import mlflow
 import pytest
 import requests
@@ -16,12 +18,29 @@ from tests.templates.common import make, run
 
 LIMITS = {"images_per_class: 200": "images_per_class: 10", "image_size: 64": "image_size: 32"}
 """What makes the sample of development tiny: 6, 2 and 2 images of each class."""
+DESCRIPTION = (
+    """1. <b>Nódulos</b> & "50 %" of 'them'; *a* _b_ `c` [d](e) #f |g| ~~h~~ {{ i }}, as Sonda"""
+)
+"""What Markdown, HTML, YAML, the shell or a template would read as more than it is."""
+TABLE = ("+pipeline=train_mytrees", "dataset.sample_rows=300", "fit.candidates=2")
+FEW = ("metrics.folds=0", "metrics.bootstrap=50")
+JOBS = {
+    "datasets +pipeline=dataset_mydata": "image",
+    "datasets +pipeline=study_mydata probes.bootstrap=20": "image",
+    "models +pipeline=study_mymodel study.model_uri=models:/mymodel-mydata/1": "image",
+    "models +pipeline=predict_mymodel predict.model_uri=models:/mymodel-mydata/1": "image",
+    "datasets +pipeline=dataset_mytable": "table",
+    "datasets +pipeline=study_mytable probes.bootstrap=20": "table",
+    "models +pipeline=study_mytrees study.model_uri=models:/mytrees-mytable/1": "table",
+    "models +pipeline=predict_mytrees predict.model_uri=models:/mytrees-mytable/1": "table",
+}
+"""Every pipeline that is generated beside the trainings, and what it is of."""
 
 
 @pytest.fixture(scope="module")
 def project(repository: Path) -> Path:
     """A project as it is written, empty."""
-    done = make(repository, "new-project", "NAME=my-lab")
+    done = make(repository, "new-project", "NAME=my-lab", f"DESCRIPTION={DESCRIPTION}")
     assert done.returncode == 0, done.stderr
     (repository.parent / "my-lab" / ".venv").symlink_to(repository / ".venv")
     return repository.parent / "my-lab"
@@ -29,9 +48,11 @@ def project(repository: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def pipeline(project: Path) -> Path:
-    """The same with a pipeline in it, which `mlflow run` knows how to train."""
-    done = make(project, "new-pipeline", "MODEL=mymodel", "DATASET=mydata")
-    assert done.returncode == 0, done.stderr
+    """The same with two trainings in it; `mlflow run` knows how to train the first."""
+    for words in (["mymodel", "mydata"], ["mytrees", "mytable", "TASK=table"]):
+        model, dataset, *more = words
+        done = make(project, "new-pipeline", f"MODEL={model}", f"DATASET={dataset}", *more)
+        assert done.returncode == 0, done.stderr
     limits = project / "conf" / "env" / "development.yaml"
     text = limits.read_text()
     for long, short in LIMITS.items():
@@ -61,6 +82,14 @@ def trained(pipeline: Path, environment: dict[str, str]) -> Path:
     return pipeline
 
 
+@pytest.fixture(scope="module")
+def table(pipeline: Path, environment: dict[str, str]) -> Path:
+    """The training of a table, done."""
+    done = run(pipeline, "python", "-m", "train", *TABLE, *FEW, **environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return pipeline
+
+
 def test_it_keeps_every_rule_and_no_example(project: Path) -> None:
     assert [problem for check in structure.CHECKS for problem in check(project)] == []
     assert models(project) == datasets(project) == trainings(project) == []
@@ -78,6 +107,49 @@ def test_what_is_shared_is_the_same_file(project: Path) -> None:
         assert (project / name).stat().st_mode == (ROOT / name).stat().st_mode
 
 
+def test_the_description_stands_where_the_project_describes_itself(project: Path) -> None:
+    for page in {project / "README.md", project / "docs" / "index.md"}:
+        if page.is_file():
+            shown = str(markdown2.markdown(page.read_text()))
+            [first] = re.findall(r"^<h1.*</h1>\n\n<p>(.*)</p>", shown)
+            assert "<" not in first and html.unescape(first) == DESCRIPTION
+    asked = run(project, "python", "-m", "train", "--help")
+    assert asked.returncode == 0, asked.stderr
+    assert asked.stdout.splitlines()[0] == f"my-lab: {DESCRIPTION}"
+
+
+def test_without_a_description_the_readme_asks_for_one(repository: Path) -> None:
+    done = make(repository, "new-project", "NAME=plain")
+    assert done.returncode == 0, done.stderr
+    written = repository.parent / "plain"
+    assert "# plain\n\nSay here what is studied" in (written / "README.md").read_text()
+    assert "name: plain" in (written / "MLproject").read_text()
+
+
+@pytest.mark.parametrize(
+    ("description", "found"),
+    [
+        ("two\nlines", "it holds '\\n'"),
+        ("$(shell touch made) `touch made`", "it holds '$'"),
+        ("${oc.env:HOME}", "it holds '$'"),
+        ("a \\ b", "it holds '\\\\'"),
+        ("right \u202e left", "it holds '\\u202e'"),
+        ("x" * 201, "it has 201 characters"),
+    ],
+)
+def test_a_description_that_is_no_plain_line_is_refused(
+    description: str, found: str, repository: Path
+) -> None:
+    done = make(repository, "new-project", "NAME=refused", f"DESCRIPTION={description}")
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    assert (
+        f"DESCRIPTION: one line of at most 200 characters, without $ and backslash ({found})"
+        in (done.stderr)
+    )
+    assert not (repository.parent / "refused").exists()
+    assert not (repository / "made").exists()
+
+
 def test_a_name_that_is_bad_or_taken_is_refused(repository: Path, project: Path) -> None:
     bad = make(repository, "new-project", "NAME=My Lab")
     assert "NAME=My Lab: small letters and digits" in bad.stderr
@@ -86,11 +158,11 @@ def test_a_name_that_is_bad_or_taken_is_refused(repository: Path, project: Path)
     assert bad.returncode and taken.returncode
 
 
-def test_the_discovered_tests_find_the_pipeline_and_pass(pipeline: Path) -> None:
-    found = ("tests/models", "tests/datasets/mydata", "tests/datasets/test_every_dataset.py")
-    done = run(pipeline, "python", "-m", "pytest", "-q", *found, "tests/test_structure.py")
+def test_the_discovered_tests_find_the_pipelines_and_pass(pipeline: Path) -> None:
+    found = ("tests/models", "tests/datasets", "tests/test_structure.py", "tests/test_dvc.py")
+    done = run(pipeline, "python", "-m", "pytest", "-q", *found)
     assert done.returncode == 0, done.stdout[-3000:]
-    assert int(re.findall(r"(\d+) passed", done.stdout)[0]) > 50
+    assert int(re.findall(r"(\d+) passed", done.stdout)[0]) > 100
 
 
 def test_mlflow_run_trains_it_with_the_parameters(trained: Path, environment) -> None:
@@ -115,14 +187,49 @@ def test_a_training_leaves_what_its_stage_declares(trained: Path) -> None:
     assert all((home / name).stat().st_size for name in declared)
 
 
-def test_it_serves_at_once(trained: Path, environment, tmp_path: Path) -> None:
-    port = free_port()
-    command = [str(trained / "deploy" / "serve.py"), "--deployment", "mymodel/V1"]
+def test_a_table_trains_at_once(table: Path, environment) -> None:
+    client = mlflow.MlflowClient(environment["MLFLOW_TRACKING_URI"])
+    assert client.get_model_version_by_alias("mytrees-mytable", "challenger").version == "1"
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_every_other_pipeline_runs_at_once(
+    job: str, trained: Path, table: Path, environment, tmp_path: Path
+) -> None:
+    task, (module, pipeline, *given) = JOBS[job], job.split()
+    samples = trained / "deploy" / ("mytrees" if task == "table" else "mymodel") / "V1"
+    if "predict" in pipeline:
+        source = samples / "sample-input.csv" if task == "table" else samples
+        given += [f"predict.input={source}", f"predict.output={tmp_path / 'x.parquet'}"]
+    folder = tmp_path / "run"
+    command = ("python", "-m", module, pipeline, *given, f"hydra.run.dir={folder}")
+    done = run(trained, *command, **environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (folder / "report.html").stat().st_size > 1000
+    assert "predict" not in pipeline or (tmp_path / "x.parquet").stat().st_size > 1000
+
+
+SERVED = {"mymodel": ("0_disc", "1_square"), "mytrees": ("healthy", "ill")}
+"""By model, the classes of what the templates draw."""
+KINDS = {".jpg": "image/jpeg", ".csv": "text/csv", ".json": "application/json"}
+
+
+@pytest.mark.parametrize("model", SERVED)
+def test_it_serves_at_once(
+    model: str, trained: Path, table: Path, environment, tmp_path: Path
+) -> None:
+    port, home = free_port(), trained / "deploy" / model / "V1"
+    command = [str(trained / "deploy" / "serve.py"), "--deployment", f"{model}/V1"]
     with running(
         [*command, "--port", str(port)], port, "/readyz", os.environ | environment, tmp_path / "log"
     ) as server:
-        image = (trained / "deploy" / "mymodel" / "V1" / "sample-input.jpg").read_bytes()
-        answer = requests.post(f"{server.address}/predict", files={"image": image})
-        assert answer.status_code == 200, answer.text
-        assert answer.json()["predictions"][0]["label"] in ("0_disc", "1_square")
-        assert requests.get(f"{server.address}/model").json()["texts"]["en"]["title"] == "mydata"
+        samples = sorted(home.glob("sample-input.*"))
+        assert len(samples) == 2
+        for sample in samples:
+            kind = {"Content-Type": KINDS[sample.suffix]}
+            url = f"{server.address}/predict"
+            answer = requests.post(url, data=sample.read_bytes(), headers=kind)
+            assert answer.status_code == 200, answer.text
+            assert answer.json()["predictions"][0]["label"] in SERVED[model]
+        described = requests.get(f"{server.address}/model").json()
+        assert set(described["labels"]["es"]) == set(SERVED[model])

@@ -1,8 +1,8 @@
 """Import the model of this deployment from MLflow into BentoML's store.
 
-    python deploy/treesurvival/V1/create_bento_model.py [--model-uri runs:/... | models:/...]
+    python deploy/treesurvival/V1/create_bento_model.py [--model-uri URI]
 
-Without `--model-uri` it is the champion; where there is none, the message says what to do.
+URI is runs:/... or models:/...; without one it is the champion, or the message says what to do.
 """
 
 import sys

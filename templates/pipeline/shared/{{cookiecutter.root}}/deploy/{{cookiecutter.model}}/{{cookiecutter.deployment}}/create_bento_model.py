@@ -1,0 +1,22 @@
+"""Import the model of this deployment from MLflow into BentoML's store.
+
+    python deploy/{{cookiecutter.model}}/{{cookiecutter.deployment}}/create_bento_model.py [--model-uri URI]
+
+URI is runs:/... or models:/...; without one it is the champion, or the message says what to do.
+"""
+
+import sys
+from pathlib import Path
+
+
+def main() -> None:
+    """Import, and print the tag in BentoML's store."""
+    sys.path.insert(0, str(Path(__file__).parents[2].resolve()))  # where serving/ is
+    from {{cookiecutter.model}}.{{cookiecutter.deployment}}.common import MODEL
+    from serving.importing import create
+
+    create(MODEL, MODEL)
+
+
+if __name__ == "__main__":
+    main()

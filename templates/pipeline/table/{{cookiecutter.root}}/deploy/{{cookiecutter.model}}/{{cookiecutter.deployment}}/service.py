@@ -1,0 +1,21 @@
+"""The service of {{cookiecutter.model}} on {{cookiecutter.dataset}}.
+
+    bentoml serve {{cookiecutter.model}}.{{cookiecutter.deployment}}.service:{{cookiecutter.service}} --working-dir deploy
+
+What it answers, and how, is in `serving`, which every table service shares.
+"""
+
+from bentoml.models import BentoModel
+from serving.image import TABLE_IMAGE
+from serving.service import Served, served
+from serving.table_app import TableService
+
+from .common import LABELS, MODEL, PAGE
+
+
+@served(MODEL, TABLE_IMAGE)
+class {{cookiecutter.service}}(Served):
+    """Classifies rows. For research, not for diagnosis."""
+
+    model = BentoModel(f"{MODEL}:latest")
+    routes = TableService(LABELS, PAGE)

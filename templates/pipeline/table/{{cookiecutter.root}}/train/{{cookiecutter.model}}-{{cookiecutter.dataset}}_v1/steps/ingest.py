@@ -1,0 +1,15 @@
+"""Get the table and verify the contract before anything trains."""
+
+from omegaconf import DictConfig
+
+from datasets.common.tables import Table
+from datasets.{{cookiecutter.dataset}}.dataset import build
+from train.common.run import log_data
+from train.common.tables import gather
+
+
+def ingest(config: DictConfig) -> Table:
+    """The verified rows of {{cookiecutter.dataset}}, from the source the configuration chooses."""
+    table = gather(build, config)
+    log_data(table)
+    return table
