@@ -5,21 +5,25 @@ answer 500 to a corrupt image, and read bodies of any size.
 
 ```mermaid
 flowchart LR
-    request --> admit["admit: 503 when full"] --> read["upload: 400 408 413 415"]
-    read --> decode["images: 413 415 422"] --> engine --> answer["JSON"]
+    request --> admit["admission: 503 when full"] --> read["upload: 400 408 413 415"]
+    read --> header["header: pixels, 413 415 422"] --> line["admission: 503 after a while"]
+    line --> decode["images: 422"] --> engine --> answer["JSON"]
     engine -- "explain=true" --> gradcam --> answer
 ```
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
 
+from .admission import Admission
 from .classifier import Classifier
+from .header import pixels
 from .openapi import specification
 from .refusals import Refused
-from .routes import Answers, Service
+from .routes import Service, Work
 from .upload import read_images
 
 FLAGS = {"true": True, "1": True, "false": False, "0": False}
@@ -31,11 +35,12 @@ class ImageService(Service[Classifier]):
     kind = Classifier
     page = Path(__file__).parent / "page"
 
-    async def answers(self, request: Request, classifier: Classifier) -> Answers:
-        """One answer for each image of `request`. Raises `Refused`."""
+    async def read(self, request: Request, classifier: Classifier, admission: Admission) -> Work:
+        """One answer for each image of `request`, weighed by their pixels. Raises `Refused`."""
         explain = _flag(request, "explain")
-        images = await read_images(request, classifier.limits)
-        return await self.in_thread(classifier.classify, images, explain)
+        images = await read_images(request, classifier.limits, admission.in_thread)
+        weight = await admission.in_thread(pixels, images, classifier.limits)
+        return Work(partial(classifier.classify, images, explain), weight)
 
     def described(self, _: Classifier) -> dict[str, Any]:
         """Nothing more: an image needs no description."""
@@ -43,7 +48,7 @@ class ImageService(Service[Classifier]):
 
     def specification(self) -> dict[str, Any]:
         """The OpenAPI document, also before there is a model."""
-        return specification(self.classifier)
+        return specification(self.classifier, self.sample)
 
 
 def _flag(request: Request, name: str) -> bool:

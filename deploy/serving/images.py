@@ -8,7 +8,7 @@ import io
 from collections.abc import Callable
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from .refusals import Refused
 
@@ -51,8 +51,11 @@ Image.MAX_IMAGE_PIXELS = None  # our own cap stands before every decoding
 def sniff(content: bytes) -> str:
     """Pillow's name of the format that the first bytes of `content` say.
 
-    The declared type and the file name are not looked at: both come from the client.
+    The declared type and the file name are not looked at: both come from the client. Raises
+    `Refused`: 400 for nothing at all, 415 for no known format.
     """
+    if not content:
+        raise Refused(400, "empty", "the image is empty: 0 bytes")
     for name, begins in SIGNATURES:
         if begins(content[:16]):
             return name
@@ -67,18 +70,11 @@ def decode(content: bytes, max_pixels: int, size: int) -> tuple[np.ndarray, tupl
     Raises `Refused`: 400 for nothing at all, 415 for no known format, 413, from the header
     alone, for more than `max_pixels`, and 422 for what cannot be decoded whole.
     """
-    if not content:
-        raise Refused(400, "empty", "the image is empty: 0 bytes")
     name = sniff(content)
     try:
         with Image.open(io.BytesIO(content), formats=(name,)) as image:
             width, height = image.size
-            if width * height > max_pixels:
-                raise Refused(
-                    413,
-                    "too_many_pixels",
-                    f"{width} x {height} are more than {max_pixels} pixels: send a smaller image",
-                )
+            check_size(width, height, max_pixels)
             turn = _turn(image)
             image.draft(None, (size, size))
             image.load()
@@ -87,10 +83,25 @@ def decode(content: bytes, max_pixels: int, size: int) -> tuple[np.ndarray, tupl
     except Refused:
         raise
     except Exception as error:  # decoders of corrupt bytes raise nearly everything there is
-        reason = " ".join((str(error) or type(error).__name__).split())
-        shown = "its header makes no sense" if "BytesIO" in reason else reason[:200]
-        raise Refused(422, "undecodable", f"the {name} image cannot be decoded: {shown}") from None
+        raise undecodable(name, error) from None
     return pixels, (height, width) if turn in ON_ITS_SIDE else (width, height)
+
+
+def check_size(width: int, height: int, max_pixels: int) -> None:
+    """Raise `Refused`, 413, for more than `max_pixels`."""
+    if width * height > max_pixels:
+        raise Refused(
+            413,
+            "too_many_pixels",
+            f"{width} x {height} are more than {max_pixels} pixels: send a smaller image",
+        )
+
+
+def undecodable(name: str, error: Exception) -> Refused:
+    """What a client is told of an `error` of the decoder of the format `name`."""
+    reason = " ".join((str(error) or type(error).__name__).split())[:200]
+    shown = "its header makes no sense" if isinstance(error, UnidentifiedImageError) else reason
+    return Refused(422, "undecodable", f"the {name} image cannot be decoded: {shown}")
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:

@@ -1,6 +1,10 @@
 """The description of the routes that clients and their generators read, `/docs.json`."""
 
+import base64
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from .sample import SAMPLE, media_type
 
 if TYPE_CHECKING:
     from .classifier import Classifier
@@ -12,17 +16,17 @@ ERRORS = {
     415: ("not_an_image", "the content is not an image of a format read: JPEG, PNG, ..."),
     422: ("undecodable", "the JPEG image cannot be decoded: image file is truncated"),
     503: ("overloaded", "32 requests are under way: try again in 2 s"),
+    504: ("too_long", "there is no answer after 60 s: send less at a time"),
 }
 """An example of each refusal: the word for programs and the sentence for people."""
 
-TINY_PNG = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGNoaGgAAAMEAYFL09IQAAAAAElFTkSuQmCC"
-)
-"""One grey pixel, so that the example can be sent as it stands."""
 
+def specification(classifier: "Classifier | None", sample: Path | None) -> dict[str, Any]:
+    """OpenAPI 3.0 of the service; the examples name the classes of the model it serves.
 
-def specification(classifier: "Classifier | None") -> dict[str, Any]:
-    """OpenAPI 3.0 of the service; the examples name the classes of the model it serves."""
+    `sample`, an image, is the example of what it takes: in base64, and as a file that the route
+    `/sample-input` gives out.
+    """
     classes = list(classifier.facts.classes) if classifier else ["a", "b"]
     model = classifier.facts.public() if classifier else {}
     share = round(1 / len(classes), 4)
@@ -40,7 +44,7 @@ def specification(classifier: "Classifier | None") -> dict[str, Any]:
         "3.0.3",
         model,
         "Classifies medical images. For research, not for diagnosis.",
-        _predict(responses),
+        _predict(responses, sample),
         _schemas(),
     )
 
@@ -89,7 +93,7 @@ def service_document(
     }
 
 
-def _predict(responses: dict[str, Any]) -> dict[str, Any]:
+def _predict(responses: dict[str, Any], sample: Path | None) -> dict[str, Any]:
     file = {"type": "string", "format": "binary"}
     form = {
         "type": "object",
@@ -118,12 +122,26 @@ def _predict(responses: dict[str, Any]) -> dict[str, Any]:
             "required": True,
             "content": {
                 "multipart/form-data": {"schema": form},
-                "application/json": {"schema": document, "example": {"image": TINY_PNG}},
-                "image/*": {"schema": file},
+                "application/json": {"schema": document} | _in_base64(sample),
+                "image/*": {"schema": file} | _by_address(sample),
             },
         },
         "responses": responses,
     }
+
+
+def _in_base64(sample: Path | None) -> dict[str, Any]:
+    if sample is None:
+        return {}
+    return {"example": {"image": base64.b64encode(sample.read_bytes()).decode()}}
+
+
+def _by_address(sample: Path | None) -> dict[str, Any]:
+    """The sample as OpenAPI refers to an example that is no text."""
+    if sample is None:
+        return {}
+    summary = f"A file to send as it is, as {media_type(sample)}"
+    return {"examples": {"sample": {"summary": summary, "externalValue": SAMPLE}}}
 
 
 def _probe(description: str) -> dict[str, Any]:

@@ -6,11 +6,13 @@ validator of pydantic's once; every value is held against it, nothing is guessed
 
 import csv
 import io
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pydantic_core import SchemaValidator, ValidationError, core_schema
 from starlette.requests import Request
 
+from .admission import InThread
 from .limits import Limits
 from .refusals import Refused
 from .upload import content_type, parsed, read_body, read_files
@@ -38,61 +40,74 @@ class Schema:
             for name, each in self.properties.items()
         }
         record = core_schema.typed_dict_schema(fields, strict=True)
-        self._rows = SchemaValidator(core_schema.list_schema(record, strict=True))
+        self._record = SchemaValidator(record)
 
-    def checked(self, rows: Rows) -> Rows:
-        """`rows` as they are. Raises `Refused`, 422, which names row, column and value."""
-        # Before all else: of the others there are at most as many as the schema has columns.
+    def checked(self, rows: list[Any]) -> Rows:
+        """`rows` as they are. Raises `Refused`, 422, which names row, column and value.
+
+        It stops at the row in which the faults get more than a message shows.
+        """
+        told: dict[str, str] = {}  # sentence: word for programs
         for number, row in enumerate(rows, start=1):
-            unknown = [n for n in row if n not in self.properties] if isinstance(row, dict) else []
-            if unknown:
+            if isinstance(row, dict):
+                self.check_names(row, f"row {number}")
+            try:
+                self._record.validate_python(row)
+            except ValidationError as error:
+                for fault in error.errors(include_url=False, include_context=False):
+                    code = "missing_column" if fault["type"] == "missing" else "invalid_value"
+                    told[self._told(fault, row, number)] = code
+            if len(told) > SHOWN:
+                break
+        if told:
+            more = "; and more" if len(told) > SHOWN else ""
+            first = next(iter(told.values()))
+            raise Refused(422, first, "; ".join(list(told)[:SHOWN]) + more)
+        return rows
+
+    def check_names(self, names: Iterable[str], where: str) -> None:
+        """Raise `Refused`, 422, for the first of `names` that is no column."""
+        for name in names:
+            if name not in self.properties:
                 raise Refused(
                     422,
                     "unknown_column",
-                    f"row {number}: {_shown(unknown[0])} is no column of this model; it takes "
+                    f"{where}: {_shown(name)} is no column of this model; it takes "
                     f"{', '.join(self.properties)}",
                 )
-        try:
-            return self._rows.validate_python(rows)
-        except ValidationError as error:
-            faults = error.errors(include_url=False, include_context=False)
-        code = "missing_column" if faults[0]["type"] == "missing" else "invalid_value"
-        told = list(dict.fromkeys(self._told(fault, rows) for fault in faults))
-        more = f"; and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
-        raise Refused(422, code, "; ".join(told[:SHOWN]) + more) from None
 
     def example(self) -> dict[str, Any]:
         """A record that the schema takes: first choices, and the middle of ranges."""
         return {name: _example(each) for name, each in self.properties.items()}
 
-    def _told(self, fault: Any, rows: Rows) -> str:
-        row, *place = fault["loc"]
-        where, value = f"row {row + 1}", _shown(fault["input"])
+    def _told(self, fault: Any, row: Any, number: int) -> str:
+        place, where, value = fault["loc"], f"row {number}", _shown(fault["input"])
         if not place:
             return f"{where}: {value} is no object of columns and values"
         column = str(place[0])
         if fault["type"] == "missing":
-            missing = [n for n in self.required if n not in rows[row]]
+            missing = [name for name in self.required if name not in row]
             return f"{where} has no {', '.join(missing)}"
         return f"{where}: {column}={value} is not taken, {_expected(self.properties[column])}"
 
 
-async def read_records(request: Request, limits: Limits, schema: Schema) -> Rows:
+async def read_records(
+    request: Request, limits: Limits, schema: Schema, in_thread: InThread
+) -> Rows:
     """The checked rows of `request`, one or more.
 
     Takes JSON, `{"records": [{...}]}` or the list alone; a text/csv body; or multipart/form-data
     with a CSV file in the field `file`. Columns of CSV are found by name. Raises `Refused`.
     """
     kind = content_type(request)
+    read = from_csv
     if kind == "application/json":
-        rows = _json(await read_body(request, limits))
+        content, read = await read_body(request, limits), from_json
     elif kind == "text/csv":
-        rows = from_csv(await read_body(request, limits), schema)
+        content = await read_body(request, limits)
     elif kind == "multipart/form-data":
-        files = await read_files(request, limits, FIELD)
-        if len(files) > 1:
-            raise Refused(400, "several_files", f"{len(files)} files were sent: send one")
-        rows = from_csv(files[0], schema)
+        several = Refused(400, "several_files", "the form has more than one file: send one")
+        content = (await read_files(request, limits, FIELD, 1, several))[0]
     else:
         raise Refused(
             415,
@@ -100,46 +115,44 @@ async def read_records(request: Request, limits: Limits, schema: Schema) -> Rows
             f"Content-Type {kind[:80]!r} is not taken: send application/json with "
             f"{{'{RECORDS}': [...]}}, text/csv, or multipart/form-data with the field '{FIELD}'",
         )
+    return await in_thread(_checked, read, content, schema, limits.max_rows)
+
+
+def _checked(
+    read: Callable[[bytes, Schema, int], list[Any]], content: bytes, schema: Schema, max_rows: int
+) -> Rows:
+    rows = read(content, schema, max_rows)
     if not rows:
         raise Refused(400, "no_records", "there is no row: send one or more")
-    if len(rows) > limits.max_rows:
-        raise Refused(
-            413,
-            "too_many_rows",
-            f"{len(rows)} rows are more than {limits.max_rows}: send several requests",
-        )
     return schema.checked(rows)
 
 
-def from_csv(content: bytes, schema: Schema) -> Rows:
-    """The rows of a CSV file, numbers as numbers where the schema has numbers. Raises `Refused`."""
+def from_csv(content: bytes, schema: Schema, max_rows: int) -> Rows:
+    """The rows of a CSV file, numbers as numbers where the schema has numbers.
+
+    Raises `Refused`: for a column that is unknown or named twice before any row is read, and for
+    more than `max_rows` before the next is.
+    """
     try:
-        lines = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True))
+        text = io.StringIO(content.decode("utf-8-sig"), newline="")
+        lines = (line for line in csv.reader(text, strict=True) if line)
+        names = _header(next(lines, []), schema)
+        rows: Rows = []
+        for number, line in enumerate(lines, start=1):
+            if number > max_rows:
+                raise _too_many(max_rows)
+            rows.append(_row(line, number, names, schema))
     except UnicodeDecodeError as error:
         reason = f"byte {error.start} is not UTF-8: save it as CSV in UTF-8"
         raise Refused(400, "bad_csv", f"the CSV cannot be read: {reason}") from None
     except csv.Error as error:
         raise Refused(400, "bad_csv", f"the CSV cannot be read: {error}") from None
-    header, *rows = [line for line in lines if line] or [[]]
-    names = [name.strip() for name in header]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise Refused(400, "bad_csv", f"the CSV has the column {_shown(twice[0])} twice")
-    for number, row in enumerate(rows, start=1):
-        if len(row) != len(names):
-            raise Refused(
-                400,
-                "bad_csv",
-                f"row {number} of the CSV has {len(row)} cells, its header {len(names)}: is the "
-                "separator a comma?",
-            )
-    return [
-        {n: _cell(c.strip(), schema.properties.get(n, {})) for n, c in zip(names, row, strict=True)}
-        for row in rows
-    ]
+    return rows
 
 
-def _json(body: bytes) -> Rows:
-    document = parsed(body)
+def from_json(content: bytes, schema: Schema, max_rows: int) -> list[Any]:
+    """What stands for the rows in a JSON document, unchecked. Raises `Refused`."""
+    document = parsed(content, 2 * (max_rows + 1) * (len(schema.properties) + 1))
     rows = document.get(RECORDS) if isinstance(document, dict) else document
     if not isinstance(rows, list):
         raise Refused(
@@ -147,7 +160,39 @@ def _json(body: bytes) -> Rows:
             "no_records",
             f"the JSON must be {{'{RECORDS}': [...]}} or the list alone, one object for each row",
         )
+    if len(rows) > max_rows:
+        raise _too_many(max_rows)
     return rows
+
+
+def _header(cells: list[str], schema: Schema) -> list[str]:
+    """The names of the columns, of which there are at most as many as the schema has."""
+    names: dict[str, None] = {}
+    for cell in cells:
+        name = cell.strip()
+        schema.check_names([name], "the header of the CSV")
+        if name in names:
+            raise Refused(400, "bad_csv", f"the CSV has the column {_shown(name)} twice")
+        names[name] = None
+    return list(names)
+
+
+def _row(line: list[str], number: int, names: list[str], schema: Schema) -> dict[str, Any]:
+    if len(line) != len(names):
+        raise Refused(
+            400,
+            "bad_csv",
+            f"row {number} of the CSV has {len(line)} cells, its header {len(names)}: is the "
+            "separator a comma?",
+        )
+    cells = zip(names, line, strict=True)
+    return {name: _cell(cell.strip(), schema.properties[name]) for name, cell in cells}
+
+
+def _too_many(max_rows: int) -> Refused:
+    return Refused(
+        413, "too_many_rows", f"there are more than {max_rows} rows: send several requests"
+    )
 
 
 def _type(schema: dict[str, Any]) -> core_schema.CoreSchema:
@@ -174,7 +219,7 @@ def _cell(text: str, schema: dict[str, Any]) -> Any:
     """The value of a CSV cell; text that is no number stays text, and the schema refuses it."""
     if text in EMPTY:
         return None
-    kind = _kinds(schema)[0] if schema and "_" not in text else "string"  # Python takes 1_000
+    kind = _kinds(schema)[0] if "_" not in text else "string"  # Python takes 1_000
     try:
         return {"number": float, "integer": int}.get(kind, str)(text)
     except ValueError:
@@ -199,5 +244,6 @@ def _expected(schema: dict[str, Any]) -> str:
 
 def _shown(value: Any) -> str:
     """`value` as ASCII, short: it comes from the client."""
+    value = value[: LONGEST + 1] if isinstance(value, str) else value
     text = ascii(value) if isinstance(value, str | int | float | None) else type(value).__name__
     return text if len(text) <= LONGEST else text[:LONGEST] + "..."

@@ -9,30 +9,31 @@ classDiagram
         labels ~Labels~
         texts ~Labels~
         classifier ~Servable~
-        under_way ~int~
+        sample ~Path~
 
         -__init__(labels ~Labels~, texts ~Labels~) None
         +open(classifier ~Servable~) None
         +app() ~Starlette~
-        #answers(request ~Request~) ~list~
+        #read(request ~Request~, classifier ~Servable~, admission ~Admission~) ~Work~
         #described() ~dict~
         #specification() ~dict~
     }
     Service <|-- ImageService
     Service <|-- TableService
     Service <|-- Servable
+    Service <|-- Admission
 ```
 """
 
-import logging
+import asyncio
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
-import anyio
-import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -40,34 +41,32 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from .limits import cores
+from .admission import RETRY_SECONDS, Admission
+from .limits import ANSWER_SECONDS, Limits
 from .loading import Servable
 from .metrics import Metrics, exposition
+from .middleware import failure
 from .refusals import Refused
-
-log = logging.getLogger(__name__)
+from .sample import SAMPLE, media_type
 
 SHARED = Path(__file__).parent / "shared"
 """Folder of what all pages load."""
-RETRY_SECONDS = 2
-"""What a client is told to wait when the service is full: a few answers' time."""
-HEADERS = {
-    # The page needs nothing from elsewhere, and nothing may get in.
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-        "img-src 'self' blob: data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-    ),
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
-
 Labels = Mapping[str, Mapping[str, str]]
 Answers = list[dict[str, Any]]
 Model = TypeVar("Model", bound=Servable)
 
 
+@dataclass(frozen=True)
+class Work:
+    """What is left to do for a request once it is read: to be called in a thread."""
+
+    answers: Callable[[], Answers]
+    pixels: int = 0
+    """How many of the pixels that all requests share it needs."""
+
+
 class Service(ABC, Generic[Model]):
-    """State of the routes: the model, and how many requests are under way.
+    """State of the routes: the model, and what is under way.
 
     `labels` are names for people, by language and class; `texts` the `title` and the `notice` of
     the page, by language. `open` is called once the process that serves is running.
@@ -77,14 +76,16 @@ class Service(ABC, Generic[Model]):
     """What answers."""
     page: Path
     """Folder of the page, with an `index.html`."""
+    limits: ClassVar[Limits] = Limits()
+    """Limits where the environment sets none."""
 
     def __init__(self, labels: Labels, texts: Labels) -> None:
         self.labels = labels
         self.texts = texts
+        self.sample: Path | None = None  # known once there is a deployment
         self.classifier: Model | None = None
         self.metrics: Metrics | None = None
-        self.under_way = 0
-        self._threads: anyio.CapacityLimiter | None = None
+        self._admission: Admission | None = None
 
     def open(self, classifier: Model) -> None:
         """Serve `classifier`, from the moment it is ready."""
@@ -101,15 +102,15 @@ class Service(ABC, Generic[Model]):
                 Route("/predict", self._predict, methods=["POST"]),
                 Route("/docs.json", self._docs),
                 Route("/metrics", self._metrics),
+                Route(f"/{SAMPLE}", self._sample),
                 Mount("/static", StaticFiles(directory=self.page)),
                 Mount("/shared", StaticFiles(directory=SHARED)),
-            ],
-            exception_handlers={HTTPException: _http_error, Exception: _unexpected},
+            ]
         )
 
     @abstractmethod
-    async def answers(self, request: Request, classifier: Model) -> Answers:
-        """What the model says of all that `request` holds. Raises `Refused`."""
+    async def read(self, request: Request, classifier: Model, admission: Admission) -> Work:
+        """What `request` asks of the model, read and checked. Raises `Refused`."""
 
     @abstractmethod
     def described(self, classifier: Model) -> dict[str, Any]:
@@ -119,13 +120,13 @@ class Service(ABC, Generic[Model]):
     def specification(self) -> dict[str, Any]:
         """The OpenAPI document, also before there is a model."""
 
-    async def in_thread(self, work: Callable[..., Answers], *arguments: Any) -> Answers:
-        """`work(*arguments)` in one of as many threads as there are cores."""
-        self._threads = self._threads or anyio.CapacityLimiter(cores())
-        return await anyio.to_thread.run_sync(work, *arguments, limiter=self._threads)
-
     async def _page(self, _: Request) -> Response:
-        return FileResponse(self.page / "index.html", headers=HEADERS)
+        return FileResponse(self.page / "index.html")
+
+    async def _sample(self, _: Request) -> Response:
+        if self.sample is None:
+            raise HTTPException(404)
+        return FileResponse(self.sample, media_type=media_type(self.sample))
 
     async def _model(self, _: Request) -> Response:
         """What the page shows about the model."""
@@ -159,7 +160,7 @@ class Service(ABC, Generic[Model]):
             if self.metrics:
                 self.metrics.rejections.labels(refused.code).inc()
         except Exception as error:
-            response = await _unexpected(request, error)
+            response = failure(request.scope, error)
         if self.metrics:
             self.metrics.requests.labels(response.status_code).inc()
             self.metrics.seconds.observe(time.perf_counter() - started)
@@ -169,21 +170,27 @@ class Service(ABC, Generic[Model]):
         classifier = self.classifier
         if classifier is None or not classifier.ready:
             raise Refused(503, "not_ready", "the model is still being loaded", RETRY_SECONDS)
-        if self.under_way >= classifier.limits.max_requests:
-            raise Refused(
-                503,
-                "overloaded",
-                f"{self.under_way} requests are under way: try again in {RETRY_SECONDS} s",
-                RETRY_SECONDS,
-            )
-        self.under_way += 1
-        try:
-            answers = await self.answers(request, classifier)
-        finally:
-            self.under_way -= 1
+        admission = self._admission = self._admission or Admission(classifier.limits)
+        with admission.place(request) as counted:
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    work = await self.read(counted, classifier, admission)
+                    return await admission.compute(
+                        work.pixels, self._computed, work, classifier, started
+                    )
+            except TimeoutError:
+                raise Refused(
+                    504,
+                    "too_long",
+                    f"there is no answer after {ANSWER_SECONDS} s: send less at a time",
+                ) from None
+
+    def _computed(self, work: Work, classifier: Model, started: float) -> Response:
+        """The answer to `work`, written out: for 10,000 rows that takes a while as well."""
+        answers = work.answers()
         if self.metrics:
-            for answer in answers:
-                self.metrics.predictions.labels(answer["label"]).inc()
+            for label, count in Counter(answer["label"] for answer in answers).items():
+                self.metrics.predictions.labels(label).inc(count)
         return JSONResponse(
             {
                 "model": classifier.facts.public(),
@@ -199,19 +206,3 @@ def _refusal(refused: Refused) -> JSONResponse:
         headers["Retry-After"] = str(refused.retry_after)
     body = {"error": refused.code, "message": refused.message}
     return JSONResponse(body, refused.status, headers)
-
-
-async def _http_error(request: Request, error: Any) -> Response:
-    body = {
-        "error": "http_error",
-        "message": f"{request.method} {request.url.path}: {error.detail}",
-    }
-    return JSONResponse(body, error.status_code, error.headers)
-
-
-async def _unexpected(request: Request, error: Exception) -> Response:
-    """The answer to a defect of ours; the log has the traceback, the client does not."""
-    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return JSONResponse(
-        {"error": "internal", "message": "the service failed; its log says why"}, 500
-    )

@@ -10,19 +10,23 @@ class ResNet50V2FT(Served):
 ```
 """
 
+import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 import bentoml
 from bentoml.images import Image
 from bentoml.models import BentoModel
 
-from .limits import WORKERS, Limits
+from .limits import ANSWER_SECONDS, WORKERS, Limits
 from .loading import Facts
+from .middleware import OneShape
 from .routes import Service
+from .sample import find
 
-TIMEOUT_SECONDS = 60
-"""After which BentoML answers in place of the service."""
+SPARE_SECONDS = 10
+"""How much later BentoML answers in place of a service that has not."""
 
 
 class Served:
@@ -36,7 +40,9 @@ class Served:
         stored: Any = self.model
         facts = Facts.of(stored.info.metadata)
         folder = stored.path_of("mlflow_model")
-        self.classifier = self.routes.kind(facts, folder, Limits.from_environment())
+        self.classifier = self.routes.kind(
+            facts, folder, Limits.from_environment(self.routes.limits)
+        )
         self.routes.open(self.classifier)
 
     def __is_alive__(self) -> bool:
@@ -50,16 +56,20 @@ def served(name: str, image: Image) -> Callable[[type[Served]], Any]:
     """A decorator that makes a BentoML service called `name` of a class, for the container `image`.
 
     BentoML's own metrics are off: they keep a line for every path that anybody asks for, without
-    end. `/metrics` is a route of ours.
+    end. `/metrics` is a route of ours. Its own time limit is never reached: its answer would pass
+    by `OneShape`.
     """
 
     def decorate(cls: type[Served]) -> Any:
-        return bentoml.service(
+        cls.routes.sample = find(Path(inspect.getfile(cls)).parent)
+        service: Any = bentoml.service(
             name=name,
             image=image,
             workers=WORKERS,
-            traffic={"timeout": TIMEOUT_SECONDS},
+            traffic={"timeout": ANSWER_SECONDS + SPARE_SECONDS},
             metrics={"enabled": False},
         )(bentoml.asgi_app(cls.routes.app(), path="/")(cls))
+        service.add_asgi_middleware(OneShape)
+        return service
 
     return decorate

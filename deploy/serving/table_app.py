@@ -2,21 +2,27 @@
 
 ```mermaid
 flowchart LR
-    request --> admit["admit: 503 when full"] --> read["upload: 400 408 413 415"]
+    request --> admit["admission: 503 when full"] --> read["upload: 400 408 413 415"]
     read --> rows["JSON or CSV: 400 413"] --> schema["schema: 422"] --> pipeline --> answer["JSON"]
 ```
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
 
+from .admission import RETRY_SECONDS, Admission
+from .limits import Limits
 from .records import read_records
 from .refusals import Refused
-from .routes import RETRY_SECONDS, Answers, Service
+from .routes import Service, Work
 from .table_openapi import specification
 from .tables import TableClassifier
+
+TABLE_BYTES = 5 * 2**20
+"""Size of a request's body: 10,000 rows of the 13 columns of treesurvival are 3 MB of JSON."""
 
 
 class TableService(Service[TableClassifier]):
@@ -24,13 +30,17 @@ class TableService(Service[TableClassifier]):
 
     kind = TableClassifier
     page = Path(__file__).parent / "form"
+    limits = Limits(max_bytes=TABLE_BYTES)
 
-    async def answers(self, request: Request, classifier: TableClassifier) -> Answers:
+    async def read(
+        self, request: Request, classifier: TableClassifier, admission: Admission
+    ) -> Work:
         """One answer for each row of `request`. Raises `Refused`."""
         if classifier.rows is None:
             raise Refused(503, "not_ready", "the model is still being loaded", RETRY_SECONDS)
-        rows = await read_records(request, classifier.limits, classifier.rows)
-        return await self.in_thread(classifier.classify, rows)
+        limits, schema = classifier.limits, classifier.rows
+        rows = await read_records(request, limits, schema, admission.in_thread)
+        return Work(partial(classifier.classify, rows))
 
     def described(self, classifier: TableClassifier) -> dict[str, Any]:
         """The schema that the form is made from; empty until the model is loaded."""

@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 ERRORS = {
     400: ("bad_csv", "row 2 of the CSV has 3 cells, its header 4: is the separator a comma?"),
     408: ("too_slow", "the body did not arrive within 30 s: send it again"),
-    413: ("too_many_rows", "20000 rows are more than 10000: send several requests"),
+    413: ("too_many_rows", "there are more than 10000 rows: send several requests"),
     415: ("unsupported_media_type", "Content-Type 'text/plain' is not taken: send ..."),
     422: ("invalid_value", "row 1: Light=7 is not taken, expected number from 0 to 1"),
     503: ("overloaded", "32 requests are under way: try again in 2 s"),
+    504: ("too_long", "there is no answer after 60 s: send less at a time"),
 }
 """An example of each refusal: the word for programs and the sentence for people."""
 
@@ -49,6 +50,7 @@ def _predict(responses: dict[str, Any], example: dict[str, Any]) -> dict[str, An
         "properties": {FIELD: {"type": "string", "contentMediaType": "text/csv"}},
     }
     cells = ["" if value is None else str(value) for value in example.values()]
+    table = f"{','.join(example)}\n{','.join(cells)}\n"
     return {
         "operationId": "predict",
         "summary": "Probabilities of each class for one or several rows.",
@@ -59,11 +61,8 @@ def _predict(responses: dict[str, Any], example: dict[str, Any]) -> dict[str, An
                     "schema": {"oneOf": [keyed, records]},
                     "example": {RECORDS: [example]},
                 },
-                "text/csv": {
-                    "schema": {"type": "string"},
-                    "example": f"{','.join(example)}\n{','.join(cells)}\n",
-                },
-                "multipart/form-data": {"schema": form},
+                "text/csv": {"schema": {"type": "string"}, "example": table},
+                "multipart/form-data": {"schema": form, "example": {FIELD: table}},
             },
         },
         "responses": responses,

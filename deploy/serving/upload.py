@@ -10,47 +10,52 @@ import json
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any, TypeVar
 
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
+from .admission import InThread
 from .limits import Limits
 from .refusals import Refused
 
 FIELD = "image"
 """Name of the multipart field and of the JSON key."""
 RAW = "application/octet-stream"
+CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
+"""What a form may call its charset; all is read as UTF-8."""
+BLANKS = b" \t\r\n"
+"""What may stand between the characters of base64."""
+MOST_TEXTS = 16
+"""Fields of text in a form. None is needed, but clients may send some."""
+TEXT_BYTES = 4096
+"""Size of a field of text."""
+MOST_VALUES = 1_000
+"""Values of a JSON document with images, which needs one for each image and few more."""
 Read = TypeVar("Read")
 
 
-async def read_images(request: Request, limits: Limits) -> list[bytes]:
+async def read_images(request: Request, limits: Limits, in_thread: InThread) -> list[bytes]:
     """The contents of the images of `request`, one or more.
 
     Takes multipart/form-data with the field `image`, given once or several times; a raw body of
     type image/*; or JSON `{"image": "<base64>"}`, where a list stands for several. Raises
     `Refused` before the body is read when its declared size is over `limits.max_bytes`, and while
-    it is read when it grows over it.
+    it is read when it grows over it or holds too many images.
     """
     kind = content_type(request)
-    if kind not in ("multipart/form-data", "application/json", RAW) and kind[:6] != "image/":
-        raise Refused(
-            415,
-            "unsupported_media_type",
-            f"Content-Type {kind[:80]!r} is not taken: send multipart/form-data with the field "
-            f"'{FIELD}', an image/* body, or application/json with {{'{FIELD}': '<base64>'}}",
-        )
     if kind == "multipart/form-data":
-        images = await read_files(request, limits, FIELD)
-    else:
-        body = await read_body(request, limits)
-        images = _json(body) if kind == "application/json" else [body]
-    if len(images) > limits.max_images:
-        raise Refused(
-            413,
-            "too_many_images",
-            f"{len(images)} images are more than {limits.max_images}: send several requests",
-        )
-    return images
+        return await read_files(request, limits, FIELD, limits.max_images, _too_many(limits))
+    if kind == "application/json":
+        return await in_thread(_json, await read_body(request, limits), limits)
+    if kind == RAW or kind.startswith("image/"):
+        return [await read_body(request, limits)]
+    raise Refused(
+        415,
+        "unsupported_media_type",
+        f"Content-Type {kind[:80]!r} is not taken: send multipart/form-data with the field "
+        f"'{FIELD}', an image/* body, or application/json with {{'{FIELD}': '<base64>'}}",
+    )
 
 
 def content_type(request: Request) -> str:
@@ -64,14 +69,28 @@ async def read_body(request: Request, limits: Limits) -> bytes:
     return await _in_time(_joined(request, limits), limits)
 
 
-async def read_files(request: Request, limits: Limits, field: str) -> list[bytes]:
-    """The contents of the files in `field` of a multipart form, one or more. Raises `Refused`."""
+async def read_files(
+    request: Request, limits: Limits, field: str, most: int, too_many: Refused
+) -> list[bytes]:
+    """The contents of the files in `field` of a multipart form, one or more.
+
+    Raises `Refused`; of more than `most` files, `too_many`.
+    """
     _check_declared(request, limits)
-    return await _in_time(_multipart(request, limits, field), limits)
+    _check_charset(request)
+    return await _in_time(_multipart(request, limits, field, most, too_many), limits)
 
 
-def parsed(body: bytes) -> Any:
-    """The JSON document in `body`. Raises `Refused`."""
+def parsed(body: bytes, most: int) -> Any:
+    """The JSON document in `body`. Raises `Refused`, of more than `most` values before any is made.
+
+    A comma or an opening bracket stands before each value but the first, so counting these bounds
+    what parsing costs: an empty list takes two bytes of JSON, and 64 as an object.
+    """
+    if sum(map(body.count, (b",", b"[", b"{"))) > most:
+        raise Refused(
+            413, "too_many_values", f"the JSON has more than {most} values: send several requests"
+        )
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
@@ -90,6 +109,21 @@ async def _in_time(reading: Awaitable[Read], limits: Limits) -> Read:
         ) from None
     except ClientDisconnect:
         raise Refused(400, "incomplete", "the connection ended before the body did") from None
+
+
+def _check_charset(request: Request) -> None:
+    """Refuse what is not UTF-8: Starlette would decode with any codec that the client names.
+
+    Some of them, such as punycode, take quadratic time.
+    """
+    _, options = parse_options_header(request.headers["content-type"])
+    charset = options.get(b"charset", b"utf-8").decode("latin-1")
+    if charset.lower() not in CHARSETS:
+        raise Refused(
+            415,
+            "unsupported_charset",
+            f"charset {charset[:40]!r} is not taken: send the form in UTF-8",
+        )
 
 
 def _check_declared(request: Request, limits: Limits) -> None:
@@ -120,11 +154,15 @@ async def _joined(request: Request, limits: Limits) -> bytes:
     return b"".join([chunk async for chunk in _capped(request, limits)])
 
 
-async def _multipart(request: Request, limits: Limits, field: str) -> list[bytes]:
+async def _multipart(
+    request: Request, limits: Limits, field: str, most: int, too_many: Refused
+) -> list[bytes]:
     parser = MultiPartParser(
         request.headers,
         _capped(request, limits),  # type: ignore[arg-type]
-        max_part_size=limits.max_bytes,
+        max_files=most,
+        max_fields=MOST_TEXTS,
+        max_part_size=TEXT_BYTES,
     )
     parser.spool_max_size = limits.max_bytes + 1  # in memory: patients' images touch no disk
     try:
@@ -133,6 +171,8 @@ async def _multipart(request: Request, limits: Limits, field: str) -> list[bytes
         raise
     except Exception as error:  # the parser of hostile bytes raises more than it documents
         reason = getattr(error, "message", "") or str(error) or type(error).__name__
+        if reason.startswith("Too many files"):
+            raise too_many from None
         raise Refused(
             400, "bad_multipart", f"the multipart body cannot be read: {reason[:200]}"
         ) from None
@@ -157,10 +197,12 @@ async def _multipart(request: Request, limits: Limits, field: str) -> list[bytes
     return contents
 
 
-def _json(body: bytes) -> list[bytes]:
-    document = parsed(body)
+def _json(body: bytes, limits: Limits) -> list[bytes]:
+    document = parsed(body, MOST_VALUES)
     given = document.get(FIELD) if isinstance(document, dict) else None
     texts = given if isinstance(given, list) else [given]
+    if len(texts) > limits.max_images:
+        raise _too_many(limits)
     images = [_base64(text) for text in texts if isinstance(text, str)]
     if not images or len(images) < len(texts):
         raise Refused(
@@ -171,12 +213,20 @@ def _json(body: bytes) -> list[bytes]:
     return images
 
 
+def _too_many(limits: Limits) -> Refused:
+    return Refused(
+        413,
+        "too_many_images",
+        f"there are more than {limits.max_images} images: send several requests",
+    )
+
+
 def _base64(text: str) -> bytes:
     """Bytes of base64, also where a browser put `data:image/png;base64,` before it."""
     if text.startswith("data:"):
         text = text.partition(",")[2]
     try:
-        return base64.b64decode("".join(text.split()), validate=True)
+        return base64.b64decode(text.encode("ascii").translate(None, BLANKS), validate=True)
     except (binascii.Error, ValueError):
         raise Refused(
             400,

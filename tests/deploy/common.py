@@ -18,7 +18,15 @@ from tests.common import ROOT, deployments
 
 SIDE = 96
 """Side of the model's images: a feature map of 3 x 3."""
-LIMITS = {"MAX_BYTES": 2**20, "MAX_PIXELS": 500_000, "MAX_IMAGES": 3, "MAX_REQUESTS": 4}
+LIMITS = {
+    "MAX_BYTES": 2**20,
+    "MAX_TOTAL_BYTES": 5 * 2**19,
+    "MAX_PIXELS": 500_000,
+    "MAX_REQUEST_PIXELS": 800_000,
+    "MAX_TOTAL_PIXELS": 1_000_000,
+    "MAX_IMAGES": 3,
+    "MAX_REQUESTS": 4,
+}
 READ_SECONDS = 8
 FIRST = "resnet50v2ft/V1"
 """The deployment that everything is tested on; what may differ, on all."""

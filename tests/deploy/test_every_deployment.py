@@ -3,11 +3,13 @@
 What is the same code for all, such as the long list of refusals, is tested on the first alone.
 """
 
+import base64
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import numpy as np
 import pytest
@@ -119,6 +121,26 @@ def test_the_sample_inputs_are_answered(name: str, deployed: Deployed) -> None:
     kind = "application/json" if path.suffix == ".json" else "image/jpeg"
     url, headers = f"{deployed.address}/predict", {"Content-Type": kind}
     assert len(predictions(requests.post(url, data=path.read_bytes(), headers=headers))) == 1
+
+
+def test_the_example_of_its_interface_is_the_sample_and_is_answered(deployed: Deployed) -> None:
+    address = f"{deployed.address}/predict"
+    document = requests.get(f"{deployed.address}/docs.json").json()
+    taken = document["paths"]["/predict"]["post"]["requestBody"]["content"]
+    sample = (deploy(deployed.trained.deployment) / "sample-input.jpg").read_bytes()
+
+    example = taken["application/json"]["example"]
+    assert base64.b64decode(example["image"]) == sample
+    [by_json] = predictions(requests.post(address, json=example))
+
+    where = urljoin(f"{deployed.address}/", taken["image/*"]["examples"]["sample"]["externalValue"])
+    file = requests.get(where)
+    assert file.content == sample
+    assert file.headers["Content-Type"] == "image/jpeg"
+    kind = {"Content-Type": file.headers["Content-Type"]}
+    assert predictions(requests.post(address, data=file.content, headers=kind)) == [by_json]
+    form = {"image": file.content}
+    assert predictions(requests.post(address, files=form)) == [by_json]
 
 
 def dicom_without_pixels() -> bytes:

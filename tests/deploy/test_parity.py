@@ -59,6 +59,11 @@ def test_the_bento_gives_the_probabilities_of_keras(
     assert np.ptp(np.array(rows), axis=0).max() > 10 * TOLERANCE  # else it would prove nothing
 
 
+def test_the_sample_input_travels_with_the_bento(bento: str) -> None:
+    sample = ROOT / "deploy" / DEPLOYMENT / "sample-input.jpg"
+    assert requests.get(f"{bento}/sample-input").content == sample.read_bytes()
+
+
 def test_mlflow_models_serve_gives_the_probabilities_of_keras(
     mlflow_serving: str, trained: Trained, frames: list[bytes], tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ import pytest
 import requests
 from starlette.testclient import TestClient
 
+from deploy.serving import routes
 from deploy.serving.app import ImageService
 from deploy.serving.classifier import Classifier, Facts
 from deploy.serving.limits import Limits
@@ -95,6 +96,24 @@ def test_it_is_not_ready_before_it_is_warm(trained: Trained, monkeypatch) -> Non
         classifier.start().join()
         assert classifier.ready
         assert client.post("/predict", files={"image": encoded(frame(0, 1))}).status_code == 200
+
+
+def test_a_request_that_takes_too_long_is_told_so(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = Facts(MODEL, "1", trained.run_id, ("a", "b", "c", "d"))
+    images = ImageService({}, {})
+    images.classifier = Classifier(facts, trained.onnx.parent, Limits())
+    images.classifier.start().join()
+    with TestClient(images.app()) as client:
+        sent = {"image": encoded(frame(0, 1))}
+        assert client.post("/predict", files=sent).status_code == 200
+        monkeypatch.setattr(routes, "ANSWER_SECONDS", 1e-4)
+        response = client.post("/predict", files=sent)
+        assert response.status_code == 504
+        assert response.json()["error"] == "too_long"
+        monkeypatch.undo()
+        assert client.post("/predict", files=sent).status_code == 200
 
 
 def test_a_model_with_other_classes_never_gets_ready(trained: Trained) -> None:
