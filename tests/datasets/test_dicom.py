@@ -20,7 +20,7 @@ from pydicom.sequence import Sequence
 from conf.errors import UserError
 from conf.schema import Dicom
 from datasets.common.digests import measure_one
-from datasets.common.images import PREAMBLE, BadImage, is_dicom, read_image
+from datasets.common.images import BadImage, read_image
 from datasets.common.sources import load
 from tests.common import ROOT
 from tests.datasets.common import CLASSES, config, picture, save
@@ -273,7 +273,7 @@ def test_corrupt_bytes_give_pixels_or_a_reason(
 
 def test_files_of_real_scanners_and_broken_ones_give_pixels_or_a_reason() -> None:
     folder = Path(pydicom.__file__).parent / "data" / "test_files"
-    files = [path for path in folder.rglob("*.dcm") if is_dicom(path.read_bytes()[:PREAMBLE])]
+    files = [path for path in folder.rglob("*.dcm") if path.read_bytes()[128:132] == b"DICM"]
     answers = [answer for path in files for answer in measure_one(path, max_pixels=10**7)]
     assert sum(not answer.reason for answer in answers) > 100
     assert all(answer.reason or answer.width for answer in answers)

@@ -150,7 +150,7 @@ def png_header(width: int, height: int) -> bytes:
 def test_too_many_pixels_are_refused_by_the_header(tmp_path: Path, side: int) -> None:
     path = tmp_path / "huge.png"
     path.write_bytes(png_header(side, side))  # decoding would say that the data are cut short
-    with pytest.raises(BadImage, match=r"more than 1000000 pixels \(dataset.max_pixels\)"):
+    with pytest.raises(BadImage, match=r"more than 1000000 pixels"):
         read_image(path, MAX_PIXELS)
 
 

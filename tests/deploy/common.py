@@ -98,6 +98,13 @@ def odd_images() -> dict[str, bytes]:
     }
 
 
+def dicom_bytes(dataset: Any) -> bytes:
+    """A DICOM file of a pydicom dataset."""
+    buffer = io.BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
 def counters(service: str) -> dict[str, float]:
     """What the service at this address has counted itself, by name and labels."""
     text = requests.get(f"{service}/metrics").text

@@ -73,7 +73,9 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The deployments as they stand, committed in a repository of their own."""
     root = tmp_path_factory.mktemp("checkout")
-    shutil.copytree(ROOT / "deploy", root / "deploy", ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in ("deploy", "datasets"):
+        compiled = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / folder, root / folder, ignore=compiled)
     (root / ".gitignore").write_text("__pycache__/\n")
     for command in (
         ["init", "-q"],

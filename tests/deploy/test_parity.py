@@ -27,7 +27,7 @@ def bento(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     assert run_script(trained, create, "--model-uri", f"models:/{MODEL}/1").returncode == 0
     file = f"deploy/{DEPLOYMENT}/bentofile.yaml"
     built = subprocess.run(
-        [sys.executable, "-m", "bentoml", "build", "-f", file, "-o", "tag", "deploy"],
+        [sys.executable, "-m", "bentoml", "build", "-f", file, "-o", "tag", "."],
         cwd=ROOT, env=trained.environment, capture_output=True, text=True,
     )  # fmt: skip
     found = re.search(r"__tag__:(\S+)", built.stdout)

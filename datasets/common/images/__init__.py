@@ -27,17 +27,19 @@ from datasets.common.images import decode
 from datasets.common.images.decode import ORIENTATION, resize
 from datasets.common.images.formats import FORMATS, Source, sniff, stream
 from datasets.common.images.headers import Header, header
-from datasets.common.images.paths import files, opened, shown, why_not
+from datasets.common.images.paths import IGNORED, files, opened, shown, why_not
 from datasets.common.images.values import BadImage, Kind, Picture, Window, check_pixels
 
 __all__ = [
     "FORMATS",
+    "IGNORED",
     "ORIENTATION",
     "READER",
     "BadImage",
     "Header",
     "Kind",
     "Picture",
+    "Source",
     "Window",
     "check_pixels",
     "files",

@@ -110,8 +110,9 @@ def read_header(file: BinaryIO) -> Dataset:
                 f"compressed as {syntax.name}, for which no decoder is installed: decompress it "
                 "(gdcmconv --raw in out)",
             )
-        if frames(header) < 1:
-            raise BadImage(Kind.DAMAGED, "DICOM without frames")
+        if min(header.Rows, header.Columns, frames(header)) < 1:
+            raise BadImage(Kind.DAMAGED, "DICOM without pixels: no row, column or frame")
+        series(header)  # so that a broken value says so here
     return header
 
 
@@ -120,11 +121,9 @@ def frames(header: Dataset) -> int:
     return int(header.get("NumberOfFrames") or 1)
 
 
-def series(file: BinaryIO) -> str:
-    """SeriesInstanceUID of `file`, or "". Raises `BadImage`."""
-    header = read_header(file)
-    with _reasons():
-        return str(header.get("SeriesInstanceUID") or "")
+def series(header: Dataset) -> str:
+    """SeriesInstanceUID, or ""."""
+    return str(header.get("SeriesInstanceUID") or "")
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """What a file says of itself before anything is decoded: what limits are checked against."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from datasets.common.images import decode
 from datasets.common.images.formats import Source, sniff, stream
@@ -15,6 +15,8 @@ class Header:
     height: int
     frames: int = 1
     """Images that `read` gives: 1, or the frames of a DICOM file."""
+    series: str = field(default="", repr=False)
+    """What a DICOM file says that it belongs to, its SeriesInstanceUID."""
 
     @property
     def pixels(self) -> int:
@@ -31,4 +33,4 @@ def header(content: Source) -> Header:
         from datasets.common.images import dicom  # a second of imports that others do without
 
         known = dicom.read_header(file)
-        return Header(name, known.Columns, known.Rows, dicom.frames(known))
+        return Header(name, known.Columns, known.Rows, dicom.frames(known), dicom.series(known))

@@ -65,6 +65,8 @@ def why_not(path: Path) -> str:
     except OSError as error:
         if path.is_symlink():
             return f"a link that leads to no file: {error.strerror}"
+        if isinstance(error, FileNotFoundError):
+            return "there is no such file"
         return f"cannot be read: {error.strerror}"
     except ValueError:  # a null byte
         return "cannot be read: no name of a file"
