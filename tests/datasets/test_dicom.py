@@ -1,7 +1,10 @@
 """DICOM: the pixels a radiologist sees, one series a cluster, and a reason for what has none."""
 
+import io
+import struct
 import subprocess
 import sys
+import tracemalloc
 import warnings
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,7 @@ from pydicom.sequence import Sequence
 from conf.errors import UserError
 from conf.schema import Dicom
 from datasets.common.digests import measure_one
-from datasets.common.images import BadImage, read_image
+from datasets.common.images import BadImage, header, read, read_image
 from datasets.common.sources import load
 from tests.common import ROOT
 from tests.datasets.common import CLASSES, config, picture, save
@@ -240,6 +243,60 @@ def test_what_gives_no_pixels_says_why(spoil: Any, tmp_path: Path) -> None:
     spoil(dataset)
     with pytest.raises(BadImage, match=BAD[spoil]):
         shown(tmp_path, dataset)
+
+
+def content_of(dataset: Dataset) -> bytes:
+    stream = io.BytesIO()
+    dataset.save_as(stream, enforce_file_format=True)
+    return stream.getvalue()
+
+
+def test_a_header_is_known_without_the_pixels() -> None:
+    content = content_of(dicom(np.stack([RAMP] * 3)))
+    known = header(content[: len(content) - 3 * RAMP.nbytes])
+    assert (known.format, known.width, known.height, known.frames) == ("DICOM", 32, 32, 3)
+    assert known.pixels == 3 * 32 * 32
+    assert SERIES not in repr(known)
+
+
+BIG = 4000
+
+
+def large_jpeg() -> Dataset:
+    """A small image by its header, whose frame unpacks to 16 million pixels."""
+    dataset = dicom(picture(3)[..., 0])
+    dataset.file_meta.TransferSyntaxUID = uid.JPEGBaseline8Bit
+    stream = io.BytesIO()
+    Image.new("L", (BIG, BIG)).save(stream, "JPEG")
+    dataset.PixelData = encapsulate([stream.getvalue()])
+    return dataset
+
+
+def large_runs() -> Dataset:
+    """The same of run lengths: 128 bytes for every two."""
+    dataset = dicom(picture(3)[..., 0])
+    dataset.file_meta.TransferSyntaxUID = uid.RLELossless
+    start = struct.pack("<16L", 1, 64, *[0] * 14)
+    dataset.PixelData = encapsulate([start + b"\x81\0" * (BIG * BIG // 128)])
+    return dataset
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (large_jpeg, rf"a frame of {BIG} x {BIG} in a file of 48 x 40"),
+        (large_runs, "unpacks to more than Rows x Columns"),
+    ],
+)
+def test_a_frame_larger_than_its_header_says_is_not_unpacked(make: Any, reason: str) -> None:
+    content = content_of(make())
+    list(read(content_of(dicom(picture(3)[..., 0])), MAX_PIXELS))  # all is imported
+    tracemalloc.start()
+    with pytest.raises(BadImage, match=reason):
+        list(read(content, MAX_PIXELS))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * len(content) + 2**20 < BIG * BIG
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.98])

@@ -23,6 +23,8 @@ READ_SECONDS = 8
 FIRST = "resnet50v2ft/V1"
 """The deployment that everything is tested on; what may differ, on all."""
 MODEL = "resnet50v2ft-kvasir4"
+WINDOW = (40.0, 400.0)
+"""DICOM window centre and width of its training."""
 
 
 @dataclass(frozen=True)
