@@ -299,6 +299,23 @@ def test_a_frame_larger_than_its_header_says_is_not_unpacked(make: Any, reason: 
     assert peak < 4 * len(content) + 2**20 < BIG * BIG
 
 
+def test_a_short_element_of_megabytes_is_not_unpacked() -> None:
+    dataset = dicom(RAMP)
+    dataset.file_meta.TransferSyntaxUID = uid.ImplicitVRLittleEndian  # lengths of four bytes
+    dataset.WindowCenter, dataset.WindowWidth = 40, 400
+    content = content_of(dataset)
+    at = content.index(b"\x28\0\x50\x10")
+    values = b"1\\" * 2**20
+    long = content[: at + 4] + struct.pack("<L", len(values)) + values + content[at + 10 :]
+    assert header(content).width == 32
+    tracemalloc.start()
+    with pytest.raises(BadImage, match="WindowCenter of more than 4096 bytes"):
+        header(long)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * len(long)
+
+
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.98])
 def test_a_truncated_file_says_so(share: float, tmp_path: Path) -> None:
     path = write(tmp_path / "a.dcm", dicom(RAMP, bits=12))

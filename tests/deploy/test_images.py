@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from datasets.common.images import BadImage, Kind
-from deploy.serving.images import ANSWERS, decode, headers, refusal
+from deploy.serving.images import ANSWERS, ITEMS, MOST_ITEMS, decode, headers, refusal
 from deploy.serving.limits import Limits
 from deploy.serving.refusals import Refused
 from tests.common import ROOT
@@ -56,6 +56,15 @@ def test_the_pixels_of_all_frames_count() -> None:
     assert headers([volume(3)], limits)[0].pixels == 300
     with pytest.raises(Refused, match=r"image 2 of 2: 10 x 10 x 4 frames are more than 300"):
         headers([volume(3), volume(4)], limits)
+
+
+def test_a_header_of_endless_items_is_refused_before_they_are_read() -> None:
+    content = dicom_bytes(dicom(np.zeros((10, 10), np.uint16)))
+    at = content.index(b"\xe0\x7f\x10\0")
+    items = b"\x00\x52\x30\x92SQ\0\0\xff\xff\xff\xff" + (ITEMS[0] + b"\0\0\0\0") * (MOST_ITEMS + 1)
+    end = b"\xfe\xff\xdd\xe0\0\0\0\0"
+    with pytest.raises(Refused, match="more than 20000 items"):
+        headers([content[:at] + items + end + content[at:]], Limits())
 
 
 def test_a_header_that_promises_more_than_the_file_holds_is_refused() -> None:

@@ -26,6 +26,7 @@ import numpy as np
 import pydicom.config
 from PIL import Image
 from pydicom import Dataset, dcmread
+from pydicom.dataelem import RawDataElement
 from pydicom.filereader import _read_file_meta_info, read_preamble
 from pydicom.pixels import get_decoder, iter_pixels
 from pydicom.pixels.processing import (
@@ -50,18 +51,30 @@ from datasets.common.images.values import (
 MACROS = ("PixelValueTransformationSequence", "FrameVOILUTSequence")
 """Functional groups that hold slope and intercept, and window (PS3.3, section C.7.6.16.2)."""
 
-TAGS: list[Any] = [
+SHORT = (
     *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation"),
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PlanarConfiguration"),
-    *("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
-    *("WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence"),
+    *("RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth", "VOILUTFunction"),
+    *("SOPClassUID", "SeriesInstanceUID"),
+)
+"""Elements of a few values each: one of megabytes would become gigabytes of numbers."""
+LONGEST = 4096
+"""Bytes of the longest of them that is read."""
+
+TABLES = ("ModalityLUTSequence", "VOILUTSequence")
+"""Sequences of tables of grey values."""
+LARGEST_TABLE = 2**18
+"""Bytes of the largest table that is read; there can be 65,536 entries of two bytes."""
+
+TAGS: list[Any] = [
+    *SHORT,
+    *TABLES,
     *(
-        f"{segmented}{colour}PaletteColorLookupTable{part}"
+        f"{colour}PaletteColorLookupTable{part}"  # one in segments may unpack to gigabytes
         for colour in ("Red", "Green", "Blue")
-        for segmented, part in (("", "Descriptor"), ("", "Data"), ("Segmented", "Data"))
+        for part in ("Descriptor", "Data")
     ),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
-    *("SOPClassUID", "SeriesInstanceUID"),
 ]
 """What is read of a header."""
 
@@ -101,6 +114,7 @@ def read_header(file: BinaryIO) -> Dataset:
             )
         file.seek(0)
         header = dcmread(file, stop_before_pixels=True, specific_tags=TAGS)
+        _check_lengths(header)
         if "Rows" not in header or "Columns" not in header:
             kind = UID(header.get("SOPClassUID") or "").name or "unknown class"
             raise BadImage(Kind.DAMAGED, f"DICOM without pixels: {kind}")
@@ -169,7 +183,24 @@ def _of_frame(header: Dataset, frame: int) -> Dataset:
         for macro in MACROS:
             for item in groups.get(macro) or []:
                 flat.update(item)
+    _check_lengths(flat)
     return flat
+
+
+def _check_lengths(header: Dataset) -> None:
+    """Raise `ValueError` for an element too long to be what it is called, before it is unpacked."""
+    for name in SHORT:
+        if _length(header, name) > LONGEST:
+            raise ValueError(f"{name} of more than {LONGEST} bytes")
+    for table in TABLES:
+        for item in header.get(table) or []:
+            if _length(item, "LUTData") > LARGEST_TABLE:
+                raise ValueError(f"a table of more than {LARGEST_TABLE} bytes in {table}")
+
+
+def _length(header: Dataset, name: str) -> int:
+    element = header.get_item(name)
+    return len(element.value or b"") if isinstance(element, RawDataElement) else 0
 
 
 def _grey(stored: np.ndarray, header: Dataset, window: Window | None) -> np.ndarray:
