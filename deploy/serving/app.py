@@ -6,9 +6,9 @@ answer 500 to a corrupt image, and read bodies of any size.
 ```mermaid
 flowchart LR
     request --> admit["admission: 503 when full"] --> read["upload: 400 408 413 415"]
-    read --> header["header: pixels, 413 415 422"] --> line["admission: 503 after a while"]
+    read --> header["headers: pixels, 413 415 422"] --> line["admission: 503 after a while"]
     line --> decode["images: 422"] --> engine --> answer["JSON"]
-    engine -- "explain=true" --> gradcam --> answer
+    engine -- "explain=true, preview=true" --> gradcam --> answer
 ```
 """
 
@@ -20,7 +20,6 @@ from starlette.requests import Request
 
 from .admission import Admission
 from .classifier import Classifier
-from .header import pixels
 from .openapi import specification
 from .refusals import Refused
 from .routes import Service, Work
@@ -37,10 +36,10 @@ class ImageService(Service[Classifier]):
 
     async def read(self, request: Request, classifier: Classifier, admission: Admission) -> Work:
         """One answer for each image of `request`, weighed by their pixels. Raises `Refused`."""
-        explain = _flag(request, "explain")
+        explain, preview = _flag(request, "explain"), _flag(request, "preview")
         images = await read_images(request, classifier.limits, admission.in_thread)
-        weight = await admission.in_thread(pixels, images, classifier.limits)
-        return Work(partial(classifier.classify, images, explain), weight)
+        weight = await admission.in_thread(classifier.pixels, images)
+        return Work(partial(classifier.classify, images, explain, preview), weight)
 
     def described(self, _: Classifier) -> dict[str, Any]:
         """Nothing more: an image needs no description."""

@@ -21,7 +21,7 @@ from .refusals import Refused
 
 FIELD = "image"
 """Name of the multipart field and of the JSON key."""
-RAW = "application/octet-stream"
+RAW = ("application/octet-stream", "application/dicom")
 CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
 """What a form may call its charset; all is read as UTF-8."""
 BLANKS = b" \t\r\n"
@@ -39,22 +39,23 @@ async def read_images(request: Request, limits: Limits, in_thread: InThread) -> 
     """The contents of the images of `request`, one or more.
 
     Takes multipart/form-data with the field `image`, given once or several times; a raw body of
-    type image/*; or JSON `{"image": "<base64>"}`, where a list stands for several. Raises
-    `Refused` before the body is read when its declared size is over `limits.max_bytes`, and while
-    it is read when it grows over it or holds too many images.
+    type image/* or application/dicom; or JSON `{"image": "<base64>"}`, where a list stands for
+    several. Raises `Refused` before the body is read when its declared size is over
+    `limits.max_bytes`, and while it is read when it grows over it or holds too many images.
     """
     kind = content_type(request)
     if kind == "multipart/form-data":
         return await read_files(request, limits, FIELD, limits.max_images, _too_many(limits))
     if kind == "application/json":
         return await in_thread(_json, await read_body(request, limits), limits)
-    if kind == RAW or kind.startswith("image/"):
+    if kind in RAW or kind.startswith("image/"):
         return [await read_body(request, limits)]
     raise Refused(
         415,
         "unsupported_media_type",
         f"Content-Type {kind[:80]!r} is not taken: send multipart/form-data with the field "
-        f"'{FIELD}', an image/* body, or application/json with {{'{FIELD}': '<base64>'}}",
+        f"'{FIELD}', an image/* or application/dicom body, or application/json with "
+        f"{{'{FIELD}': '<base64>'}}",
     )
 
 

@@ -1,7 +1,10 @@
 """DICOM: the pixels a radiologist sees, one series a cluster, and a reason for what has none."""
 
+import io
+import struct
 import subprocess
 import sys
+import tracemalloc
 import warnings
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,7 @@ from pydicom.sequence import Sequence
 from conf.errors import UserError
 from conf.schema import Dicom
 from datasets.common.digests import measure_one
-from datasets.common.images import PREAMBLE, BadImage, is_dicom, read_image
+from datasets.common.images import BadImage, header, read, read_image
 from datasets.common.sources import load
 from tests.common import ROOT
 from tests.datasets.common import CLASSES, config, picture, save
@@ -242,6 +245,77 @@ def test_what_gives_no_pixels_says_why(spoil: Any, tmp_path: Path) -> None:
         shown(tmp_path, dataset)
 
 
+def content_of(dataset: Dataset) -> bytes:
+    stream = io.BytesIO()
+    dataset.save_as(stream, enforce_file_format=True)
+    return stream.getvalue()
+
+
+def test_a_header_is_known_without_the_pixels() -> None:
+    content = content_of(dicom(np.stack([RAMP] * 3)))
+    known = header(content[: len(content) - 3 * RAMP.nbytes])
+    assert (known.format, known.width, known.height, known.frames) == ("DICOM", 32, 32, 3)
+    assert known.pixels == 3 * 32 * 32
+    assert SERIES not in repr(known)
+
+
+BIG = 4000
+
+
+def large_jpeg() -> Dataset:
+    """A small image by its header, whose frame unpacks to 16 million pixels."""
+    dataset = dicom(picture(3)[..., 0])
+    dataset.file_meta.TransferSyntaxUID = uid.JPEGBaseline8Bit
+    stream = io.BytesIO()
+    Image.new("L", (BIG, BIG)).save(stream, "JPEG")
+    dataset.PixelData = encapsulate([stream.getvalue()])
+    return dataset
+
+
+def large_runs() -> Dataset:
+    """The same of run lengths: 128 bytes for every two."""
+    dataset = dicom(picture(3)[..., 0])
+    dataset.file_meta.TransferSyntaxUID = uid.RLELossless
+    start = struct.pack("<16L", 1, 64, *[0] * 14)
+    dataset.PixelData = encapsulate([start + b"\x81\0" * (BIG * BIG // 128)])
+    return dataset
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (large_jpeg, rf"a frame of {BIG} x {BIG} in a file of 48 x 40"),
+        (large_runs, "unpacks to more than Rows x Columns"),
+    ],
+)
+def test_a_frame_larger_than_its_header_says_is_not_unpacked(make: Any, reason: str) -> None:
+    content = content_of(make())
+    list(read(content_of(dicom(picture(3)[..., 0])), MAX_PIXELS))  # all is imported
+    tracemalloc.start()
+    with pytest.raises(BadImage, match=reason):
+        list(read(content, MAX_PIXELS))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * len(content) + 2**20 < BIG * BIG
+
+
+def test_a_short_element_of_megabytes_is_not_unpacked() -> None:
+    dataset = dicom(RAMP)
+    dataset.file_meta.TransferSyntaxUID = uid.ImplicitVRLittleEndian  # lengths of four bytes
+    dataset.WindowCenter, dataset.WindowWidth = 40, 400
+    content = content_of(dataset)
+    at = content.index(b"\x28\0\x50\x10")
+    values = b"1\\" * 2**20
+    long = content[: at + 4] + struct.pack("<L", len(values)) + values + content[at + 10 :]
+    assert header(content).width == 32
+    tracemalloc.start()
+    with pytest.raises(BadImage, match="WindowCenter of more than 4096 bytes"):
+        header(long)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * len(long)
+
+
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.98])
 def test_a_truncated_file_says_so(share: float, tmp_path: Path) -> None:
     path = write(tmp_path / "a.dcm", dicom(RAMP, bits=12))
@@ -273,7 +347,7 @@ def test_corrupt_bytes_give_pixels_or_a_reason(
 
 def test_files_of_real_scanners_and_broken_ones_give_pixels_or_a_reason() -> None:
     folder = Path(pydicom.__file__).parent / "data" / "test_files"
-    files = [path for path in folder.rglob("*.dcm") if is_dicom(path.read_bytes()[:PREAMBLE])]
+    files = [path for path in folder.rglob("*.dcm") if path.read_bytes()[128:132] == b"DICM"]
     answers = [answer for path in files for answer in measure_one(path, max_pixels=10**7)]
     assert sum(not answer.reason for answer in answers) > 100
     assert all(answer.reason or answer.width for answer in answers)

@@ -12,13 +12,14 @@ import requests
 
 from datasets.common.images import READER
 from tests.common import ROOT, log_smallest
-from tests.deploy.common import MODEL, Trained, run_script
+from tests.deploy.common import MODEL, WINDOW, Trained, run_script
 
 CREATE = "deploy/resnet50v2ft/V1/create_bento_model.py"
 LABELS = """
 import bentoml, sys
 model = bentoml.models.get(sys.argv[1])
 print(model.info.labels, model.info.metadata["version"], bool(model.custom_objects))
+print(model.info.metadata["dicom_window"])
 """
 
 
@@ -29,7 +30,8 @@ def test_a_model_is_imported_with_where_it_comes_from(trained: Trained) -> None:
     assert tag.startswith(f"{MODEL}:")
     assert f"version 1, run {trained.run_id}" in done.stdout
     seen = run_script(trained, "-c", LABELS, tag).stdout
-    labels, version, custom = re.fullmatch(r"(.*\}) (\d) (\w+)\n", seen).groups()  # type: ignore[union-attr]
+    assert seen.splitlines().pop() == str(list(WINDOW))
+    labels, version, custom = re.match(r"(.*\}) (\d) (\w+)\n", seen).groups()  # type: ignore[union-attr]
     assert version == "1"
     assert custom == "False"
     for key, value in {

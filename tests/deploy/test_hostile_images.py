@@ -6,16 +6,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from deploy.serving.header import measure
-from deploy.serving.images import SIGNATURES, decode
+from datasets.common.images.formats import PICTURES
+from deploy.serving.images import decode, headers
+from deploy.serving.limits import Limits
 from deploy.serving.refusals import Refused
-from tests.deploy.common import encoded
+from tests.datasets.test_dicom import dicom
+from tests.deploy.common import dicom_bytes, encoded
 from tests.deploy.test_refusals import FORM, JSON, PNG
 
 EXAMPLES = 60
 """Requests of each kind of hostile body; a few milliseconds each."""
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (17, 24, 3), np.uint8))
-GOOD = [encoded(NOISE, name) for name, _ in SIGNATURES]
+GOOD = [*(encoded(NOISE, name) for name in PICTURES), dicom_bytes(dicom(np.asarray(NOISE)))]
 """A small image in each format that is read."""
 
 
@@ -70,9 +72,9 @@ def test_no_part_of_a_form_is_a_fault_of_the_service(
 @given(content=hostile)
 def test_decoding_raises_nothing_but_refusals(content: bytes) -> None:
     try:
-        measure(content, max_pixels=10_000)
-        pixels, _ = decode(content, max_pixels=10_000, size=16)
+        headers([content], Limits(max_pixels=10_000))
+        pictures = decode(content, max_pixels=10_000, size=16)
     except Refused as refused:
         assert refused.status in (400, 413, 415, 422)
     else:
-        assert pixels.shape == (16, 16, 3)
+        assert {picture.pixels.shape for picture in pictures} == {(16, 16, 3)}

@@ -15,7 +15,8 @@ import pytest
 import requests
 from PIL import Image
 
-from deploy.serving.images import decode
+from deploy.serving.images import decode, headers
+from deploy.serving.limits import Limits
 from deploy.serving.refusals import Refused
 from tests.deploy.common import LIMITS, READ_SECONDS, encoded, frame
 
@@ -240,12 +241,13 @@ def slow_request(service: str, start: bytes, length: int = 1000) -> socket.socke
 
 
 def test_a_bomb_is_refused_before_it_is_decoded() -> None:
-    with pytest.raises(Refused, match="60000 x 60000"):
-        decode(bomb(), 10**9, 16)
+    for check in (lambda: decode(bomb(), 10**9, 16), lambda: headers([bomb()], Limits())):
+        with pytest.raises(Refused, match="60000 x 60000"):
+            check()
 
 
 def test_what_pillow_can_open_but_training_does_not_read_is_refused() -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (16, 16)).save(buffer, "ICO")
-    with pytest.raises(Refused, match="not an image of a format read"):
+    with pytest.raises(Refused, match="not an image, or of a format that is not read"):
         decode(buffer.getvalue(), 10**6, 16)

@@ -11,8 +11,9 @@ import pytest
 import requests
 from starlette.requests import Request
 
+from datasets.common.images.decode import MOST_READS
 from deploy.serving.admission import Admission
-from deploy.serving.header import MOST_READS, measure
+from deploy.serving.images import headers
 from deploy.serving.limits import Limits
 from deploy.serving.records import Rows, Schema, from_csv, from_json, read_records
 from deploy.serving.refusals import Refused
@@ -141,9 +142,9 @@ def test_messages_stay_short_whatever_was_sent() -> None:
 def test_the_header_of_an_image_is_read_in_few_steps() -> None:
     jpeg = encoded(frame(0, 3), "JPEG")
     few = MOST_READS // 10
-    width_and_height = frame(0, 3).size
-    assert measure(jpeg[:2] + EXIF * few + jpeg[2:], 10**6) == width_and_height
+    [known] = headers([jpeg[:2] + EXIF * few + jpeg[2:]], Limits())
+    assert (known.width, known.height) == frame(0, 3).size
     with pytest.raises(Refused, match="its header has too many parts"):
-        measure(jpeg[:2] + EXIF * MOST_READS + jpeg[2:], 10**6)
+        headers([jpeg[:2] + EXIF * MOST_READS + jpeg[2:]], Limits())
     with pytest.raises(Refused, match="its header has too many parts"):
-        measure(b"P6\n#" + b"a" * MOST_READS + b"\n16 16\n255\n" + b"\0" * 768, 10**6)
+        headers([b"P6\n#" + b"a" * MOST_READS + b"\n16 16\n255\n" + b"\0" * 768], Limits())
