@@ -17,8 +17,13 @@ CODE = ("conf", "datasets", "models", "train", "deploy", "tests")
 MAX_LINES = 300
 FORBIDDEN_NAMES = {"utils", "core", "lib", "src"}
 PROJECT = {"conf", "datasets", "models", "train"}
-MLFLOW_IMPORTERS = ("train/common/run.py", "train/common/registry.py")
-"""The one that writes, and the one that reads back."""
+MLFLOW_IMPORTERS = (
+    "train/common/run.py",
+    "train/common/registry.py",
+    "train/common/registration.py",
+    "train/common/connection.py",
+)
+"""What logs runs, what reads them back, what logs models, and what finds the server."""
 SLOW = {"tensorflow", "keras", "mlflow", "pandas", "matplotlib", "sklearn", "bentoml"}
 """Not at module level of what runs before the configuration is known to be valid."""
 

@@ -41,7 +41,10 @@ class Env:
     weights: str = MISSING
     """`imagenet`, `none` or a path, unless `model.weights` says otherwise."""
     promotion: bool = False
-    """Whether a run of this environment may become `champion`."""
+    """Whether a version that a run of this environment registers may become `champion`.
+
+    The run keeps it as its tag `promotion`, which `make promote` reads. Whatever it says, versions
+    of `env=development` become champion by force only, with a reason that is kept."""
     cache: str = ".cache"
     """Folder of decoded images, digests, activations and checkpoints."""
     cache_limit_gb: float | None = 20.0

@@ -22,9 +22,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import UserError
 from train.common import classification
+from train.common.connection import connect
 from train.common.evaluate import SHOWN, judge
 from train.common.registry import FoldRun, fetch_table, finished_folds
-from train.common.run import Train, connect, log_folds, log_report, tracked
+from train.common.run import Train, log_folds, log_report, tracked
 from train.common.values import Report
 
 log = logging.getLogger(__name__)

@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 from omegaconf import DictConfig, OmegaConf
 
+from conf.redaction import redact
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("keras", "numpy", "pandas", "scikit-learn", "mlflow", "onnx", "pillow", "hydra-core")
 
@@ -65,4 +67,6 @@ def settings_digest(config: DictConfig) -> str:
     for part, without in {"split": "fold", "fit": "resume"}.items():
         settings.get(part, {}).pop(without, None)
     decisive = {k: v for k, v in settings.items() if k not in ("env", "metrics", "publish")}
-    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+    # Redacted, for a URL that is signed anew names the same data.
+    text = redact(json.dumps(decisive, sort_keys=True))
+    return hashlib.sha256(text.encode()).hexdigest()

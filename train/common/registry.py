@@ -1,6 +1,8 @@
 """Finished runs and the models that they registered, read back by those who go on from them.
 
-Beside `train.common.run`, which writes, this is the only module of training that imports MLflow.
+Whoever may write to MLflow may write a model, so none is believed: MLflow's own loaders, which take
+the format and the trusted types from the model itself, are not used. Files of three formats are
+read, from a fixed place, with our own list of trusted types: ONNX, Keras in its safe mode, skops.
 """
 
 import logging
@@ -15,14 +17,21 @@ from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import UserError
 from datasets.common.images import READER
+from models.tables import TRUSTED
+from train.common.connection import NOT_FOUND, experiment, status_of
 from train.common.provenance import settings_digest
-from train.common.run import experiment
 
 if TYPE_CHECKING:
     import keras
     from sklearn.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
+
+FILES = {"onnx": "model.onnx", "tensorflow": "data/model.keras", "sklearn": "model.skops"}
+"""The file that is read of a model, by MLflow's flavour."""
+NO_ALIAS = 400
+"""The status for an alias that a registered model lacks; `NOT_FOUND` is that of the model."""
+PICKLES = (".pkl", ".pickle", ".cloudpickle", ".joblib", ".dill")
 
 
 @dataclass(frozen=True)
@@ -84,8 +93,8 @@ def registered(config: DictConfig, uri: str | None) -> Registered:
 
 
 def fetch_model(model: Registered) -> Path:
-    """The folder of a registered model's files."""
-    return Path(mlflow.artifacts.download_artifacts(model.uri))
+    """The ONNX file of a registered model of images."""
+    return _file(model.uri, "onnx")
 
 
 def fetch_keras(model: Registered) -> "keras.Model":
@@ -96,12 +105,70 @@ def fetch_keras(model: Registered) -> "keras.Model":
     uri = next((found.model_uri for found in logged if found.name == "keras"), None)
     if uri is None:
         raise UserError(f"run {model.run_id} of {model.uri} logged no Keras model: choose another")
-    return mlflow.tensorflow.load_model(uri)
+    return load_keras(uri)
+
+
+def load_keras(uri: str) -> "keras.Model":
+    """The Keras model at `uri`. Raises `UserError` for one that wants to run code of its own."""
+    import keras
+
+    try:
+        return keras.models.load_model(_file(uri, "tensorflow"), compile=False, safe_mode=True)
+    except (ValueError, TypeError, OSError, KeyError) as error:
+        raise UserError(
+            f"{uri} is refused: Keras does not read it in safe mode ({str(error).strip()}); only "
+            "layers of Keras itself are taken"
+        ) from None
 
 
 def fetch_sklearn(model: Registered) -> "Pipeline":
-    """The pipeline of a registered model of tables; skops builds only the types it trusts."""
-    return mlflow.sklearn.load_model(model.uri)
+    """The pipeline of a registered model of tables.
+
+    skops builds the types of `models.tables.TRUSTED` beside those it knows; `UserError` names any
+    other.
+    """
+    import skops.io
+    from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
+
+    try:
+        return skops.io.load(_file(model.uri, "sklearn"), trusted=list(TRUSTED))
+    except (UntrustedTypesFoundException, UnsupportedTypeException, ValueError, OSError) as error:
+        raise UserError(
+            f"{model.uri} is refused: skops does not read it with the types that are trusted "
+            f"({str(error).strip()})"
+        ) from None
+
+
+def _file(uri: str, flavor: str) -> Path:
+    """The one file that is read of the model at `uri`, from where trainings put it.
+
+    Raises `UserError` for a model that is stored in another way, or brings code.
+    """
+    folder = Path(mlflow.artifacts.download_artifacts(uri))
+    flavors = mlflow.models.Model.load(str(folder)).flavors
+    pickled = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if _pickle(p))
+    known = FILES.keys() & flavors.keys()
+    stored = flavors.get("sklearn", {}).get("serialization_format", "skops")
+    code = flavors.get("python_function", {}).get("code")
+    if known != {flavor} or not (folder / FILES[flavor]).is_file():
+        reason = f"expected {FILES[flavor]} of MLflow's flavour {flavor}, found {_named(flavors)}"
+    elif stored != "skops":
+        reason = f"it is stored as {stored}, which runs code when it is loaded"
+    elif pickled:
+        reason = f"it holds {', '.join(pickled)}, which run code when they are loaded"
+    elif code:
+        reason = f"it brings code of its own, {code}"
+    else:
+        return folder / FILES[flavor]
+    raise UserError(f"{uri} is refused: {reason}; train the model here, or choose another")
+
+
+def _pickle(path: Path) -> bool:
+    return path.suffix in PICKLES
+
+
+def _named(flavors: dict[str, Any]) -> str:
+    return ", ".join(sorted(flavors)) or "none"
 
 
 def fetch_table(run: Registered | FoldRun, artifact: str) -> pd.DataFrame:
@@ -142,6 +209,8 @@ def _alias(name: str, alias: str) -> str:
     """The URI of the version of `name` with `alias`; "" where there is none."""
     try:
         version = mlflow.MlflowClient().get_model_version_by_alias(name, alias).version
-    except MlflowException:
-        return ""
+    except MlflowException as error:
+        if status_of(error) in (NO_ALIAS, NOT_FOUND):
+            return ""
+        raise
     return f"models:/{name}/{version}"

@@ -69,9 +69,7 @@ def score(
 ) -> None:
     """Score `paths` and write them, a part at a time."""
     settings, classes = config.predict, model.metadata["classes"]
-    session = onnxruntime.InferenceSession(
-        fetch_model(model) / "model.onnx", providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime.InferenceSession(fetch_model(model), providers=["CPUExecutionProvider"])
     size = session.get_inputs()[0].shape[1]
     bar = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with ThreadPoolExecutor(settings.workers) as pool, Progress(*bar) as progress:
