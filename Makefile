@@ -78,10 +78,11 @@ predict: $(STAMP) ## classify an image (table) or a folder (CSV); IMAGE=path DEP
 	@test -n "$(IMAGE)" || { echo "name an image or a folder: make predict IMAGE=path" >&2; exit 1; }
 	@$(BIN)/python deploy/predict.py "$(IMAGE)" --deployment $(DEPLOYMENT) $(ARGS)
 
-promote: $(STAMP) ## choose what is served; MODEL=resnet50v2ft-kvasir4 VERSION=3
+promote: $(STAMP) ## choose what is served; MODEL=resnet50v2ft-kvasir4 VERSION=3 [FORCE="reason"]
 	@test -n "$(MODEL)" && test -n "$(VERSION)" || { \
 		echo "name both: make promote MODEL=resnet50v2ft-kvasir4 VERSION=3" >&2; exit 1; }
-	@$(BIN)/python deploy/promote.py --model "$(MODEL)" --version "$(VERSION)"
+	@$(BIN)/python deploy/promote.py --model "$(MODEL)" --version "$(VERSION)" \
+		$(if $(filter command,$(origin FORCE)),--force-because "$$FORCE")
 
 mlflow: $(STAMP) ## open the tracking pages of development; PORT=5000
 	@$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(PORT)

@@ -23,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from conf.errors import UserError
+from conf.redaction import guard
 from conf.schema import register
 
 CONF = Path(__file__).parent
@@ -113,7 +114,8 @@ def explain(error: Exception, entry: str) -> str:
     elif "MLFLOW_TRACKING_URI" in str(error):
         lines = [
             "env=production needs the environment variable MLFLOW_TRACKING_URI, for example "
-            "export MLFLOW_TRACKING_URI=http://mlflow.example:5000 (or sqlite:///mlflow.db)"
+            "export MLFLOW_TRACKING_URI=http://mlflow.example:5000 (or sqlite:///mlflow.db); a "
+            "server with accounts also needs MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
         ]
     return "\n".join(lines)
 
@@ -121,8 +123,10 @@ def explain(error: Exception, entry: str) -> str:
 def main(entry: str, find: Callable[[DictConfig], str]) -> None:
     """Run `python -m <entry>`: compose, check, call the function that is found for it.
 
-    Exits with status 1 and a message on bad input, 130 on Ctrl-C or SIGTERM.
+    Exits with status 1 and a message on bad input, 130 on Ctrl-C or SIGTERM. No credential is
+    printed, logged or written.
     """
+    guard()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us instead of being printed by Hydra
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     register()

@@ -1,26 +1,39 @@
 """Choose what is served: move the alias `champion` of a registered model.
 
     python deploy/promote.py --model resnet50v2ft-kvasir4 --version 3
+    python deploy/promote.py --model ... --version 3 --force-because "demonstration for the course"
 
-Nothing is moved before the version is known to be servable.
+Nothing is moved before the version is known to be servable, and to come from a run that may become
+champion: one of `env=production`, whose `env.promotion` says so. A reason overrides the latter.
+Who promoted, when and why stays with the version, as its tags `promoted_by`, `promoted_at` and
+`promoted_because`.
 """
 
 import argparse
+import datetime
+import getpass
+import socket
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deploy.serving.importing import NotServable, connect, find, run_command
+from deploy.serving.importing import NotServable, connect, find, run_command, unusable
+
+ALLOWED = "env.promotion of its run allows it"
+"""The reason of a promotion that needed none."""
 
 
-def promote(name: str, version: str) -> str:
+def promote(name: str, version: str, force_because: str | None = None) -> str:
     """Make `version` of `name` the champion; says what it replaced.
 
-    Raises `NotServable` unless the version is registered, servable, and its run has finished.
+    Raises `NotServable` unless the version is registered, servable, and its run has finished; and
+    where the run may not become champion, unless `force_because` gives a reason.
     """
     from mlflow.exceptions import MlflowException
 
+    if force_because is not None and not force_because.strip():
+        raise NotServable("the reason is empty: say why, it stays with the version")
     client = connect()
     known = {str(found.version): found for found in client.search_model_versions(f"name='{name}'")}
     if version not in known:
@@ -31,11 +44,18 @@ def promote(name: str, version: str) -> str:
         )
     source = find(f"models:/{name}/{version}", name)
     # The run that logged the model, and the one that registered it, which may be another.
-    for run in {source.run_id, known[version].run_id or source.run_id}:
-        if (status := client.get_run(run).info.status) != "FINISHED":
+    for run_id in sorted({source.run_id, known[version].run_id or source.run_id}):
+        run = client.get_run(run_id)
+        if run.info.status != "FINISHED":
             raise NotServable(
-                f"version {version} of {name} comes from run {run}, which is {status}: only a "
-                "model of a finished run can be the champion"
+                f"version {version} of {name} comes from run {run_id}, which is {run.info.status}: "
+                "only a model of a finished run can be the champion"
+            )
+        if force_because is None and (reason := _not_allowed(run.data.tags)):
+            raise NotServable(
+                f"version {version} of {name} comes from run {run_id}, {reason}. Train it with "
+                "env=production, or say why it is to be served all the same, which is logged: "
+                f'make promote MODEL={name} VERSION={version} FORCE="reason"'
             )
     try:
         before = str(client.get_model_version_by_alias(name, "champion").version)
@@ -43,9 +63,35 @@ def promote(name: str, version: str) -> str:
         before = ""
     if before == version:
         return f"{name} version {version} is the champion already"
-    client.set_registered_model_alias(name, "champion", version)
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    tags = {
+        "promoted_by": f"{getpass.getuser()}@{socket.gethostname()}",
+        "promoted_at": now,
+        "promoted_because": ALLOWED
+        if force_because is None
+        else f"forced: {force_because.strip()}",
+    }
+    try:
+        for key, value in tags.items():  # before the move, which is not to stand without a reason
+            client.set_model_version_tag(name, version, key, value)
+        client.set_registered_model_alias(name, "champion", version)
+    except MlflowException as error:
+        raise NotServable(unusable(error)) from None
     replaced = f"it replaces version {before}" if before else "there was none before"
     return f"{name} version {version} is the champion now; {replaced}"
+
+
+def _not_allowed(tags: dict[str, str]) -> str:
+    """Why a run with `tags` may not become champion; "" where it may."""
+    if tags.get("env") == "development":
+        return "which is one of env=development: small limits, no evidence"
+    match tags.get("promotion"):
+        case "allowed":
+            return ""
+        case None:
+            return "which has no tag 'promotion': it does not say whether it may be served"
+        case _:
+            return "whose env.promotion was false"
 
 
 def main() -> None:
@@ -53,8 +99,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Choose what is served.")
     parser.add_argument("--model", required=True, help="registered name")
     parser.add_argument("--version", required=True, help="number of the version")
+    parser.add_argument(
+        "--force-because", metavar="REASON", help="promote what may not be, and keep the reason"
+    )
     given = parser.parse_args()
-    run_command(lambda: print(promote(given.model, given.version)))
+    run_command(lambda: print(promote(given.model, given.version, given.force_because)))
 
 
 if __name__ == "__main__":

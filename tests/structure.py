@@ -22,8 +22,14 @@ READER = "datasets.common.images"
 """What travels with a service: it stands alone, and is all that `deploy` imports of the project."""
 ABOVE_READER = ("datasets/__init__.py", "datasets/common/__init__.py")
 """They travel too, and hold nothing that runs."""
-MLFLOW_IMPORTERS = ("train/common/run.py", "train/common/registry.py")
-"""The one that writes, and the one that reads back."""
+MLFLOW_IMPORTERS = (
+    "train/common/run.py",
+    "train/common/registry.py",
+    "train/common/origin.py",
+    "train/common/registration.py",
+    "train/common/connection.py",
+)
+"""What logs runs, what reads them back, what logs models, and what finds the server."""
 SLOW = {"tensorflow", "keras", "mlflow", "pandas", "matplotlib", "sklearn", "bentoml"}
 """Not at module level of what runs before the configuration is known to be valid."""
 

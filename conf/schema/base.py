@@ -41,7 +41,10 @@ class Env:
     weights: str = MISSING
     """What `model.weights` is unless a command says otherwise."""
     promotion: bool = False
-    """Whether a run of this environment may become `champion`."""
+    """Whether a version that a run of this environment registers may become `champion`.
+
+    The run keeps it as its tag `promotion`, which `make promote` reads. Whatever it says, versions
+    of `env=development` become champion by force only, with a reason that is kept."""
     allow_crossing: bool = MISSING
     """Whether near-duplicates may cross official splits, unless `split.allow_crossing` decides."""
     cache: str = ".cache"

@@ -16,6 +16,7 @@ import requests
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from conf.errors import UserError
+from conf.redaction import redact
 from datasets.common import disk
 from datasets.common.locks import Lock
 
@@ -39,15 +40,17 @@ def fetch(uri: str, sha256: str | None, folder: Path) -> Path:
     if url.scheme in ("", "file") or len(url.scheme) == 1:  # one letter: a Windows drive
         path = Path(unquote(url.path) if url.scheme == "file" else uri).expanduser()
         if not path.is_file():
-            raise UserError(f"{uri!r} is no file; give a path, an http(s) URL or a Drive link")
+            raise UserError(
+                f"{redact(uri)!r} is no file; give a path, an http(s) URL or a Drive link"
+            )
         if sha256:
             _verify(path, sha256, uri)
         return path
     if url.scheme not in ("http", "https"):
-        raise UserError(f"{_public(uri)}: {url.scheme}:// is not supported; use http(s) or a path")
+        raise UserError(f"{redact(uri)}: {url.scheme}:// is not supported; use http(s) or a path")
     if not sha256:
         raise UserError(
-            f"{_public(uri)} has no sha256 and nobody could tell a wrong file from the right one; "
+            f"{redact(uri)} has no sha256 and nobody could tell a wrong file from the right one; "
             "set dataset.archives.<split>.sha256 (sha256sum <file> prints it)"
         )
     name = Path(unquote(url.path)).name or "download"
@@ -84,15 +87,9 @@ def file_sha256(path: Path) -> str:
 def _verify(path: Path, sha256: str, uri: str) -> None:
     if (found := file_sha256(path)) != sha256.lower():
         raise UserError(
-            f"{_public(uri)} has sha256 {found}, expected {sha256.lower()}: the file is not the "
+            f"{redact(uri)} has sha256 {found}, expected {sha256.lower()}: the file is not the "
             "one that was meant, or its sha256 in the configuration is not"
         )
-
-
-def _public(uri: str) -> str:
-    """`uri` without what may be secret: the user's name and the query of a signed URL."""
-    url = urlsplit(uri)
-    return url._replace(netloc=url.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def _from_http(uri: str, partial: Path) -> None:
@@ -105,11 +102,11 @@ def _from_http(uri: str, partial: Path) -> None:
             if attempt == ATTEMPTS or (response is not None and response.status_code < 500):
                 status = "" if response is None else f" ({response.status_code} {response.reason})"
                 raise UserError(
-                    f"{_public(uri)} cannot be fetched: {type(error).__name__}{status}; the same "
+                    f"{redact(uri)} cannot be fetched: {type(error).__name__}{status}; the same "
                     "command goes on where this one stopped, or fetch the file by hand and set "
                     "dataset.archives.<split>.uri to its path"
                 ) from error
-            log.warning("%s: %s, attempt %d", _public(uri), type(error).__name__, attempt)
+            log.warning("%s: %s, attempt %d", redact(uri), type(error).__name__, attempt)
             time.sleep(0.2 * 2**attempt)
 
 
@@ -151,7 +148,7 @@ def _from_drive(uri: str, partial: Path) -> None:
         )
     except (requests.RequestException, gdown.exceptions.DownloadError, ValueError) as error:
         raise UserError(
-            f"{_public(uri)} cannot be fetched from Google Drive: {_first_line(error)}; check that "
+            f"{redact(uri)} cannot be fetched from Google Drive: {_first_line(error)}; check that "
             "the link is shared with everyone, or fetch the file by hand in a browser and set "
             "dataset.archives.<split>.uri to its path"
         ) from error

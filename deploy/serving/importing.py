@@ -5,11 +5,14 @@ The only module here that needs MLflow; it runs beside a checkout, never in a co
 
 import argparse
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from datasets.common.images import READER
 
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 TRACKING_URI = "sqlite:///mlflow.db"
 """Where development logs; the variable MLFLOW_TRACKING_URI names another place."""
+FILES = ("model.onnx", "model.skops")
+"""What is served; beside it only MLflow's description of the model, MLmodel, is copied."""
 
 
 class NotServable(Exception):  # noqa: N818 -- the word for it in messages
@@ -43,16 +48,19 @@ class Source:
 
 
 def run_command(command: Callable[[], None]) -> None:
-    """Call `command`; where it raises `NotServable`, print only the message and exit with 1."""
+    """Call `command`; where it raises `NotServable`, print only the message and exit with 1.
+
+    The credentials of MLFLOW_TRACKING_URI are not printed.
+    """
     try:
         command()
     except NotServable as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {_public(str(error))}")
 
 
 def connect() -> Any:
     """An MLflow client of MLFLOW_TRACKING_URI, or of the database that `make train` writes."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or TRACKING_URI
+    uri = tracking_uri()
     path = uri.removeprefix("sqlite:///")
     if path != uri and not Path(path).is_file():
         raise NotServable(
@@ -60,10 +68,40 @@ def connect() -> Any:
             "server: MLFLOW_TRACKING_URI=http://..."
         )
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # 7 would hang for minutes
     import mlflow
 
     mlflow.set_tracking_uri(uri)
-    return mlflow.MlflowClient()
+    client = mlflow.MlflowClient()
+    try:
+        client.search_registered_models(max_results=1)
+    except Exception as error:  # the stores raise whatever their drivers raise
+        raise NotServable(unusable(error)) from None
+    return client
+
+
+def tracking_uri() -> str:
+    """Where MLflow is: MLFLOW_TRACKING_URI, or the database that `make train` writes."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or TRACKING_URI
+
+
+def unusable(error: Exception) -> str:
+    """What to tell a user whose request MLflow did not fulfil."""
+    status = error.get_http_status_code() if hasattr(error, "get_http_status_code") else None
+    uri = tracking_uri()
+    if status == 401:
+        return (
+            f"MLFLOW_TRACKING_URI={uri} answers 401, it does not take user and password: set "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN) to "
+            "those of your account"
+        )
+    if status == 403:
+        return (
+            f"MLFLOW_TRACKING_URI={uri} answers 403, the user may not do this ({error}): ask "
+            "whoever runs the server for the permission, or give another user by "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        )
+    return f"MLFLOW_TRACKING_URI={uri} cannot be used: {error}"
 
 
 def champion(name: str) -> Source:
@@ -108,6 +146,8 @@ def find(uri: str, name: str) -> Source:
         info = get_model_info(uri)
         tags = client.get_run(info.run_id).data.tags
     except (MlflowException, OSError) as error:
+        if isinstance(error, MlflowException) and error.get_http_status_code() == 403:
+            raise NotServable(unusable(error)) from None
         raise NotServable(f"{uri} cannot be found: {error}") from None
     metadata = info.metadata or {}
     if not _without_pickle(info.flavors) or not metadata.get("classes"):
@@ -140,9 +180,13 @@ def find(uri: str, name: str) -> Source:
 
 
 def import_model(source: Source, tag: str) -> "bentoml.Model":
-    """Copy `source` into BentoML's store under the name `tag`, unless it is the latest there."""
+    """Copy `source` into BentoML's store under the name `tag`, unless it is the latest there.
+
+    Only its description and the file that is served are copied.
+    """
     import bentoml
     from bentoml.exceptions import NotFound
+    from mlflow.artifacts import download_artifacts
 
     labels = {key: _label(value) for key, value in source.labels.items()}
     metadata = {
@@ -154,12 +198,33 @@ def import_model(source: Source, tag: str) -> "bentoml.Model":
     } | ({} if source.window is None else {"dicom_window": list(source.window)})
     try:
         latest = bentoml.models.get(f"{tag}:latest")
-        if latest.info.metadata == metadata:
+        if latest.info.metadata == metadata and _stored(latest) <= {"MLmodel", *FILES}:
             return latest
     except NotFound:
         pass
-    imported = bentoml.mlflow.import_model(tag, source.uri, labels=labels, metadata=metadata)
+    with tempfile.TemporaryDirectory() as folder:
+        stripped = _stripped(Path(download_artifacts(source.uri, dst_path=folder)))
+        imported = bentoml.mlflow.import_model(tag, stripped, labels=labels, metadata=metadata)
     return bentoml.models.get(imported.tag)  # the path of what was just created is temporary
+
+
+def _stripped(folder: Path) -> str:
+    """What a service needs of the model in `folder`, and nothing of what others put beside it.
+
+    Above all no input example: older models carry an image of a patient. Returns a new folder.
+    """
+    from mlflow.models import Model
+
+    described = Model.load(str(folder))
+    described.saved_input_example_info = None
+    kept = next((file for file in FILES if (folder / file).is_file()), None)
+    if kept is None:
+        raise NotServable(f"the model holds neither {' nor '.join(FILES)}: train it again")
+    target = Path(tempfile.mkdtemp(dir=folder), "model")
+    target.mkdir()
+    shutil.move(folder / kept, target / kept)
+    described.save(str(target / "MLmodel"))
+    return str(target)
 
 
 def create(name: str, tag: str) -> None:
@@ -197,15 +262,34 @@ def _registered(client: Any, uri: str) -> Any:
 def _alias(name: str, alias: str) -> str | None:
     from mlflow.exceptions import MlflowException
 
+    client = connect()
     try:
-        return str(connect().get_model_version_by_alias(name, alias).version)
-    except MlflowException:
-        return None
+        return str(client.get_model_version_by_alias(name, alias).version)
+    except MlflowException as error:
+        if error.get_http_status_code() in (400, 404):  # no such alias, no such model
+            return None
+        raise NotServable(unusable(error)) from None
 
 
 def _versions(name: str) -> str:
     found = sorted(int(v.version) for v in connect().search_model_versions(f"name='{name}'"))
     return f"version {', '.join(map(str, found))}" if found else "no version of it"
+
+
+def _stored(model: "bentoml.Model") -> set[str]:
+    """Files of a model in BentoML's store."""
+    folder = Path(model.path_of("mlflow_model"))
+    return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+
+
+def _public(message: str) -> str:
+    """`message` without the credentials of MLFLOW_TRACKING_URI, as they stand there or decoded."""
+    user, at, _ = urlsplit(tracking_uri()).netloc.rpartition("@")
+    password = user.partition(":")[2] or user
+    query = [value for _, value in parse_qsl(urlsplit(tracking_uri()).query)]
+    for secret in (f"{user}@" if at else "", password, unquote(password), *query):
+        message = message.replace(secret, "***") if secret else message
+    return message
 
 
 def _label(value: str) -> str:

@@ -44,7 +44,7 @@ def logged(deployment: str, tmp_path_factory: pytest.TempPathFactory) -> Trained
     import mlflow
 
     from models.common import export_onnx
-    from train.common.run import log_models
+    from train.common.registration import log_models
 
     name = names(deployment)["MODEL"]
     config = training(name)
@@ -72,8 +72,9 @@ def logged(deployment: str, tmp_path_factory: pytest.TempPathFactory) -> Trained
             f"{config.model.name}/{config.dataset.name}", f"file://{folder}/artifacts"
         )
         tags = {"git_revision": "a" * 40, "pipeline": f"train_{config.model.name}"}
+        tags |= {"env": "production", "promotion": "allowed"}
         with mlflow.start_run(experiment_id=experiment, tags=tags) as run:
-            log_models(model, onnx, pixels[:2], config, metadata)
+            log_models(model, onnx, config, metadata)
         client = mlflow.MlflowClient()
         unfinished = client.create_run(experiment).info.run_id
         source = client.get_model_version(name, "1").source

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import requests
 
@@ -73,6 +74,43 @@ def test_a_model_that_saw_other_pixels_is_refused(trained: Trained, tmp_path: Pa
     done = run_script(trained, CREATE, "--model-uri", f"runs:/{run}/serving")
     assert done.returncode == 1
     assert "was trained on other pixels than this service reads" in done.stderr
+
+
+STORED = """
+import bentoml, sys
+from pathlib import Path
+from mlflow.models import Model
+folder = Path(bentoml.models.get(sys.argv[1]).path_of("mlflow_model"))
+print(*sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()))
+print(Model.load(str(folder)).saved_input_example_info, Model.load(str(folder)).signature)
+"""
+OLD_IMPORT = """
+import sys; sys.path.insert(0, "deploy")
+import bentoml
+from serving.importing import find, import_model
+source = find(sys.argv[1], "old-model")
+facts = {"model_id": source.model_id, "name": source.name, "version": source.version,
+         "run_id": source.run_id, "classes": list(source.classes)}
+old = bentoml.mlflow.import_model("old-model", source.uri, metadata=facts)
+print(old.tag, import_model(source, "old-model").tag, import_model(source, "old-model").tag)
+"""
+
+
+def test_what_older_models_carry_does_not_reach_the_service(
+    trained: Trained, tmp_path: Path
+) -> None:
+    uri = trained.environment["MLFLOW_TRACKING_URI"]
+    facts = {"classes": ["a", "b"], "image_size": 32, "reader": READER}
+    example = np.full(1, 7.0, np.float32)
+    run = log_smallest(uri, tmp_path / "old", metadata=facts, input_example=example)
+    done = run_script(trained, "-c", OLD_IMPORT, f"runs:/{run}/serving")
+    assert done.returncode == 0, done.stderr
+    old, stripped, again = done.stdout.split()[-3:]
+    assert old != stripped == again, "a copy with the example in it is not good enough"
+    assert "input_example.json" in run_script(trained, "-c", STORED, old).stdout
+    files, described = run_script(trained, "-c", STORED, stripped).stdout.splitlines()[:2]
+    assert files == "MLmodel model.onnx"
+    assert described.startswith("None inputs:"), "no example, and the signature as it was"
 
 
 def test_without_a_database_the_way_out_is_named(tmp_path: Path) -> None:

@@ -29,8 +29,11 @@ TINY = ["+pipeline=train_resnet50v2ft", *SMALL]
 
 
 @contextmanager
-def mlflow_server(folder: Path) -> Iterator[str]:
-    """The address of a tracking server that keeps everything in `folder`."""
+def mlflow_server(folder: Path, password: str = "") -> Iterator[str]:
+    """The address of a tracking server that keeps everything in `folder`.
+
+    With the `password` of its user `admin` it has accounts: MLflow's own basic auth.
+    """
     port = free_port()
     command = [
         "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
@@ -39,6 +42,10 @@ def mlflow_server(folder: Path) -> Iterator[str]:
     ]  # fmt: skip
     # Its job runners are a handful of processes that no run here needs.
     environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    if password:
+        command += ["--app-name", "basic-auth"]
+        environment |= {"MLFLOW_AUTH_ADMIN_PASSWORD": password}
+        environment |= {"MLFLOW_FLASK_SERVER_SECRET_KEY": "of the form in which users sign up"}
     with running(command, port, "/health", environment, folder / "server.log", folder) as started:
         yield started.address
 
@@ -81,7 +88,9 @@ def no_run_outlives_its_test() -> Iterator[None]:
             process.communicate()
 
 
-def start(uri: str, folder: Path, *arguments: str, entry: str = "train") -> subprocess.Popen[str]:
+def start(
+    uri: str, folder: Path, *arguments: str, entry: str = "train", **environment: str
+) -> subprocess.Popen[str]:
     """`python -m <entry>`, writing its cache and outputs to `folder`, on its way."""
     process = subprocess.Popen(
         [
@@ -89,7 +98,12 @@ def start(uri: str, folder: Path, *arguments: str, entry: str = "train") -> subp
             f"env.cache={folder}/cache", f"hydra.run.dir={folder}/outputs",
         ],
         cwd=ROOT,
-        env=os.environ | {"MLFLOW_TRACKING_URI": uri, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"},
+        env={
+            **os.environ,
+            "MLFLOW_TRACKING_URI": uri,
+            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+            **environment,
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -3,12 +3,17 @@
 import os
 import signal
 import subprocess
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import mlflow
 import numpy as np
 import pytest
+import requests
 from PIL import Image
 
 from tests.servers import free_port
@@ -16,6 +21,8 @@ from tests.train.conftest import TINY, finish, mlflow_server, start
 from tests.train.test_end_to_end import CLASSES, artifact, newest
 
 START_SECONDS = 120
+HOP_BY_HOP = ("host", "connection", "content-length", "accept-encoding")
+"""Headers that a proxy does not pass on."""
 
 
 def photographs(folder: Path, count: int) -> Path:
@@ -79,6 +86,74 @@ def test_stopping_a_run_marks_it_killed(server: str, tmp_path: Path, sign: signa
     assert "the same command goes on" in output
     mlflow.set_tracking_uri(server)
     assert newest(mlflow.MlflowClient(server)).info.status == "KILLED"
+
+
+class FailingProxy(BaseHTTPRequestHandler):
+    """In front of a tracking server: dead after a run was made, or in trouble for one request."""
+
+    target = ""
+    dies = False
+    """Whether it hangs up on everything once a run was made."""
+    trouble = 1
+    """How many requests that log something are answered 503."""
+    made = False
+    uri = ""
+
+    def do(self) -> None:
+        """Pass a request on, unless it is one that fails."""
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        kind = type(self)
+        if kind.dies and kind.made:
+            self.close_connection = True
+            return
+        kind.made |= self.path.endswith("/runs/create")
+        if not kind.dies and kind.trouble and self.path.endswith("/runs/log-batch"):
+            kind.trouble -= 1
+            self.send_response(503)
+            self.end_headers()
+            return
+        headers = {k: v for k, v in self.headers.items() if k.lower() not in HOP_BY_HOP}
+        answer = requests.request(self.command, kind.target + self.path, data=body, headers=headers)
+        self.send_response(answer.status_code)
+        self.send_header("Content-Type", answer.headers.get("Content-Type", "text/plain"))
+        self.send_header("Content-Length", str(len(answer.content)))
+        self.end_headers()
+        self.wfile.write(answer.content)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do  # noqa: N815 -- the names in http.server
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing."""
+
+
+@contextmanager
+def proxy(target: str, dies: bool) -> Iterator[type[FailingProxy]]:
+    """A proxy in front of the server at `target`; its address is its `uri`."""
+    kind = type("Proxy", (FailingProxy,), {"target": target, "dies": dies})
+    with ThreadingHTTPServer(("127.0.0.1", 0), kind) as listening:
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        kind.uri = f"http://127.0.0.1:{listening.server_port}"
+        yield kind
+        listening.shutdown()
+
+
+def test_a_job_whose_server_dies_leaves_the_next_of_its_sweep_as_patient_as_before(
+    server: str, tmp_path: Path
+) -> None:
+    with proxy(server, dies=True) as dead, proxy(server, dies=False) as troubled:
+        sweep = [
+            "--multirun", f"hydra.sweep.dir={tmp_path}/sweep",
+            "+pipeline=dataset_treesurvival", "env=development", "dataset.sample_rows=200",
+            f"env.tracking_uri={dead.uri},{troubled.uri}",
+        ]  # fmt: skip
+        status, output = finish(start(server, tmp_path, *sweep, entry="datasets"))
+    assert status == 1, "the first job failed"
+    assert dead.made and f"env.tracking_uri={dead.uri} failed in mid-run" in output
+    assert troubled.made, output
+    assert troubled.trouble == 0, "nothing had to be tried again, so nothing was shown"
+    mlflow.set_tracking_uri(server)
+    run = newest(mlflow.MlflowClient(server), "dataset/treesurvival")
+    assert run.info.status == "FINISHED", output
 
 
 def wait_for(process: subprocess.Popen[str], what: str, folder: Path) -> None:

@@ -12,6 +12,7 @@ from conf.schema import Precision
 from models.common import head
 from tests.common import composed
 from train.common.checkpoint import Checkpoints
+from train.common.examples import drawn_images
 from train.common.publish import calibration_rows, dicom_window, publish
 from train.common.values import Fitted, Samples, Splits
 
@@ -97,6 +98,28 @@ def test_float32_is_registered_where_int8_loses_too_much(
     assert metadata["precision"] == Precision.fp32.name
     assert rounded == 0
     assert "publish.max_accuracy_loss=-1" in caplog.text
+
+
+def test_no_image_leaves_with_the_model(
+    model: Any, splits: Splits, tracking: None, tmp_path: Path
+) -> None:
+    import mlflow
+
+    published(model, splits, tmp_path, "publish.precision=int8", "publish.max_accuracy_loss=1")
+    registered = mlflow.pyfunc.load_model("models:/resnet50v2ft-kvasir4@challenger")
+    np.testing.assert_array_equal(registered.input_example, drawn_images(SIDE))
+    answer = registered.predict(registered.input_example)
+    assert answer["probabilities"].shape == (1, len(CLASSES))
+    stored = [path.read_bytes() for path in (tmp_path / "artifacts").rglob("*") if path.is_file()]
+    drawn = str(drawn_images(SIDE)[0, 0, :3].tolist()).replace(" ", "").encode()
+    assert any(drawn in content.replace(b" ", b"") for content in stored), "nothing was looked at"
+    for pixels in splits.samples.load():
+        row, numbers = pixels[0], pixels[0, :3].tolist()
+        said = str(numbers).replace(" ", "").encode()
+        for content in stored:
+            assert row.tobytes() not in content
+            assert row.astype(np.float32).tobytes() not in content
+            assert said not in content.replace(b" ", b"")
 
 
 def test_calibration_sees_training_images_only(splits: Splits) -> None:

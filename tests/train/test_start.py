@@ -15,7 +15,8 @@ from models.common import export_onnx
 from tests.common import composed
 from tests.train.test_fit import SIZE, build, toy
 from train.common.folds import cross_validated
-from train.common.registry import load_keras, origin, pinned
+from train.common.origin import origin, pinned
+from train.common.registry import load_keras
 from train.common.run import log_models
 from train.common.start import begin
 from train.common.values import Splits

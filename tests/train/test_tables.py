@@ -236,16 +236,21 @@ def test_the_registered_model_is_skops_with_a_typed_signature(
     metadata = model.metadata.metadata
     assert metadata["classes"] == ["survived", "not_survived"]
     assert metadata["data_digest"] == run.data.tags["data_digest"]
-    assert metadata["schema"]["properties"]["Core"]["enum"] == [2016, 2017]
+    properties = metadata["schema"]["properties"]
+    assert properties["Core"]["enum"] == [2016, 2017]
     columns = {each.name: each for each in model.metadata.get_input_schema()}
     assert list(columns) == ["Species", "Light_ISF", "Core", "Soil", "EMF", "Lignin"]
-    assert set(columns) == set(metadata["schema"]["properties"])
+    assert set(columns) == set(properties)
     kinds = {name: str(each.type) for name, each in columns.items()}
     assert kinds["Species"] == "DataType.string" and kinds["Light_ISF"] == "DataType.double"
     assert kinds["Core"] == "DataType.long"
     assert [name for name, each in columns.items() if not each.required] == ["EMF"]
     answer = model.predict(model.input_example)
     assert answer.shape == (len(model.input_example), 2)
+    [example] = model.input_example.to_dict("records")
+    first = {name: each["enum"][0] for name, each in properties.items() if "enum" in each}
+    middle = {n: (e["minimum"] + e["maximum"]) / 2 for n, e in properties.items() if n not in first}
+    assert example == first | middle, "made up from the schema, and no row of the table"
 
 
 def test_a_bad_table_fails_the_run_in_ingest(server: str, tmp_path: Path) -> None:

@@ -23,16 +23,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import UserError
 from train.common import classification
+from train.common.connection import connect
 from train.common.evaluate import SHOWN, judge
 from train.common.images import gather_named
-from train.common.registry import (
-    FoldRun,
-    fetch_table,
-    finished_folds,
-    names_a_model,
-    pinned,
-)
-from train.common.run import Train, connect, log_folds, log_report, tracked
+from train.common.origin import names_a_model, pinned
+from train.common.registry import FoldRun, fetch_table, finished_folds
+from train.common.run import Train, log_folds, log_report, tracked
 from train.common.values import Report
 
 log = logging.getLogger(__name__)

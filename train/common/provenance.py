@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 from omegaconf import DictConfig, OmegaConf
 
+from conf.redaction import redact
 from datasets.common.download import file_sha256
 from datasets.common.images import READER
 
@@ -71,4 +72,6 @@ def settings_digest(config: DictConfig) -> str:
     decisive = {k: v for k, v in settings.items() if k not in ("env", "metrics", "publish")}
     weights = Path(str(settings.get("model", {}).get("weights")))
     decisive |= {"reader": READER, "weights": file_sha256(weights) if weights.is_file() else None}
-    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+    # Redacted, for a URL that is signed anew names the same data.
+    text = redact(json.dumps(decisive, sort_keys=True))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -13,13 +13,11 @@ from datasets.common.images import READER
 from models.common import PROBABILITIES, export_onnx, onnx_predict
 from models.quantization import quantize
 from train.common.evaluate import BATCH
-from train.common.run import log_models
+from train.common.registration import log_models
 from train.common.values import Fitted, Splits
 
 log = logging.getLogger(__name__)
 
-EXAMPLES = 1
-"""Images in the input example; MLflow writes and reads each as text, some seconds an image."""
 TOLERANCE = 1e-4
 """Largest accepted difference between Keras' and ONNX' probabilities, float32 on another engine."""
 
@@ -59,7 +57,7 @@ def publish(fitted: Fitted, splits: Splits, config: DictConfig) -> None:
         if config.publish.precision == Precision.int8:
             path, facts = _int8(path, splits, config)
             metadata |= facts
-        log_models(fitted.model, path, pixels[:EXAMPLES], config, metadata)
+        log_models(fitted.model, path, config, metadata)
     fitted.checkpoints.remove()
 
 

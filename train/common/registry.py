@@ -1,10 +1,11 @@
 """Finished runs and the models that they registered, read back by those who go on from them.
 
-Beside `train.common.run`, which writes, this is the only module of training that imports MLflow.
+Whoever may write to MLflow may write a model, so none is believed: MLflow's own loaders, which take
+the format and the trusted types from the model itself, are not used. Files of three formats are
+read, from a fixed place, with our own list of trusted types: ONNX, Keras in its safe mode, skops.
 """
 
 import logging
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import UserError
 from datasets.common.images import READER
+from models.tables import TRUSTED
+from train.common.connection import NOT_FOUND, experiment, status_of
 from train.common.provenance import settings_digest
-from train.common.run import experiment
 
 if TYPE_CHECKING:
     import keras
@@ -26,10 +28,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-WEIGHTS = re.compile(
-    r"models:/(?P<name>[^/@]+)(/(?P<version>\d+)|@(?P<alias>[^/@]+))|runs:/(?P<run>\w+)(/.*)?"
-)
-"""How `model.weights` names the model of a version, or that of a run."""
+FILES = {"onnx": "model.onnx", "tensorflow": "data/model.keras", "sklearn": "model.skops"}
+"""The file that is read of a model, by MLflow's flavour."""
+NO_ALIAS = 400
+"""The status for an alias that a registered model lacks; `NOT_FOUND` is that of the model."""
+PICKLES = (".pkl", ".pickle", ".cloudpickle", ".joblib", ".dill")
 
 
 @dataclass(frozen=True)
@@ -91,33 +94,29 @@ def registered(config: DictConfig, uri: str | None) -> Registered:
 
 
 def fetch_model(model: Registered) -> Path:
-    """The folder of a registered model's files."""
-    return Path(mlflow.artifacts.download_artifacts(model.uri))
+    """The ONNX file of a registered model of images."""
+    return _file(model.uri, "onnx")
 
 
 def fetch_keras(model: Registered) -> "keras.Model":
     """The model of research that the run of `model` logged beside it."""
-    return load_keras(_keras_uri(model.run_id, model.uri))
+    return load_keras(keras_uri(model.run_id, model.uri))
 
 
 def load_keras(uri: str) -> "keras.Model":
-    """The Keras model logged at `uri`, built of Keras' own parts alone: no code comes with it.
-
-    Raises `UserError` for one that brings code, in pickled objects or in Lambda layers.
-    """
+    """The Keras model at `uri`. Raises `UserError` for one that wants to run code of its own."""
     import keras
 
-    data = Path(mlflow.artifacts.download_artifacts(uri)) / "data"
-    if pickled := sorted(data.glob("*.cloudpickle")):
-        raise UserError(f"{uri} is refused: it brings pickled code, {pickled[0].name}")
     try:
-        return keras.saving.load_model(data / "model.keras", compile=False, safe_mode=True)
-    except (OSError, ValueError, TypeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"{uri} holds no Keras model that is safe to load: {reason}") from error
+        return keras.models.load_model(_file(uri, "tensorflow"), compile=False, safe_mode=True)
+    except (ValueError, TypeError, OSError, KeyError) as error:
+        raise UserError(
+            f"{uri} is refused: Keras does not read it in safe mode ({str(error).strip()}); only "
+            "layers of Keras itself are taken"
+        ) from None
 
 
-def _keras_uri(run_id: str, named: str) -> str:
+def keras_uri(run_id: str, named: str) -> str:
     """The URI of the model `keras` of a run, which `named` led to."""
     client = mlflow.MlflowClient()
     experiment = client.get_run(run_id).info.experiment_id
@@ -128,57 +127,54 @@ def _keras_uri(run_id: str, named: str) -> str:
     return str(uri)
 
 
-def names_a_model(weights: str) -> bool:
-    """Whether `model.weights` names a model in MLflow."""
-    return weights.startswith(("models:/", "runs:/"))
-
-
-def origin(weights: str) -> Registered:
-    """The model that `model.weights` names: by version or alias, or as that of a run.
-
-    The versions of the registry are models to serve; what training goes on from is the Keras
-    model of their run. Raises `UserError` where there is none.
-    """
-    choices = "models:/<name>/<version>, models:/<name>@<alias> or runs:/<run id>/keras"
-    given = WEIGHTS.fullmatch(weights)
-    if given is None:
-        raise UserError(f"model.weights={weights}: expected {choices}")
-    client, name, version = mlflow.MlflowClient(), given["name"] or "", given["version"] or ""
-    try:
-        run_id = given["run"]
-        if name:
-            found = (
-                client.get_model_version_by_alias(name, given["alias"])
-                if given["alias"]
-                else client.get_model_version(name, version)
-            )
-            version, run_id = str(found.version), found.run_id
-            weights = f"models:/{name}/{version}"
-        info = mlflow.models.get_model_info(_keras_uri(run_id, weights))
-        tags = client.get_run(run_id).data.tags
-    except (MlflowException, OSError) as error:
-        raise UserError(f"model.weights={weights} cannot be found ({error}); {choices}") from None
-    metadata = info.metadata or {}
-    if not metadata.get("classes"):
-        raise UserError(f"model.weights={weights} is no model that a training registered")
-    return Registered(name, version, weights, run_id, metadata, tags)
-
-
-def pinned(config: DictConfig) -> DictConfig:
-    """`config` with the version that the alias in `model.weights` stands for: aliases move on."""
-    weights = str(OmegaConf.select(config, "model.weights"))
-    if not names_a_model(weights):
-        return config
-    changed = config.copy()
-    OmegaConf.set_readonly(changed, False)
-    changed.model.weights = origin(weights).uri
-    OmegaConf.set_readonly(changed, True)
-    return changed
-
-
 def fetch_sklearn(model: Registered) -> "Pipeline":
-    """The pipeline of a registered model of tables; skops builds only the types it trusts."""
-    return mlflow.sklearn.load_model(model.uri)
+    """The pipeline of a registered model of tables.
+
+    skops builds the types of `models.tables.TRUSTED` beside those it knows; `UserError` names any
+    other.
+    """
+    import skops.io
+    from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
+
+    try:
+        return skops.io.load(_file(model.uri, "sklearn"), trusted=list(TRUSTED))
+    except (UntrustedTypesFoundException, UnsupportedTypeException, ValueError, OSError) as error:
+        raise UserError(
+            f"{model.uri} is refused: skops does not read it with the types that are trusted "
+            f"({str(error).strip()})"
+        ) from None
+
+
+def _file(uri: str, flavor: str) -> Path:
+    """The one file that is read of the model at `uri`, from where trainings put it.
+
+    Raises `UserError` for a model that is stored in another way, or brings code.
+    """
+    folder = Path(mlflow.artifacts.download_artifacts(uri))
+    flavors = mlflow.models.Model.load(str(folder)).flavors
+    pickled = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if _pickle(p))
+    known = FILES.keys() & flavors.keys()
+    stored = flavors.get("sklearn", {}).get("serialization_format", "skops")
+    code = flavors.get("python_function", {}).get("code")
+    if known != {flavor} or not (folder / FILES[flavor]).is_file():
+        reason = f"expected {FILES[flavor]} of MLflow's flavour {flavor}, found {_named(flavors)}"
+    elif stored != "skops":
+        reason = f"it is stored as {stored}, which runs code when it is loaded"
+    elif pickled:
+        reason = f"it holds {', '.join(pickled)}, which run code when they are loaded"
+    elif code:
+        reason = f"it brings code of its own, {code}"
+    else:
+        return folder / FILES[flavor]
+    raise UserError(f"{uri} is refused: {reason}; train the model here, or choose another")
+
+
+def _pickle(path: Path) -> bool:
+    return path.suffix in PICKLES
+
+
+def _named(flavors: dict[str, Any]) -> str:
+    return ", ".join(sorted(flavors)) or "none"
 
 
 def fetch_table(run: Registered | FoldRun, artifact: str) -> pd.DataFrame:
@@ -226,6 +222,8 @@ def _alias(name: str, alias: str) -> str:
     """The URI of the version of `name` with `alias`; "" where there is none."""
     try:
         version = mlflow.MlflowClient().get_model_version_by_alias(name, alias).version
-    except MlflowException:
-        return ""
+    except MlflowException as error:
+        if status_of(error) in (NO_ALIAS, NOT_FOUND):
+            return ""
+        raise
     return f"models:/{name}/{version}"

@@ -1,51 +1,55 @@
-"""The MLflow run around a pipeline, and everything that is logged to it.
+"""The MLflow run around a pipeline, and what is logged to it; steps hand it plain values.
 
-Beside `train.common.registry`, which reads models back, this is the only module of training that
-imports MLflow. Steps hand it plain values.
+What is text passes `conf.redaction` on its way: no credential is logged. `train.common.connection`
+finds the server, `train.common.registration` logs models, `train.common.registry` reads them back;
+no other module of training imports MLflow.
 """
 
+import contextlib
 import functools
 import json
 import logging
-import os
 import shutil
 import tempfile
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mlflow
-import numpy as np
 import pandas as pd
-import requests
 from hydra.core.hydra_config import HydraConfig
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature, infer_signature
-from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import UserError
+from conf.redaction import redact
 from datasets.common.disk import atomic_write
 from datasets.common.tables import Table
-from models.common import PROBABILITIES, onnx_predict
-from train.common.provenance import provenance, requirements, settings_digest
+from train.common.connection import (
+    check_refusal,
+    check_registry,
+    chosen,
+    connect,
+    experiment,
+    impatient,
+    status_of,
+    subject,
+    trains,
+)
+from train.common.provenance import provenance, settings_digest
 from train.common.report import png, render, render_failure
 from train.common.values import Report, Samples, Splits, TableSplits
 
 if TYPE_CHECKING:
-    import keras
     import pyarrow as pa
-    from sklearn.pipeline import Pipeline
 
     from train.common.registry import FoldRun, Registered
 
 log = logging.getLogger(__name__)
 
-HEALTH_TIMEOUT = 5
-"""Seconds a tracking server has to answer before the run is refused."""
 PARAMS = ("seed", "model", "split", "fit", "probes", "study", "predict")
 """Parts of the configuration logged as parameters; the whole of it is the artifact config.yaml."""
 
@@ -64,25 +68,22 @@ def tracked(train: Train) -> Train:
     def run(config: DictConfig) -> Any:
         connect(config)
         facts = provenance()
-        tags = facts | {
-            "version": config.version,
-            "env": config.env.name,
-            "pipeline": _chosen("pipeline"),
-            "settings_digest": settings_digest(config),
-        }
-        name = f"{config.version}-{config.env.name}{_fold(config)}"
-        active = mlflow.start_run(run_name=name, tags=tags)
-        log.info("MLflow run %s of experiment %s", active.info.run_id, experiment(config))
         try:
-            mlflow.log_text(OmegaConf.to_yaml(config), "config.yaml")
+            active = _start(config, facts)
+            log.info("MLflow run %s of experiment %s", active.info.run_id, experiment(config))
+            if trains() and not OmegaConf.select(config, "split.folds"):
+                check_registry(config, active.info.run_id)
+            _log_text(OmegaConf.to_yaml(config), "config.yaml")
             mlflow.log_params(_params(config))
             result = train(config)
             mlflow.end_run()
         except MlflowException as error:
             _fail(error, config, facts)
+            uri = config.env.tracking_uri
+            check_refusal(status_of(error), uri, f"the experiment {experiment(config)}")
             raise UserError(
-                f"the tracking server env.tracking_uri={config.env.tracking_uri} failed in mid-run "
-                f"({error}); the same command goes on from what is finished"
+                f"the tracking server env.tracking_uri={uri} failed in mid-run ({error}); the same "
+                "command goes on from what is finished"
             ) from error
         except BaseException as error:
             _fail(error, config, facts)
@@ -92,25 +93,17 @@ def tracked(train: Train) -> Train:
     return run
 
 
-def connect(config: DictConfig) -> None:
-    """Point MLflow at `env.tracking_uri`, or raise `UserError` saying what is wrong with it."""
-    uri = config.env.tracking_uri
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")  # 7 would hang for minutes
-    for chatty in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent", "tf2onnx"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-    way_out = "start the server, or name another one: MLFLOW_TRACKING_URI=sqlite:///mlflow.db"
-    if uri.startswith(("http://", "https://")):
-        try:
-            requests.get(uri.rstrip("/") + "/health", timeout=HEALTH_TIMEOUT)
-        except requests.RequestException as error:
-            raise UserError(
-                f"env.tracking_uri={uri} does not answer ({error}); {way_out}"
-            ) from error
-    mlflow.set_tracking_uri(uri)
-    try:
-        mlflow.set_experiment(experiment(config))
-    except Exception as error:  # the stores raise whatever their drivers raise
-        raise UserError(f"env.tracking_uri={uri} cannot be used: {error}; {way_out}") from error
+def _start(config: DictConfig, facts: dict[str, str]) -> mlflow.ActiveRun:
+    """A run with its tags."""
+    tags = facts | {
+        "version": config.version,
+        "env": config.env.name,
+        "promotion": "allowed" if config.env.promotion else "refused",
+        "pipeline": chosen("pipeline"),
+        "settings_digest": settings_digest(config),
+    }
+    name = f"{config.version}-{config.env.name}{_fold(config)}"
+    return mlflow.start_run(run_name=name, tags=tags)
 
 
 def run_id() -> str:
@@ -181,7 +174,8 @@ def log_report(report: Report, config: DictConfig) -> None:
     page = render(
         _title(config), {"run": run_id()} | provenance(), OmegaConf.to_yaml(config), report
     )
-    _log_page(page)
+    _leave_page(page)
+    _log_text(page, "report.html")
 
 
 def log_parquet(table: "pa.Table", name: str) -> None:
@@ -197,108 +191,14 @@ def log_parquet(table: "pa.Table", name: str) -> None:
                 shutil.copy(path, draft)
 
 
-def log_models(
-    model: "keras.Model",
-    onnx_path: Path,
-    pixels: np.ndarray,
-    config: DictConfig,
-    metadata: dict[str, Any],
-) -> str:
-    """Log `keras` and `serving` (ONNX), register the latter as `challenger`, return its version.
-
-    `pixels` uint8 (n, S, S, 3) are the input example. The keras model is stored without its
-    optimizer, which would triple its size.
-    """
-    import onnx
-
-    outputs = onnx_predict(onnx_path, pixels)
-    signature = infer_signature(pixels, outputs)
-    bare = type(model)(model.input, model.output, name=model.name)
-    mlflow.tensorflow.log_model(
-        bare,
-        name="keras",
-        signature=infer_signature(pixels, outputs[PROBABILITIES]),
-        pip_requirements=requirements("tensorflow", "keras", "numpy"),
-        metadata=metadata,
-    )
-    info = mlflow.onnx.log_model(
-        onnx.load(onnx_path),
-        name="serving",
-        signature=signature,
-        input_example=pixels,
-        onnx_execution_providers=["CPUExecutionProvider"],
-        pip_requirements=requirements("onnxruntime", "onnx", "numpy"),
-        metadata=metadata,
-    )
-    return _register(info.model_uri, config)
-
-
-def log_table_model(
-    model: "Pipeline",
-    inputs: pd.DataFrame,
-    trusted: Sequence[str],
-    config: DictConfig,
-    metadata: dict[str, Any],
-) -> str:
-    """Log `serving` as skops, register it as `challenger`, return its version.
-
-    `inputs` are the input example. The signature is that of `metadata["schema"]`, the JSON Schema
-    of the dataset's contract; `trusted` are the types that skops may build.
-    """
-    columns = metadata["schema"]["properties"]
-    outputs = TensorSpec(np.dtype(np.float64), (-1, len(metadata["classes"])), PROBABILITIES)
-    info = mlflow.sklearn.log_model(
-        model,
-        name="serving",
-        serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_SKOPS,
-        skops_trusted_types=list(trusted),
-        pyfunc_predict_fn="predict_proba",
-        signature=ModelSignature(
-            Schema([_column(name, each) for name, each in columns.items()]), Schema([outputs])
-        ),
-        input_example=inputs,
-        pip_requirements=requirements("scikit-learn", "skops", "numpy", "pandas"),
-        metadata=metadata,
-    )
-    return _register(info.model_uri, config)
-
-
-def _column(name: str, schema: dict[str, Any]) -> ColSpec:
-    """MLflow's type of a column; one that may be null is optional."""
-    kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
-    known = {"string": DataType.string, "integer": DataType.long, "number": DataType.double}
-    return ColSpec(known[kinds[0]], name, required="null" not in kinds)
-
-
-def _register(uri: str, config: DictConfig) -> str:
-    """Make the logged model at `uri` the newest version, and the challenger."""
-    name = f"{config.model.name}-{config.dataset.name}"
-    version = mlflow.register_model(uri, name, tags={"env": config.env.name})
-    mlflow.MlflowClient().set_registered_model_alias(name, "challenger", version.version)
-    log.info("registered %s version %s as challenger", name, version.version)
-    return str(version.version)
-
-
 def log_folds(runs: "dict[int, FoldRun]") -> None:
     """Log which data and which runs of folds this run joins."""
     mlflow.set_tag("data_digest", runs[0].tags["data_digest"])
     mlflow.set_tags({f"fold_{number}": run.run_id for number, run in runs.items()})
 
 
-def experiment(config: DictConfig) -> str:
-    """Name of the experiment that runs of `config` belong to."""
-    return _subject(config, "/", "/")
-
-
 def _title(config: DictConfig) -> str:
-    return f"{_subject(config, ' on ', ' ')}, {config.version}, {config.env.name}"
-
-
-def _subject(config: DictConfig, on: str, of: str) -> str:
-    """What a run is about: `<model><on><dataset>` of a training, `<task><of><name>` of a job."""
-    if _chosen("recipe").endswith(("_training", "none")):
-        return f"{config.model.name}{on}{config.dataset.name}"
-    return _chosen("pipeline").replace("_", of, 1)
+    return f"{subject(config, ' on ', ' ')}, {config.version}, {config.env.name}"
 
 
 def _fold(config: DictConfig) -> str:
@@ -308,26 +208,24 @@ def _fold(config: DictConfig) -> str:
     return "-folds" if config.split.fold is None else f"-fold{config.split.fold}"
 
 
-def _chosen(group: str) -> str:
-    if not HydraConfig.initialized():
-        return "none"
-    return str(HydraConfig.get().runtime.choices.get(group, "none"))
-
-
 def _params(config: DictConfig) -> dict[str, Any]:
     masked = OmegaConf.to_container(OmegaConf.masked_copy(config, list(PARAMS)), enum_to_str=True)
     flat = pd.json_normalize(masked, sep=".").iloc[0].to_dict()
-    return {**flat, "dataset.source": config.dataset.source.name}
+    shown = {k: redact(value) if isinstance(value, str) else value for k, value in flat.items()}
+    return {**shown, "dataset.source": config.dataset.source.name}
 
 
 def _log_table(frame: pd.DataFrame, artifact: str) -> None:
     mlflow.log_text(frame.to_csv(index=False), artifact)
 
 
-def _log_page(page: str) -> None:
+def _leave_page(page: str) -> None:
     if path := _leave(page, "report.html"):
         log.info("report: %s", path)
-    mlflow.log_text(page, "report.html")
+
+
+def _log_text(text: str, artifact: str) -> None:
+    mlflow.log_text(redact(text), artifact)
 
 
 def _leave(text: str, name: str) -> Path | None:
@@ -336,7 +234,7 @@ def _leave(text: str, name: str) -> Path | None:
         return None
     path = Path(HydraConfig.get().runtime.output_dir, name)
     with atomic_write(path) as draft:
-        draft.write_text(text, encoding="utf-8")
+        draft.write_text(redact(text), encoding="utf-8")
     return path
 
 
@@ -355,11 +253,15 @@ def _fail(error: BaseException, config: DictConfig, facts: dict[str, str]) -> No
     log.error("step %s failed: %s", step, reason.splitlines()[0])
     status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
     trace = "" if isinstance(error, UserError) else "".join(traceback.format_exception(error))
-    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"  # do not wait long for a server that died
     page = render_failure(_title(config), facts, OmegaConf.to_yaml(config), step, reason, trace)
-    try:
-        _log_page(page)
-        mlflow.set_tag("failed_step", step)
-        mlflow.end_run(status)
-    except Exception as second:  # a dead server must not hide the first error
-        log.error("the failure could not be logged either: %s", second)
+    _leave_page(page)
+    if mlflow.active_run() is None:  # it could not start
+        return
+    with impatient():
+        try:
+            _log_text(page, "report.html")
+            mlflow.set_tag("failed_step", step)
+        except Exception as second:  # a dead server must not hide the first error
+            log.error("the failure could not be logged either: %s", second)
+        with contextlib.suppress(Exception):  # said already; the next run of this process
+            mlflow.end_run(status)

@@ -20,7 +20,8 @@ from omegaconf import DictConfig, OmegaConf
 from conf.errors import UserError
 from models.common import weights_digest
 from train.common.activations import weights_of
-from train.common.registry import Registered, fetch_keras, fetch_table, names_a_model, origin
+from train.common.origin import names_a_model, origin
+from train.common.registry import Registered, fetch_keras, fetch_table
 from train.common.run import log_origin
 from train.common.values import Splits
 

@@ -5,11 +5,8 @@ import skops.io
 from omegaconf import DictConfig
 
 from models.tables import TRUSTED
-from train.common.run import log_table_model
+from train.common.registration import log_table_model
 from train.common.values import TableFitted, TableSplits
-
-EXAMPLES = 3
-"""Rows in the input example."""
 
 
 def publish_table(fitted: TableFitted, splits: TableSplits, config: DictConfig) -> None:
@@ -32,4 +29,4 @@ def publish_table(fitted: TableFitted, splits: TableSplits, config: DictConfig) 
         "data_digest": splits.data.digest,
         "estimator": fitted.estimator.name,
     }
-    log_table_model(fitted.model, inputs[:EXAMPLES], TRUSTED, config, metadata)
+    log_table_model(fitted.model, TRUSTED, config, metadata)

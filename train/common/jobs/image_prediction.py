@@ -71,9 +71,7 @@ def score(
 ) -> None:
     """Score `paths` and write them, a part at a time."""
     settings, classes = config.predict, model.metadata["classes"]
-    session = onnxruntime.InferenceSession(
-        fetch_model(model) / "model.onnx", providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime.InferenceSession(fetch_model(model), providers=["CPUExecutionProvider"])
     size, limit = session.get_inputs()[0].shape[1], config.dataset.max_pixels
     window = seen_through(model, config)
     bar = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

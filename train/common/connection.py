@@ -1,0 +1,135 @@
+"""The way to MLflow: is the server there, does it know us, may we write what will be written?
+
+Answered before any work. User and password are MLflow's own: `MLFLOW_TRACKING_USERNAME` and
+`MLFLOW_TRACKING_PASSWORD`, or `MLFLOW_TRACKING_TOKEN`, or as part of the URL.
+"""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import mlflow
+from hydra.core.hydra_config import HydraConfig
+from mlflow.exceptions import MlflowException
+from mlflow.utils.credentials import get_default_host_creds
+from mlflow.utils.rest_utils import http_request
+from omegaconf import DictConfig
+
+from conf.errors import UserError
+
+HEALTH_TIMEOUT = 5
+"""Seconds a tracking server has to answer before the run is refused."""
+RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
+WAY_OUT = "start the server, or name another one: MLFLOW_TRACKING_URI=sqlite:///mlflow.db"
+
+
+def connect(config: DictConfig) -> None:
+    """Point MLflow at `env.tracking_uri`, or raise `UserError` saying what is wrong with it."""
+    uri = config.env.tracking_uri
+    os.environ.setdefault(RETRIES, "4")  # 7 would hang for minutes
+    for chatty in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent", "tf2onnx"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    if uri.startswith(("http://", "https://")):
+        _check_health(uri)
+    mlflow.set_tracking_uri(uri)
+    try:
+        mlflow.set_experiment(experiment(config))
+    except Exception as error:  # the stores raise whatever their drivers raise
+        check_refusal(status_of(error), uri, f"the experiment {experiment(config)}")
+        raise UserError(f"env.tracking_uri={uri} cannot be used: {error}; {WAY_OUT}") from error
+
+
+def check_registry(config: DictConfig, run_id: str) -> None:
+    """Raise `UserError` where this user may not register what `config` trains.
+
+    A registered model that exists is asked by a harmless change, its tag `newest_run`; one that
+    does not is left to be made by the first version.
+    """
+    name, client = f"{config.model.name}-{config.dataset.name}", mlflow.MlflowClient()
+    try:
+        client.get_registered_model(name)
+        client.set_registered_model_tag(name, "newest_run", run_id)
+    except MlflowException as error:
+        check_refusal(status_of(error), config.env.tracking_uri, f"the registered model {name}")
+        if status_of(error) != NOT_FOUND:
+            raise
+
+
+def check_refusal(status: int, uri: str, what: str) -> None:
+    """Raise `UserError` where `status` says that the server at `uri` does not let us use `what`."""
+    user = urlsplit(uri).username or get_default_host_creds(uri).username
+    if status == UNAUTHORIZED:
+        given = f"the user {user!r} with the password given" if user else "no user and password"
+        raise UserError(
+            f"env.tracking_uri={uri} answers 401, it does not take {given}: set the environment "
+            "variables MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or "
+            "MLFLOW_TRACKING_TOKEN) to those of your account"
+        )
+    if status == FORBIDDEN:
+        raise UserError(
+            f"env.tracking_uri={uri} answers 403, the user {user!r} may not use {what}: ask "
+            "whoever runs the server for the permission EDIT, or give another user by "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        )
+
+
+@contextmanager
+def impatient() -> Iterator[None]:
+    """No retries within: for the last words to a server that may be dead."""
+    before = os.environ.get(RETRIES)
+    os.environ[RETRIES] = "0"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[RETRIES]
+        else:
+            os.environ[RETRIES] = before
+
+
+def experiment(config: DictConfig) -> str:
+    """Name of the experiment that runs of `config` belong to."""
+    return subject(config, "/", "/")
+
+
+def subject(config: DictConfig, on: str, of: str) -> str:
+    """What a run is about: `<model><on><dataset>` of a training, `<task><of><name>` of a job."""
+    if trains():
+        return f"{config.model.name}{on}{config.dataset.name}"
+    return chosen("pipeline").replace("_", of, 1)
+
+
+def trains() -> bool:
+    """Whether what runs is a training, and no job."""
+    return chosen("recipe").endswith(("_training", "none"))
+
+
+def chosen(group: str) -> str:
+    """The option of a group of the configuration that the command line chose."""
+    if not HydraConfig.initialized():
+        return "none"
+    return str(HydraConfig.get().runtime.choices.get(group, "none"))
+
+
+def _check_health(uri: str) -> None:
+    """Ask once, as MLflow itself would: with its credentials, certificates and proxies."""
+    try:
+        answer = http_request(
+            get_default_host_creds(uri.rstrip("/")),
+            "/health",
+            "GET",
+            max_retries=0,
+            timeout=HEALTH_TIMEOUT,
+            raise_on_status=False,
+        )
+    except MlflowException as error:
+        raise UserError(f"env.tracking_uri={uri} does not answer ({error}); {WAY_OUT}") from error
+    check_refusal(answer.status_code, uri, "the server")  # or a proxy in front of it
+
+
+def status_of(error: Exception) -> int:
+    """The HTTP status behind an error of MLflow; 500 of any other."""
+    return error.get_http_status_code() if isinstance(error, MlflowException) else 500
