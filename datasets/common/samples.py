@@ -69,8 +69,8 @@ def generate(
     with disk.writing(folder), Lock(lock, f"the drawing of {folder}", wait=True):
         if not folder.exists():
             disk.remove_drafts(folder)
-            with disk.atomic_folder(folder) as drawn:
-                _write(draw, classes, config.seed, count, slices, drawn, f"drawing {config.name}")
+            with disk.atomic_folder(folder) as draft:
+                _write(draw, classes, config.seed, count, slices, draft, f"drawing {config.name}")
     return folder
 
 

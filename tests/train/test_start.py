@@ -16,8 +16,8 @@ from tests.common import composed
 from tests.train.test_fit import SIZE, build, toy
 from train.common.folds import cross_validated
 from train.common.origin import origin, pinned
+from train.common.registration import log_models
 from train.common.registry import load_keras
-from train.common.run import log_models
 from train.common.start import begin
 from train.common.values import Splits
 
@@ -60,7 +60,7 @@ def registered(splits: Splits, seed: int, folder: Path) -> tuple[str, Any]:
         mlflow.log_text(table.assign(file="x").to_csv(index=False), "data/splits.csv")
         export_onnx(model, folder / "model.onnx")
         facts = {"classes": list(splits.samples.classes), "image_size": SIZE}
-        log_models(model, folder / "model.onnx", pixels, configured(), facts)
+        log_models(model, folder / "model.onnx", configured(), facts)
     return run.info.run_id, model
 
 
