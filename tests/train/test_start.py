@@ -51,7 +51,6 @@ def registered(splits: Splits, seed: int, folder: Path) -> tuple[str, Any]:
 
     keras.utils.set_random_seed(seed)
     model = build(configured().model, 2)
-    pixels = np.zeros((1, SIZE, SIZE, 3), np.uint8)
     parts = {"train": splits.train[:40], "test": splits.train[40:]}
     table = pd.concat(
         [splits.samples.table.iloc[rows].assign(split=name) for name, rows in parts.items()]
