@@ -22,7 +22,7 @@ from .table_openapi import specification
 from .tables import TableClassifier
 
 TABLE_BYTES = 5 * 2**20
-"""Size of a request's body: 10,000 rows of the 13 columns of treesurvival are 3 MB of JSON."""
+"""Size of a request's body: 10,000 rows of treesurvival are 1 MB of JSON."""
 
 
 class TableService(Service[TableClassifier]):
