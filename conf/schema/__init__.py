@@ -54,6 +54,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from conf.schema.base import (
+    Cache,
     Config,
     Embedding,
     Env,
@@ -68,7 +69,6 @@ from conf.schema.images import (
     Archive,
     Arithmetic,
     Augment,
-    Cache,
     ClassWeights,
     Dicom,
     Fit,
