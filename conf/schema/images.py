@@ -57,7 +57,8 @@ class ImageDataset:
     hash_distance: int = 4
     """Largest Hamming distance, in bits of a 64-bit perceptual hash, of near-duplicates."""
     titles: dict[str, str] = field(default_factory=dict)
-    """What reports call a class, where its folder's name says it badly."""
+    """What reports call a class, where its folder's name says it badly; in YAML, or
+    `+dataset.titles.<class>=...`."""
     sample_images: int = 120
     """Images per class that `source=sample` generates."""
     limit: int | None = None
