@@ -25,10 +25,12 @@ PIPENV := env -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL -u PIP_FIND_LINKS \
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup train test test-container docs lint format serve predict promote mlflow repro data-push data-pull new-pipeline new-project lock clean-cache clean
+.PHONY: help setup train mlflow repro test test-container docs lint format serve predict promote data-push data-pull new-pipeline new-project lock clean-cache clean
 
+##@ Start
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@ / {printf "%s%s\n", n++ ? "\n" : "", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  make %-14s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## build .venv from Pipfile.lock (the other targets do it when the lock changes)
 
@@ -52,9 +54,17 @@ $(STAMP): Pipfile.lock | $(BIN)/python
 		"$$requirements/all.txt"
 	@touch $@
 
+##@ Train and look
 train: $(STAMP) ## train and evaluate on the built-in sample; ARGS="fit.finetune.epochs=3" overrides
 	@$(BIN)/python -m train +pipeline=$(PIPELINE) env=development $(ARGS)
 
+mlflow: $(STAMP) ## open the tracking pages of development; PORT=5000
+	@$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(PORT)
+
+repro: $(STAMP) ## run the datasets and trainings of dvc.yaml that changed; ARGS=train@resnet50v2ft
+	@$(BIN)/dvc repro $(ARGS)
+
+##@ Check and document
 test: $(STAMP) ## run the tests; ARGS="tests/test_setup.py -k hash" selects
 	@$(BIN)/python -m pytest $(ARGS)
 
@@ -71,6 +81,7 @@ format: $(STAMP) ## format the code and apply the safe fixes of ruff
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+##@ Serve
 serve: $(STAMP) ## serve the champion, or the newest challenger; PORT=3000 DEPLOYMENT=resnet50v2ft/V1
 	@$(BIN)/python deploy/serve.py --deployment $(DEPLOYMENT) --port $(if $(filter file,$(origin PORT)),3000,$(PORT)) $(ARGS)
 
@@ -84,18 +95,14 @@ promote: $(STAMP) ## choose what is served; MODEL=resnet50v2ft-kvasir4 VERSION=3
 	@$(BIN)/python deploy/promote.py --model "$(MODEL)" --version "$(VERSION)" \
 		$(if $(filter command,$(origin FORCE)),--force-because "$$FORCE")
 
-mlflow: $(STAMP) ## open the tracking pages of development; PORT=5000
-	@$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(PORT)
-
-repro: $(STAMP) ## run the datasets and trainings of dvc.yaml that changed; ARGS=train@resnet50v2ft
-	@$(BIN)/dvc repro $(ARGS)
-
+##@ Data
 data-push: $(STAMP) ## send the data that DVC tracks to a remote; REMOTE=s3
 	@$(BIN)/python -m datasets.remote push --remote "$(REMOTE)"
 
 data-pull: $(STAMP) ## fetch the data that DVC tracks from a remote; REMOTE=s3
 	@$(BIN)/python -m datasets.remote pull --remote "$(REMOTE)"
 
+##@ Extend
 # What the caller gives reaches the generators as it is: neither make nor the shell reads what is in it.
 unexport MODEL DATASET TASK NAME DESCRIPTION
 new-pipeline new-project: export GIVEN_MODEL = $(value MODEL)
@@ -116,6 +123,7 @@ lock: $(STAMP) ## lock the Pipfile again (director of development only)
 	@$(BIN)/python .ci/clean_lock.py
 	@echo "Pipfile.lock written; the next target installs it."
 
+##@ Clean up
 clean-cache: ## remove the stored activations of frozen layers; CACHE=.cache
 	@du -sh $(CACHE)/activations 2>/dev/null || echo "no activations in $(CACHE)"
 	@rm -rf $(CACHE)/activations

@@ -12,8 +12,6 @@ import re
 import signal
 import sys
 from collections.abc import Callable
-from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 import hydra
@@ -22,24 +20,15 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from conf.choices import CONF, entry_of, experiments, instead, offered, pipelines
 from conf.errors import UserError
 from conf.redaction import guard
 from conf.schema import register
 
-CONF = Path(__file__).parent
-RECIPES = {
-    "train": ("training",),
-    "datasets": ("dataset", "dataset_study"),
-    "models": ("model_study", "prediction"),
-}
-"""What each entry runs: the words after the kind of data in a recipe's name, `image_training`."""
-RECIPE = re.compile(r"^ *- /recipe: *\w+?_(\w+)", re.MULTILINE)
-
-
-def pipelines(entry: str) -> list[str]:
-    """Names of the pipelines under conf/pipeline whose recipe `python -m <entry>` runs."""
-    found = ((p.stem, RECIPE.search(p.read_text())) for p in (CONF / "pipeline").glob("*.yaml"))
-    return sorted(name for name, recipe in found if recipe and recipe[1] in RECIPES[entry])
+CHOOSES = re.compile(r"-|\+*(pipeline|experiment)=")
+"""Words of a command line that choose what runs, and flags, which Hydra answers to."""
+TWO_PIPELINES = re.compile(r"Multiple values for pipeline|appears more than once in the final")
+MISSING_CHOICE = re.compile(r"Could not find '(pipeline|experiment)/([^']*)'")
 
 
 def check(config: DictConfig) -> DictConfig:
@@ -101,11 +90,13 @@ def explain(error: Exception, entry: str) -> str:
         known = [str(name) for name in parent]
         word = str(getattr(cause, "key", "") or "").split(".")[-1]
         if word and word not in known:
-            near = get_close_matches(word, known, n=1)
-            lines.append(f"choices: {', '.join(known)}")
-            lines += [f"did you mean {near[0]}?"] if near else []
-    if "Could not find 'pipeline/" in str(error):
-        lines = [lines[0].split("\n")[0], f"choices: {', '.join(pipelines(entry))}"]
+            lines += instead(word, known)
+    if missing := MISSING_CHOICE.search(str(error)):
+        group, name = missing.groups()
+        known = pipelines(entry) if group == "pipeline" else experiments(entry)
+        lines = [lines[0].split("\n")[0], *instead(name, known)]
+    elif TWO_PIPELINES.search(str(error)):
+        lines = ["an experiment brings its pipeline: give +experiment= or +pipeline=, not both"]
     elif "Available options in" in str(error):
         head, _, options = str(error).partition("Available options in")
         names = options.split("Config search path")[0].split()[1:]
@@ -130,14 +121,18 @@ def main(entry: str, find: Callable[[DictConfig], str]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us instead of being printed by Hydra
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     register()
+    nothing = f"no +pipeline= or +experiment= given; choices:\n{offered(entry)}"
+    if not any(map(CHOOSES.match, sys.argv[1:])):
+        sys.exit(f"error: {nothing}")
 
     def job(config: DictConfig) -> Any:
         chosen, known = HydraConfig.get().runtime.choices.get("pipeline"), pipelines(entry)
-        if chosen is None or chosen not in known:
-            what = "no +pipeline= given" if chosen is None else f"'{chosen}' is not for {entry}"
+        if chosen is None:
+            raise UserError(nothing)
+        if chosen not in known:
             raise UserError(
-                f"{what}; choices: {', '.join(known)}\n"
-                f"for example: python -m {entry} +pipeline={(known or ['...'])[0]}"
+                f"'{chosen}' is not for {entry}, but for python -m {entry_of(chosen)}; "
+                f"choices: {', '.join(known)}"
             )
         config = check(config)
         module, _, function = find(config).rpartition(".")

@@ -57,6 +57,11 @@ def pipelines(root: Path = ROOT, task: str = "", recipe: str = "") -> list[str]:
     return sorted(p.stem for p in found if not recipe or named in p.read_text())
 
 
+def presets(group: str, root: Path = ROOT) -> list[str]:
+    """Names that `+<group>=` takes, such as `fast` of `debug`."""
+    return sorted(path.stem for path in (root / "conf" / group).glob("*.yaml"))
+
+
 def deployments(root: Path = ROOT) -> list[str]:
     """Deployments as `<model>/V<N>`."""
     return sorted(

@@ -211,7 +211,7 @@ def _is_train(node: ast.stmt) -> bool:
 
 
 def pipeline_problems(root: Path) -> list[str]:
-    """Pipelines of the configuration: the name, and the command as the first comment."""
+    """Pipelines of the configuration: the name, and the first comment: command, and what for."""
     problems = []
     for path in sorted((root / "conf" / "pipeline").glob("*")):
         relative = path.relative_to(root)
@@ -219,18 +219,38 @@ def pipeline_problems(root: Path) -> list[str]:
         if path.suffix != ".yaml" or not match:
             problems.append(f"{relative}: expected <task>_<name>.yaml, such as train_resnet.yaml")
             continue
-        comment, text = [], path.read_text(encoding="utf-8")
-        for line in text.splitlines():
-            if not line.startswith("#"):
-                break
-            comment.append(line)
+        text = path.read_text(encoding="utf-8")
         module = RESERVED_TASKS.get(match["task"], r"\w+")
         module = "datasets" if OF_A_DATASET.search(text) else module
-        command = rf"python -m {module} \+pipeline={re.escape(path.stem)}\b"
-        if not re.search(command, "\n".join(comment)):
-            shown = command.replace("\\", "").removesuffix("b").replace("w+", "<module>")
-            problems.append(f"{relative}: its first comment must hold the command `{shown}`")
+        command = rf"{module} \+pipeline={re.escape(path.stem)}"
+        problems += _comment_problems(relative, text, command)
     return problems
+
+
+def preset_problems(root: Path) -> list[str]:
+    """Experiments and presets for debugging: the first comment, as that of a pipeline."""
+    return [
+        problem
+        for group in ("experiment", "debug")
+        for path in sorted((root / "conf" / group).glob("*.yaml"))
+        for problem in _comment_problems(
+            path.relative_to(root),
+            path.read_text(encoding="utf-8"),
+            rf"\w+ .*\+{group}={re.escape(path.stem)}",
+        )
+    ]
+
+
+def _comment_problems(relative: Path, text: str, arguments: str) -> list[str]:
+    """What the first comment of a file that `python -m <arguments>` chooses does not say."""
+    comment = re.match(r"(?:#.*(?:\n|$))*", text)
+    found = re.search(rf"python -m {arguments}\b.*((?:\n.*)*)", comment[0] if comment else "")
+    if not found:
+        shown = arguments.replace("\\w+", "<module>").replace(".*", "").replace("\\", "")
+        return [f"{relative}: its first comment must hold the command `python -m {shown}`"]
+    if not re.search(r"\n#\n# *\w", found[1]):
+        return [f"{relative}: its first comment must say below the command what it is for"]
+    return []
 
 
 def model_card_problems(root: Path) -> list[str]:
@@ -275,6 +295,7 @@ CHECKS = (
     file_problems,
     training_problems,
     pipeline_problems,
+    preset_problems,
     model_card_problems,
     length_problems,
 )

@@ -208,6 +208,12 @@ def test_make_help_lists_every_target() -> None:
     assert targets
     shown = run("make", "--no-print-directory").stdout  # help is the default goal
     assert re.findall(r"^  make ([\w-]+) +\S", shown, re.MULTILINE) == targets[1].split()
+    groups = re.split(r"\n\n", shown.strip())
+    headings = [group.splitlines()[0] for group in groups]
+    assert headings[0] == "Start" and {"Train and look", "Serve", "Data", "Extend"} <= set(headings)
+    assert not any(re.match(r" |make", heading) for heading in headings)
+    lines = [line for group in groups for line in group.splitlines()[1:]]
+    assert len({line.index(line.split(maxsplit=2)[2]) for line in lines}) == 1, "not aligned"
     needed = {"train", "test", "docs", "lint", "format", "mlflow", "lock", "clean"}
     assert needed <= set(targets[1].split())
 

@@ -13,7 +13,8 @@ GOOD_TREE = {
     "conf/entry.py": "def run():\n    import pandas\n",
     "conf/dataset/frames.yaml": "",
     "conf/model/net.yaml": "",
-    "conf/pipeline/train_net.yaml": "# @package _global_\n# python -m train +pipeline=train_net\n",
+    "conf/pipeline/train_net.yaml": "# python -m train +pipeline=train_net\n#\n# A net.\n",
+    "conf/experiment/best.yaml": "# python -m train +experiment=best\n#\n# The best of all.\n",
     "datasets/__init__.py": "",
     "datasets/__main__.py": "from conf.entry import run\n",
     "datasets/common.py": "import numpy\n",
@@ -128,6 +129,14 @@ BAD_CHANGES: dict[str, tuple[str, str, str | None, str]] = {
         "pipeline_problems", "conf/pipeline/study_frames.yaml",
         "# python -m models +pipeline=study_frames\ndefaults:\n  - /recipe: image_dataset_study\n",
         "python -m datasets +pipeline=study_frames"),
+    "a pipeline says nothing of itself": (
+        "pipeline_problems", "conf/pipeline/train_net.yaml",
+        "# python -m train +pipeline=train_net\n#\ndefaults:\n", "say below the command"),
+    "an experiment shows the command of another": (
+        "preset_problems", "conf/experiment/best.yaml",
+        "# python -m train +experiment=worst\n#\n# The best.\n", "+experiment=best"),
+    "a preset for debugging shows no command": (
+        "preset_problems", "conf/debug/fast.yaml", "# Fast.\nenv:\n", "+debug=fast"),
     "a model says no motivation": (
         "model_card_problems", "models/net/__init__.py", '"""Net. Changes ```mermaid"""\n',
         "has no motivation"),

@@ -55,6 +55,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from conf.schema.base import (
+    Cache,
     Config,
     Embedding,
     Env,
@@ -69,7 +70,6 @@ from conf.schema.images import (
     Archive,
     Arithmetic,
     Augment,
-    Cache,
     ClassWeights,
     Dicom,
     Fit,

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from omegaconf import MISSING
+from omegaconf import MISSING, SI
 
 
 class Source(Enum):
@@ -16,17 +16,32 @@ class Source(Enum):
     kaggle = "kaggle"
 
 
+class Cache(Enum):
+    """What is kept of the layers that never train."""
+
+    none = "none"
+    """Nothing: every step runs the whole network."""
+    activations = "activations"
+    """Their answers, on disk: every step runs the layers that train."""
+
+
 @dataclass
 class Limits:
     """Upper bounds an environment sets on every pipeline; `null` is no bound."""
 
     epochs: int | None = None
-    """Epochs of fine-tuning."""
+    """Epochs of each phase."""
+    steps: int | None = None
+    """Batches of an epoch."""
     batch_size: int | None = None
     image_size: int | None = None
     """Side of the model's input in pixels."""
     images_per_class: int | None = None
     """Images per class and split; the sample source makes this many per class in all."""
+    candidates: int | None = None
+    """Settings that a search of hyper-parameters tries."""
+    resamples: int | None = None
+    """Bootstrap resamples of an interval."""
 
 
 @dataclass
@@ -40,6 +55,8 @@ class Env:
     """Where every dataset comes from; `null` leaves it to each dataset, which names its own."""
     weights: str = MISSING
     """What `model.weights` is unless a command says otherwise."""
+    activations: Cache = Cache.activations
+    """Whether the answers of frozen layers are stored, unless `fit.cache` says otherwise."""
     promotion: bool = False
     """Whether a version that a run of this environment registers may become `champion`.
 
@@ -74,7 +91,7 @@ class Probes:
     images: int = 5000
     """Images looked at at most; whole clusters are left out."""
     folds: int = 5
-    bootstrap: int = 1000
+    bootstrap: int = SI("${cap:1000,${env.limits.resamples}}")
     """Resamples, of near-duplicate clusters."""
     confidence: float = 0.95
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from omegaconf import II, MISSING
+from omegaconf import II, MISSING, SI
 
-from conf.schema.base import Config, ModelStudy, Predict, Probes, Source
+from conf.schema.base import Cache, Config, ModelStudy, Predict, Probes, Source
 
 
 @dataclass
@@ -57,6 +57,9 @@ class ImageDataset:
     """Share of unreadable images above which the run stops."""
     hash_distance: int = 4
     """Largest Hamming distance, in bits of a 64-bit perceptual hash, of near-duplicates."""
+    titles: dict[str, str] = field(default_factory=dict)
+    """What reports call a class, where its folder's name says it badly; in YAML, or
+    `+dataset.titles.<class>=...`."""
     sample_images: int = 120
     """Images per class that `source=sample` generates."""
     limit: int | None = None
@@ -167,15 +170,6 @@ class Schedule(Enum):
     """From the rate of the phase down along half a cosine, epoch by epoch."""
 
 
-class Cache(Enum):
-    """What is kept of the layers that never train."""
-
-    none = "none"
-    """Nothing: every step runs the whole network."""
-    activations = "activations"
-    """Their answers, on disk: every step runs the layers that train."""
-
-
 class Arithmetic(Enum):
     """The numbers that the convolutions of a training multiply; weights are always float32."""
 
@@ -191,12 +185,14 @@ class Fit:
     warmup: Phase = field(default_factory=Phase)
     finetune: Phase = field(default_factory=Phase)
     batch_size: int = 32
+    steps: int | None = II("env.limits.steps")
+    """Batches of an epoch at most; `null` takes every training image once."""
     augment: Augment = field(default_factory=Augment)
     class_weights: ClassWeights = ClassWeights.none
     schedule: Schedule = Schedule.constant
     precision: Arithmetic = Arithmetic.float32
     """Of training and of stored activations; the trained model is evaluated in float32."""
-    cache: Cache = Cache.activations
+    cache: Cache = field(default=II("env.activations"))
     views: int | None = 4
     """Augmented views of a training image that epochs take in turn, with `cache=activations`;
     `null` draws new ones in every epoch. Without a cache every epoch has its own."""
@@ -211,7 +207,7 @@ class Fit:
 class Metrics:
     """The evaluation on test and its intervals."""
 
-    bootstrap: int = 1000
+    bootstrap: int = SI("${cap:1000,${env.limits.resamples}}")
     """Resamples, of near-duplicate clusters."""
     confidence: float = 0.95
     worst: int = 24

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from omegaconf import MISSING
+from omegaconf import MISSING, SI
 
 from conf.schema.base import Config, ModelStudy, Predict, Probes, Source
 
@@ -22,6 +22,8 @@ class TableDataset:
     """CSV file of `source=directory`, or a folder with one CSV file in it."""
     features: list[str] = MISSING
     """Columns that the model sees."""
+    titles: dict[str, str] = field(default_factory=dict)
+    """What reports call a class, where its name says it badly."""
     sample_rows: int = 900
     """Rows that `source=sample` generates."""
     seed: int = 0
@@ -70,7 +72,7 @@ class Scoring(Enum):
 class TableFit:
     """The random search of hyper-parameters, cross-validated by group."""
 
-    candidates: int = 12
+    candidates: int = SI("${cap:12,${env.limits.candidates}}")
     """Settings that are tried; 1 takes the first that is drawn."""
     folds: int = 4
     scoring: Scoring = Scoring.roc_auc
@@ -81,7 +83,7 @@ class TableFit:
 class TableMetrics:
     """The evaluation on test, and the cross-validation over all rows beside it."""
 
-    bootstrap: int = 1000
+    bootstrap: int = SI("${cap:1000,${env.limits.resamples}}")
     """Resamples, of whole groups."""
     confidence: float = 0.95
     folds: int = 6
@@ -113,7 +115,9 @@ class TableDatasetJob(Config):
 class TableDatasetStudy(Config):
     """`recipe: table_dataset_study`: what a model could learn instead of the outcome."""
 
-    probes: Probes = field(default_factory=lambda: Probes(bootstrap=200))
+    probes: Probes = field(
+        default_factory=lambda: Probes(bootstrap=SI("${cap:200,${env.limits.resamples}}"))
+    )
 
 
 @dataclass

@@ -1,13 +1,15 @@
 """The command line as a user meets it: quick, and every mistake is told with the way out."""
 
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 from omegaconf import OmegaConf
 
-from conf.entry import pipelines as known_to
+from conf.choices import experiments
+from conf.choices import pipelines as known_to
 from tests.common import ROOT, composed, pipelines
 
 HEAVY = ("tensorflow", "keras", "mlflow", "pandas", "sklearn")
@@ -130,6 +132,24 @@ def test_an_entry_runs_its_own_pipelines_and_names_them(entry: str) -> None:
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
+def test_an_entry_without_a_pipeline_lists_its_ways_with_a_line_each(entry: str) -> None:
+    done = answer(entry=entry)
+    assert done.returncode == 1
+    assert done.stdout.strip() == "HEAVY []"
+    shown = dict(re.findall(r"^  \+(\w+=\w+) +(\S.*)$", done.stderr, re.MULTILINE))
+    ways = [f"pipeline={name}" for name in known_to(entry)]
+    ways += [f"experiment={name}" for name in experiments(entry)]
+    assert list(shown) == ways
+    for way, line in shown.items():
+        text = (ROOT / "conf" / f"{way.replace('=', '/')}.yaml").read_text()
+        assert line in " ".join(text.replace("\n#", "").split()), "from the file's own comment"
+    assert f"for example: python -m {entry} +pipeline={known_to(entry)[0]}" in done.stderr
+    starts = {line.index(said) for line in done.stderr.splitlines() for said in shown.values()
+              if said in line}  # fmt: skip
+    assert len(starts) == 1, "the lines are not aligned"
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
 def test_the_job_and_its_outputs_are_named_after_the_entry(entry: str) -> None:
     done = answer(f"+pipeline={ENTRIES[entry]}", "--cfg", "hydra", "--resolve", entry=entry)
     config = OmegaConf.create(done.stdout.partition("HEAVY ")[0]).hydra
@@ -152,7 +172,24 @@ MISTAKES = {
     "a value that is no choice": ([PIPELINE, "dataset.source=ftp"], ["ftp", "directory"]),
     "an unknown pipeline": (["+pipeline=train_nothing"], ["train_nothing", "train_resnet50v2ft"]),
     "an unknown environment": ([PIPELINE, "env=prod"], ["env/prod", "development, production"]),
+    "a pipeline that is nearly there": (
+        ["+pipeline=train_resnet50v2"],
+        ["did you mean train_resnet50v2ft?"],
+    ),
+    "an experiment that is nearly there": (
+        ["+experiment=endoscopy_mobilenetv2ft"],
+        ["choices: endoscopy4_mobilenetv2ft,", "did you mean endoscopy4_mobilenetv2ft?"],
+    ),
+    "an experiment and a pipeline": (
+        ["+experiment=treesurvival", PIPELINE],
+        ["give +experiment= or +pipeline=, not both"],
+    ),
+    "an experiment and its pipeline": (
+        [PIPELINE, "+experiment=endoscopy4_resnet50v2ft"],
+        ["give +experiment= or +pipeline=, not both"],
+    ),
     "a missing +pipeline": ([], ["+pipeline", "train_resnet50v2ft"]),
+    "a missing +pipeline beside a flag": (["--multirun"], ["+pipeline", "train_resnet50v2ft"]),
     "a pipeline without +": (["pipeline=train_resnet50v2ft"], ["+pipeline=train_resnet50v2ft"]),
     "a missing training folder": ([PIPELINE, "version=v9"], ["train/resnet50v2ft-kvasir4_v9/"]),
     "a prediction of nothing": (

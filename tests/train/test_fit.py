@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from conf.errors import UserError
 from models.common import head
 from tests.common import composed
+from train.common import feed
 from train.common.fit import fine_tune, rate
 from train.common.values import Fitted, Samples, Splits
 
@@ -99,6 +100,25 @@ def unbroken(splits: Splits, tmp_path_factory: pytest.TempPathFactory, cache: st
 
 def weights(model: Any) -> dict[str, np.ndarray]:
     return {weight.path: weight.numpy() for weight in model.weights}
+
+
+def test_an_epoch_takes_no_more_batches_than_it_may(
+    splits: Splits, settings: Callable[..., DictConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    for kind in (feed.FromPixels, feed.FromActivations):
+        through = kind.training
+
+        def counted(self: Any, *given: Any, through: Any = through) -> Any:
+            data = through(self, *given)
+            seen.append(int(data.cardinality()))
+            return data
+
+        monkeypatch.setattr(kind, "training", counted)
+    fitted(splits, settings("fit.steps=2"))
+    assert seen == [2] * 5
+    fitted(splits, settings("fit.steps=null"))
+    assert seen[5:] == [TRAIN // 12] * 5
 
 
 @pytest.mark.parametrize("stop_after", [1, 2, 4])

@@ -7,12 +7,14 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from conf.schema import SplitBy
-from train.common import classification, figures
+from train.common import classification, figures, words
 from train.common.feed import batches
 from train.common.values import Fitted, Report, Splits
 
 SHOWN = ("accuracy", "mcc", "f1_macro", "recall_macro", "roc_auc_macro", "log_loss")
 """Metrics at the top of a report; all are in the run."""
+LOOKED_AT = ("curves", "worst_mistakes")
+"""Figures of one training that judging its answers does not draw."""
 BATCH = 8
 """Images that go through the whole network together: 32 take 190 MB more, little less time."""
 
@@ -27,28 +29,30 @@ def evaluate(fitted: Fitted, splits: Splits, config: DictConfig) -> Report:
     samples, rows = splits.samples, splits.test
     labels = splits.labels(rows)
     probabilities = answers(fitted, splits)
-    table = samples.table.iloc[rows]
+    table, titles = samples.table.iloc[rows], tuple(words.titles(config.dataset).values())
     report = judge(table, probabilities, samples.classes, config)
     worst = figures.mistakes(
         samples.load()[rows],
         labels,
         probabilities,
         table["file"].tolist(),
-        samples.classes,
+        titles,
         config.metrics.worst,
     )
+    drawn = {
+        "curves": figures.curves(fitted.history, fitted.best_epoch),
+        **report.figures,
+        "worst_mistakes": worst,
+    }
     return replace(
         report,
         tables=report.tables | {"history": fitted.history},
-        figures={
-            "curves": figures.curves(fitted.history, fitted.best_epoch),
-            **report.figures,
-            "worst_mistakes": worst,
-        },
+        figures=drawn,
         notes=[
+            *report.notes,
             *classification.caveats(
                 labels,
-                samples.classes,
+                titles,
                 splits.crossing,
                 accepted=config.split.by == SplitBy.official and config.split.allow_crossing,
             ),
@@ -76,11 +80,12 @@ def judge(
 
     `table` has a row an image: file, label (a class number) and cluster.
     """
-    labels = table["label"].to_numpy(dtype=np.int64)
+    labels, clusters = table["label"].to_numpy(dtype=np.int64), table["cluster"].to_numpy()
+    titles = tuple(words.titles(config.dataset).values())
     metrics = classification.intervals(
         labels,
         probabilities,
-        table["cluster"].to_numpy(),
+        clusters,
         classes,
         config.metrics.bootstrap,
         config.metrics.confidence,
@@ -89,7 +94,17 @@ def judge(
     scalars: dict[str, float] = {}
     for name, (value, low, high) in metrics.iterrows():
         scalars |= {f"test_{name}": value, f"test_{name}_low": low, f"test_{name}_high": high}
-    answers = probabilities.argmax(axis=1)
+    joined = config.split.folds and config.split.fold is None
+    judged = words.Judged(
+        labels,
+        probabilities,
+        metrics,
+        titles,
+        groups=len(np.unique(clusters)),
+        who=f"Each for one fold, {config.split.folds} models are" if joined else "The model is",
+        confidence=config.metrics.confidence,
+    )
+    answers = judged.answers
     predictions = pd.DataFrame(probabilities, columns=list(classes)).assign(
         file=table["file"].tolist(),
         label=np.array(classes)[labels],
@@ -103,12 +118,15 @@ def judge(
             "predictions": predictions,
         },
         figures={
-            "confusion_matrix": figures.confusion(labels, answers, classes),
-            "roc": figures.roc(labels, probabilities, classes),
+            "confusion_matrix": figures.confusion(labels, answers, titles),
+            "roc": figures.roc(labels, probabilities, titles),
             "reliability": figures.reliability(labels, probabilities),
         },
         facts={
             "intervals": f"{config.metrics.confidence:.0%}, {config.metrics.bootstrap} bootstrap "
             "resamples of near-duplicate clusters",
         },
+        notes=[*words.drawn(config), *words.few_groups(judged.groups, judged.group)],
+        summary=words.summary(judged),
+        first=words.look_first(judged, LOOKED_AT if not joined else ()),
     )

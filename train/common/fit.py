@@ -236,6 +236,8 @@ def _one_epoch(
     started = time.perf_counter()
     rng = np.random.default_rng([config.seed, epoch])
     rows = rng.permutation(splits.train)
+    if fit.steps is not None:
+        rows = rows[: fit.steps * fit.batch_size]
     training = feed.training(phase, epoch, rows, rng)
     for layer in part.layers:
         if isinstance(layer, keras.layers.Dropout):  # a checkpoint does not hold its random state

@@ -22,7 +22,7 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import UserError
-from train.common import classification
+from train.common import classification, words
 from train.common.connection import connect
 from train.common.evaluate import SHOWN, judge
 from train.common.images import gather_named
@@ -140,7 +140,7 @@ def join(
         }
     summary = by_fold.agg(["mean", "std"])
     predicted = report.tables["predictions"].assign(fold=table["fold"])
-    labels = table["label"].to_numpy()
+    labels, titles = table["label"].to_numpy(), tuple(words.titles(config.dataset).values())
     return replace(
         report,
         scalars=scalars,
@@ -150,7 +150,8 @@ def join(
             "predictions": predicted,
         },
         notes=[
-            *classification.caveats(labels, classes, _crossing(splits)),
+            *report.notes,
+            *classification.caveats(labels, titles, _crossing(splits)),
             f"{len(splits)} models answered, each for the images it was not trained on: the "
             "figures are those of the recipe, not of one model.",
         ],

@@ -67,7 +67,7 @@ def settings_digest(config: DictConfig) -> str:
     """
     settings = OmegaConf.to_container(config, enum_to_str=True)
     assert isinstance(settings, dict)
-    for part, without in {"split": "fold", "fit": "resume"}.items():
+    for part, without in {"split": "fold", "fit": "resume", "dataset": "titles"}.items():
         settings.get(part, {}).pop(without, None)
     decisive = {k: v for k, v in settings.items() if k not in ("env", "metrics", "publish")}
     weights = Path(str(settings.get("model", {}).get("weights")))

@@ -39,9 +39,11 @@ from train.common.connection import (
     subject,
     trains,
 )
+from train.common.next_steps import serving
 from train.common.provenance import provenance, settings_digest
 from train.common.report import png, render, render_failure
 from train.common.values import Report, Samples, Splits, TableSplits
+from train.common.words import titles
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -171,8 +173,15 @@ def log_report(report: Report, config: DictConfig) -> None:
             path = Path(folder, f"{name}.png")
             path.write_bytes(png(figure))
             mlflow.log_artifact(str(path), "figures")
+    if report.summary:
+        mlflow.set_tag("mlflow.note.content", " ".join(report.summary))
     page = render(
-        _title(config), {"run": run_id()} | provenance(), OmegaConf.to_yaml(config), report
+        _title(config),
+        {"run": run_id()} | provenance(),
+        OmegaConf.to_yaml(config),
+        report,
+        titles(config.dataset),
+        serving(config, run_id()),
     )
     _leave_page(page)
     _log_text(page, "report.html")

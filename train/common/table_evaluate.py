@@ -1,12 +1,14 @@
 """The metrics step for tables: the one look at test, and out-of-fold figures over all rows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import roc_auc_score
 
-from train.common import classification, figures
+from train.common import classification, figures, words
 from train.common.table_compare import (
     OVERALL,
     PANELS,
@@ -20,9 +22,6 @@ from train.common.table_compare import (
 )
 from train.common.values import Report, TableFitted, TableSplits
 
-FEW_GROUPS = 10
-"""Groups below which the bootstrap has too little to draw from."""
-
 
 def evaluate_table(fitted: TableFitted, splits: TableSplits, config: DictConfig) -> Report:
     """Predict test once with the chosen model; cross-validate the searches beside it."""
@@ -30,7 +29,7 @@ def evaluate_table(fitted: TableFitted, splits: TableSplits, config: DictConfig)
     labels, probabilities = splits.labels(rows), fitted.model.predict_proba(splits.inputs(rows))
     metrics = intervals(labels, probabilities, splits.groups(rows), data.classes, config)
     answers = probabilities.argmax(axis=1)
-    names = np.array(data.classes)
+    names, titles = np.array(data.classes), tuple(words.titles(config.dataset).values())
     importance = importances(fitted, splits, config)
     scalars = classification.flat(metrics, "test")
     tables = {
@@ -43,10 +42,10 @@ def evaluate_table(fitted: TableFitted, splits: TableSplits, config: DictConfig)
         ),
     }
     drawn = {
-        "roc": figures.roc(labels, probabilities, data.classes),
-        "precision_and_recall": figures.precision_recall(labels, probabilities, data.classes),
-        "reliability": figures.calibration(labels, probabilities, data.classes),
-        "confusion_matrix": figures.confusion(labels, answers, data.classes),
+        "roc": figures.roc(labels, probabilities, titles),
+        "precision_and_recall": figures.precision_recall(labels, probabilities, titles),
+        "reliability": figures.calibration(labels, probabilities, titles),
+        "confusion_matrix": figures.confusion(labels, answers, titles),
         "importance": figures.importance(importance),
     }
     captions = {
@@ -56,6 +55,16 @@ def evaluate_table(fitted: TableFitted, splits: TableSplits, config: DictConfig)
         f"cross-validated by {data.group} in {config.fit.folds} folds.",
     }
     run_time = f"search on train {fitted.seconds:.0f} s"
+    judged = words.Judged(
+        labels,
+        probabilities,
+        metrics,
+        titles,
+        groups=len(set(splits.groups(rows))),
+        group=f"values of {data.group}",
+        unit="test rows",
+        confidence=config.metrics.confidence,
+    )
     if config.metrics.folds:
         everything = np.arange(len(data.frame))
         labels, groups = splits.labels(everything), splits.groups(everything)
@@ -64,9 +73,18 @@ def evaluate_table(fitted: TableFitted, splits: TableSplits, config: DictConfig)
         run_time += f", cross-validation {sum(compared.seconds.values()):.0f} s"
         crossed = intervals(labels, held_out, groups, data.classes, config)
         scalars |= classification.flat(crossed, "cv")
+        judged = replace(
+            judged,
+            labels=labels,
+            probabilities=held_out,
+            metrics=crossed,
+            groups=len(set(groups)),
+            unit="rows",
+            who=f"Cross-validated by {data.group} in {config.metrics.folds} folds, the recipe is",
+        )
         tables["cross_validation"] = _overall(crossed)
         tables[f"by_{data.group.lower()}"] = by_group(labels, held_out, groups, data.classes)
-        drawn["cross_validation"] = figures.calibration(labels, held_out, data.classes)
+        drawn["cross_validation"] = figures.calibration(labels, held_out, titles)
         captions["cross_validation"] = (
             f"All {len(labels)} rows, each predicted by a model that saw nothing of its "
             f"{data.group}: {config.metrics.folds} folds, each with a search of its own."
@@ -82,7 +100,13 @@ def evaluate_table(fitted: TableFitted, splits: TableSplits, config: DictConfig)
         tables=tables,
         figures=drawn,
         captions=captions,
-        notes=notes(splits),
+        notes=[
+            *words.drawn(config),
+            *words.few_groups(judged.groups, judged.group),
+            *notes(splits, config),
+        ],
+        summary=words.summary(judged),
+        first=("importance", words.HANGS_ON),
         facts={
             "data": f"{data.name}, {config.dataset.source.name}",
             "data digest": data.digest[:16],
@@ -140,11 +164,11 @@ def by_group(
     return pd.DataFrame(table, columns=columns)
 
 
-def notes(splits: TableSplits) -> list[str]:
+def notes(splits: TableSplits, config: DictConfig) -> list[str]:
     """Sentences a reader must know before quoting a figure."""
     data, count = splits.data, len(set(splits.groups(splits.test)))
     said = []
-    if count < FEW_GROUPS:
+    if config.metrics.folds and count < words.FEW_GROUPS:
         said.append(
             f"Test has {count} values of {data.group}: so few say little about another one. The "
             "cross-validation over all rows is the figure to quote."

@@ -166,3 +166,7 @@ class Report:
     """Short facts shown at the top: data, split sizes, best epoch."""
     captions: dict[str, str] = field(default_factory=dict)
     """What a reader sees in the figure or table of that name, where the name does not say it."""
+    summary: list[str] = field(default_factory=list)
+    """The first paragraph, a sentence each: how good, against what, how sure."""
+    first: tuple[str, str] | None = None
+    """The figure to look at first, and why."""

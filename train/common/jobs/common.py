@@ -1,5 +1,6 @@
 """What jobs share: the images of a set, their counts and pictures, and the check of its digest."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import UserError
 from conf.schema import Part
+from train.common import words
 from train.common.figures import gallery
 from train.common.images import gather_named
 from train.common.registry import Registered, fetch_config
@@ -67,6 +69,11 @@ def counts(samples: Samples) -> pd.DataFrame:
     clusters = table.groupby("label")["cluster"].nunique()
     counted["clusters"] = clusters.reindex(range(len(counted))).to_numpy()
     return counted.reset_index()
+
+
+def named(samples: Samples, config: DictConfig) -> Samples:
+    """`samples` with their classes called as people call them, for figures."""
+    return replace(samples, classes=tuple(words.titles(config.dataset).values()))
 
 
 def facts(samples: Samples, config: DictConfig) -> dict[str, Any]:

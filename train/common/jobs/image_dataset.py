@@ -2,9 +2,10 @@
 
 from omegaconf import DictConfig
 
+from train.common import words
 from train.common.images import decode
 from train.common.jobs import pictures
-from train.common.jobs.common import contact_sheets, counts, facts, verified
+from train.common.jobs.common import contact_sheets, counts, facts, named, verified
 from train.common.run import log_report, tracked
 from train.common.values import Report, Samples
 
@@ -26,10 +27,15 @@ def run(config: DictConfig) -> Samples:
             "duplicates_across_splits": samples.duplicates,
         },
         figures={
-            "class_balance": pictures.balance(counted),
+            "class_balance": pictures.balance(counts(named(samples, config))),
             **contact_sheets(samples, config.sheet, config.seed),
         },
         facts=facts(samples, config),
+        notes=words.drawn(config),
+        summary=[
+            words.balance(counted, "images", words.titles(config.dataset)),
+            f"{len(samples.quarantined)} files cannot be used and were set aside.",
+        ],
     )
     log_report(report, config)
     return samples

@@ -7,10 +7,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
+from train.common import words
 from train.common.figures import COLUMNS, gallery
 from train.common.images import decode
 from train.common.jobs import pictures, probes
-from train.common.jobs.common import contact_sheets, counts, facts, verified
+from train.common.jobs.common import contact_sheets, counts, facts, named, verified
 from train.common.run import log_report, tracked
 from train.common.values import Report, Samples
 
@@ -36,7 +37,7 @@ CAPTIONS = {
 def run(config: DictConfig) -> Report:
     """Class balance, sizes, near-duplicates, leak probes and contact sheets as one report."""
     samples = decode(verified(config), config)
-    counted = counts(samples)
+    counted, shown = counts(samples), named(samples, config)
     table, alone, notes = leaks(samples, config)
     chance = float(counted["share"].max())
     report = Report(
@@ -50,15 +51,17 @@ def run(config: DictConfig) -> Report:
             "near_duplicates": crossing(samples),
         },
         figures={
-            "class_balance": pictures.balance(counted),
+            "class_balance": pictures.balance(counts(shown)),
             "leak_probes": pictures.probes(table, chance),
-            "image_sizes": pictures.sizes(samples.table, samples.classes),
-            "near_duplicates": near_duplicates(samples),
+            "image_sizes": pictures.sizes(samples.table, shown.classes),
+            "near_duplicates": near_duplicates(shown),
             **contact_sheets(samples, config.sheet, config.seed),
         },
-        notes=notes,
+        notes=[*words.drawn(config), *notes],
         facts=facts(samples, config),
         captions=CAPTIONS,
+        summary=[words.balance(counted, "images", words.titles(config.dataset))],
+        first=("leak_probes", "does anything that is no finding give the class away?"),
     )
     log_report(report, config)
     return report

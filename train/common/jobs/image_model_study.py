@@ -17,10 +17,10 @@ from sklearn.manifold import TSNE
 
 from conf.errors import UserError
 from conf.schema import Embedding
-from train.common import classification, figures
+from train.common import classification, figures, words
 from train.common.images import decode
 from train.common.jobs import explain, pictures
-from train.common.jobs.common import NOTES, check_digest, verified
+from train.common.jobs.common import NOTES, check_digest, named, verified
 from train.common.registry import Registered, fetch_keras, fetch_table, registered
 from train.common.run import log_report, tracked
 from train.common.values import Report, Samples
@@ -65,7 +65,8 @@ def run(config: DictConfig) -> Report:
     certain = np.argsort(-probabilities.max(axis=1), kind="stable")
     most, least = certain[: study.pictures], certain[::-1][: study.pictures]
     cams = [*least[: study.pictures // 2], *most[: study.pictures // 2]]
-    titles = _titles(samples, probabilities)
+    shown = named(samples, config)
+    titles = _titles(shown, probabilities)
     report = Report(
         scalars={f"{study.part.name}_{name}": value for name, value in kept.items()},
         tables={
@@ -78,7 +79,7 @@ def run(config: DictConfig) -> Report:
             "most_certain": gallery(pixels, titles, most),
             "least_certain": gallery(pixels, titles, least),
             "embedding": pictures.embedding(
-                points, labels, probabilities.argmax(axis=1), samples.classes
+                points, labels, probabilities.argmax(axis=1), shown.classes
             ),
             "calibration": figures.reliability(labels, probabilities),
             "layer_activations": pictures.activations(
@@ -95,6 +96,13 @@ def run(config: DictConfig) -> Report:
             "embedding by": study.embedding.name,
         },
         captions=CAPTIONS,
+        summary=[
+            f"{model.name} version {model.version} is right for "
+            f"{words.percent(scores['accuracy'])} of "
+            f"{len(labels):,} {study.part.name} images; its probabilities are "
+            f"{100 * error:.1f} points off on average."
+        ],
+        first=("grad_cam", "do the answers rest on the finding?"),
     )
     log_report(report, config)
     return report

@@ -251,4 +251,9 @@ def report(scores: Scores, model: Registered, now: int, seconds: float) -> Repor
             "output": scores.output,
             "speed": f"{now / seconds:.1f} a second" if now else "all of it was scored before",
         },
+        summary=[
+            f"{model.name} version {model.version} scored {rows - unreadable:,} of {rows:,} rows."
+            + f" {unreadable:,} could not be read; their reasons stand below." * bool(unreadable)
+        ],
+        first=("answers", "are the classes as frequent, and the answers as sure, as you expect?"),
     )

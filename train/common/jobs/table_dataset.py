@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 from omegaconf import DictConfig
 
+from train.common import words
 from train.common.jobs import pictures
 from train.common.jobs.table_common import counts, facts, reasons, verified
 from train.common.run import log_parquet, log_report, tracked
@@ -29,6 +30,11 @@ def run(config: DictConfig) -> Report:
         },
         figures={"class_balance": pictures.bars(counted, "class", "rows")},
         facts={"table": f"{config.table}.parquet"} | facts(table, config),
+        notes=words.drawn(config),
+        summary=[
+            words.balance(counted, "rows", words.titles(config.dataset)),
+            f"{len(table.quarantined)} rows are left out.",
+        ],
     )
     log_report(report, config)
     return report

@@ -8,6 +8,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.tree import DecisionTreeClassifier
 
 from datasets.common.tables import Table, load
+from train.common import words
 from train.common.classification import resampled
 from train.common.jobs import pictures
 from train.common.jobs.probes import LEAF, TREES, held_out
@@ -52,9 +53,11 @@ def run(config: DictConfig) -> Report:
             "class_balance": pictures.bars(counted, "class", "rows"),
             "leak_probes": pictures.probes(probes, 0.5, "ROC AUC", "chance"),
         },
-        notes=notes,
+        notes=[*words.drawn(config), *notes],
         facts=facts(table, config),
         captions=CAPTIONS,
+        summary=[words.balance(counted, "rows", words.titles(config.dataset))],
+        first=("leak_probes", "does a column tell what is known only afterwards?"),
     )
     log_report(report, config)
     return report

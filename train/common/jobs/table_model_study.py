@@ -13,7 +13,7 @@ from sklearn.inspection import PartialDependenceDisplay, permutation_importance
 
 from conf.errors import UserError
 from datasets.common.tables import Table
-from train.common import classification, figures
+from train.common import classification, figures, words
 from train.common.jobs.common import NOTES, check_digest
 from train.common.jobs.table_common import verified
 from train.common.registry import Registered, fetch_sklearn, fetch_table, registered
@@ -45,6 +45,7 @@ def run(config: DictConfig) -> Report:
     probabilities = pipeline.predict_proba(inputs)
     scores = classification.scores(labels, probabilities, table.classes)
     kept = {name: scores[name] for name in ("roc_auc_macro", "brier", "log_loss", "accuracy")}
+    titles = tuple(words.titles(config.dataset).values())
     worth = importances(pipeline, inputs, labels, config)
     report = Report(
         scalars={f"{study.part.name}_{name}": value for name, value in kept.items()},
@@ -54,7 +55,7 @@ def run(config: DictConfig) -> Report:
         },
         figures={
             "importance": figures.importance(worth),
-            "calibration": figures.calibration(labels, probabilities, table.classes),
+            "calibration": figures.calibration(labels, probabilities, titles),
             "partial_dependence": dependence(pipeline, inputs, table, worth["feature"].tolist()),
         },
         notes=[NOTES[study.part].format(what="rows")],
@@ -66,6 +67,13 @@ def run(config: DictConfig) -> Report:
             "rows": f"{len(rows)} of {study.part.name}",
         },
         captions=CAPTIONS,
+        summary=[
+            f"{model.name} version {model.version} is right for "
+            f"{words.percent(scores['accuracy'])} of "
+            f"{len(rows):,} {study.part.name} rows, with a ROC AUC of "
+            f"{scores['roc_auc_macro']:.3f}."
+        ],
+        first=("importance", words.HANGS_ON),
     )
     log_report(report, config)
     return report
