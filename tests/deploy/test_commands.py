@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import requests
 
-from datasets.common.images import READER
+from datasets.common.images import READER, shown
 from tests.common import ROOT, log_smallest
+from tests.datasets.odd_files import LATIN, REASONS, lay
 from tests.deploy.common import MODEL, WINDOW, Trained, run_script
 
 CREATE = "deploy/resnet50v2ft/V1/create_bento_model.py"
@@ -151,6 +152,25 @@ def test_predict_prints_what_the_service_answers(
     assert table.returncode == 0, table.stderr
     assert table.stdout.split()[0] == rows["a.png"]["label"]
     assert len(table.stdout.splitlines()) == 4
+
+
+def test_odd_files_of_a_folder_are_lines_with_a_reason(
+    trained: Trained, frames: list[bytes], tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    names = lay(folder)
+    (folder / "a.png").write_bytes(frames[0])
+    done = run_script(trained, "deploy/predict.py", str(folder))
+    assert done.returncode == 0, done.stderr
+    rows = {row["file"]: row for row in csv.DictReader(done.stdout.splitlines())}
+    assert set(rows) == names | {"a.png"}
+    assert rows["a.png"]["label"] and not rows["a.png"]["error"]
+    for name, reason in REASONS.items():
+        assert reason in rows[name]["error"]
+    for name in ("pipe.png", LATIN):
+        alone = run_script(trained, "deploy/predict.py", str(folder / name))
+        assert alone.returncode == 1 and "Traceback" not in alone.stderr
+        assert REASONS[shown(name)] in alone.stderr
 
 
 def test_a_champion_is_only_what_a_finished_run_made(trained: Trained, service: str) -> None:

@@ -28,7 +28,7 @@ from datasets.common.images.decode import ORIENTATION, resize
 from datasets.common.images.formats import FORMATS, Source, sniff, stream
 from datasets.common.images.headers import Header, header
 from datasets.common.images.paths import IGNORED, files, opened, shown, why_not
-from datasets.common.images.values import BadImage, Kind, Picture, Window, check_pixels
+from datasets.common.images.values import BadImage, Kind, Picture, Window
 
 __all__ = [
     "FORMATS",
@@ -41,7 +41,6 @@ __all__ = [
     "Picture",
     "Source",
     "Window",
-    "check_pixels",
     "files",
     "header",
     "opened",

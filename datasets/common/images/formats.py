@@ -50,4 +50,4 @@ def sniff(file: BinaryIO) -> str:
         if accept is not None and accept(head[:16]) is True:
             return name
     known = ", ".join(FORMATS)
-    raise BadImage(Kind.FORMAT, f"not an image, or of a format that is not read; read are {known}")
+    raise BadImage(Kind.FORMAT, f"not an image of a format that is read: {known}")

@@ -14,7 +14,7 @@ class Kind(Enum):
     """There is no file, or none that can be opened."""
     EMPTY = "empty"
     FORMAT = "format"
-    """No image, or of a format that is not read."""
+    """Not an image of a format that is read."""
     LARGE = "large"
     """More pixels than allowed."""
     DAMAGED = "damaged"
