@@ -20,7 +20,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 DIRECT = {
-    "images": ("bentoml", "numpy", "openvino", "pillow"),
+    "images": ("bentoml", "numpy", "openvino", "pillow", "pydicom"),
     "tables": ("bentoml", "numpy", "pandas", "scikit-learn", "skops"),
 }
 """What each kind of service imports; the rest of what it imports BentoML cannot do without."""

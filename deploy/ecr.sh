@@ -84,7 +84,8 @@ done
 [[ $(command -v "$backend") ]] || die "$backend is missing: install it, or choose another --backend"
 "$backend" info >/dev/null || die "$backend does not work: see above; is its service running?"
 
-{ revision=$(git rev-parse --verify HEAD) && changes=$(git status --porcelain -- deploy); } ||
+{ revision=$(git rev-parse --verify HEAD) && changes=$(git status --porcelain -- deploy \
+    datasets/__init__.py datasets/common/__init__.py datasets/common/images); } ||
     die "git names no revision of $root: the image is tagged by it"
 [[ ! $changes ]] || revision=$revision-dirty
 
@@ -112,7 +113,7 @@ step "logging in to $registry" \
 
 step "importing the model" \
     python "deploy/$deployment/create_bento_model.py" ${model_uri:+--model-uri "$model_uri"}
-built=$(step "building the Bento" bentoml build -f "$bentofile" -o tag deploy)
+built=$(step "building the Bento" bentoml build -f "$bentofile" -o tag .)
 bento=$(sed -n 's/^__tag__://p' <<<"$built")
 [[ ! $dry_run ]] || bento=BENTO_TAG
 [[ $bento ]] || die "building the Bento: bentoml build printed no __tag__:name:version, but: $built"

@@ -6,8 +6,12 @@ Nothing is moved before the version is known to be servable.
 """
 
 import argparse
+import sys
+from pathlib import Path
 
-from serving.importing import NotServable, connect, find, run_command
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from deploy.serving.importing import NotServable, connect, find, run_command
 
 
 def promote(name: str, version: str) -> str:

@@ -12,9 +12,18 @@ import socket
 import sys
 from pathlib import Path
 
-from serving.importing import NotServable, champion_or_newest, find, import_model, run_command
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-DEPLOY = Path(__file__).resolve().parent
+from deploy.serving.importing import (
+    NotServable,
+    champion_or_newest,
+    find,
+    import_model,
+    run_command,
+)
+
+ROOT = Path(__file__).resolve().parents[1]
+DEPLOY = ROOT / "deploy"
 DEFAULT = "resnet50v2ft/V1"
 
 
@@ -25,7 +34,7 @@ def find_deployment(deployment: str) -> tuple[str, str]:
             sorted(str(p.parent.relative_to(DEPLOY)) for p in DEPLOY.glob("*/V*/service.py"))
         )
         raise NotServable(f"there is no deployment {deployment!r}; there is {known}")
-    package = deployment.strip("/").replace("/", ".")
+    package = "deploy." + deployment.strip("/").replace("/", ".")
     return package, importlib.import_module(f"{package}.common").MODEL
 
 
@@ -40,7 +49,7 @@ def serve(deployment: str, host: str, port: int, model_uri: str) -> None:
     tag = import_model(source, name).tag
     print(f"{source.name} version {source.version} ({kind}), run {source.run_id}, as {tag}")
     print(f"http://{host}:{port} (Ctrl-C stops it)", flush=True)
-    arguments = ["serve", f"{package}.service", "--working-dir", str(DEPLOY)]
+    arguments = ["serve", f"{package}.service", "--working-dir", str(ROOT)]
     command = [sys.executable, "-m", "bentoml", *arguments, "--host", host, "--port", str(port)]
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
     os.execv(sys.executable, command)

@@ -22,7 +22,7 @@ from pygments.formatters import HtmlFormatter
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
-PACKAGES = ("conf", "datasets", "models", "train")  # deploy is no package: a Bento stands alone
+PACKAGES = ("conf", "datasets", "models", "train")  # deploy is no package
 
 SCRIPTS = (
     # Both are one classic script each: a page opened by file:// loads neither modules nor fonts.

@@ -7,6 +7,7 @@ They read files and import nothing of the project, so they answer in about a sec
 import ast
 import io
 import re
+import sys
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +18,17 @@ CODE = ("conf", "datasets", "models", "train", "deploy", "tests")
 MAX_LINES = 300
 FORBIDDEN_NAMES = {"utils", "core", "lib", "src"}
 PROJECT = {"conf", "datasets", "models", "train"}
+READER = "datasets.common.images"
+"""What travels with a service: it stands alone, and is all that `deploy` imports of the project."""
+ABOVE_READER = ("datasets/__init__.py", "datasets/common/__init__.py")
+"""They travel too, and hold nothing that runs."""
 MLFLOW_IMPORTERS = ("train/common/run.py", "train/common/registry.py")
 """The one that writes, and the one that reads back."""
 SLOW = {"tensorflow", "keras", "mlflow", "pandas", "matplotlib", "sklearn", "bentoml"}
 """Not at module level of what runs before the configuration is known to be valid."""
+
+STDLIB = set(sys.stdlib_module_names)
+READER_NEEDS = STDLIB | {"PIL", "datasets", "numpy", "pydicom"}
 
 PIECE = re.compile(r"[a-z][a-zA-Z0-9]*")
 TRAINING = re.compile(r"(?P<model>[a-zA-Z0-9]+)-(?P<dataset>[a-zA-Z0-9]+)_v[1-9][0-9]*")
@@ -79,13 +87,15 @@ def _eager(tree: ast.AST) -> Iterator[ast.AST]:
 def allowed(relative: Path) -> tuple[str, ...] | None:
     """Modules of the project that a file may import; None where every one is allowed."""
     layer, *rest = relative.parts
+    if relative.is_relative_to(READER.replace(".", "/")):
+        return (READER,)
     if layer == "conf":
         return ("conf",)
     if layer in ("datasets", "models"):
         own = f"{layer}.{rest[0]}" if len(rest) > 1 else f"{layer}.common"
         return ("conf", f"{layer}.common", own)
     if layer == "deploy":
-        return ()
+        return (READER,)
     if layer != "train":
         return None
     if len(rest) == 1 or rest[0] == "common":
@@ -109,11 +119,30 @@ def import_problems(root: Path) -> list[str]:
                 problems.append(
                     f"{relative} imports {name}: only {' and '.join(MLFLOW_IMPORTERS)} may"
                 )
+            if may == (READER,) and layer != "deploy" and top not in READER_NEEDS:
+                needs = ", ".join(sorted(READER_NEEDS - STDLIB))
+                problems.append(
+                    f"{relative} imports {name}: the reader travels with every service; it may "
+                    f"import only {needs} and the standard library"
+                )
             if layer in ("datasets", "models") and top == "hydra":
                 problems.append(f"{relative} imports {name}: configuration arrives as arguments")
             if eager and top in SLOW and (layer == "conf" or entry):
                 problems.append(f"{relative} imports {name} at module level: --help would wait")
     return problems
+
+
+def reader_problems(root: Path) -> list[str]:
+    """Code in the packages around the reader: it would run in every service."""
+    return [
+        f"{name}: it travels with the reader, so it holds a docstring and nothing else"
+        for name in ABOVE_READER
+        if (root / name).is_file()
+        and any(
+            not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Constant)
+            for node in ast.parse((root / name).read_text("utf-8")).body
+        )
+    ]
 
 
 def file_problems(root: Path) -> list[str]:
@@ -235,6 +264,7 @@ def length_problems(root: Path) -> list[str]:
 
 CHECKS = (
     import_problems,
+    reader_problems,
     file_problems,
     training_problems,
     pipeline_problems,

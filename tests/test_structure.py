@@ -33,7 +33,8 @@ GOOD_TREE = {
     "train/net-frames_v1/steps/train.py": "from train.common.run import log\n",
     "deploy/net/V1/create_bento_model.py": "import bentoml\n",
     "deploy/net/V1/common.py": "",
-    "deploy/net/V1/service.py": "from common import x\n",
+    "deploy/net/V1/service.py": "from datasets.common.images import read\n",
+    "datasets/common/images/decode.py": "from datasets.common.images.values import x\nimport PIL\n",
     "deploy/net/V1/ecr.sh": "",
     "deploy/net/V1/sample-input.json": "{}",
 }
@@ -75,7 +76,19 @@ BAD_CHANGES: dict[str, tuple[str, str, str | None, str]] = {
         "imports train.net-frames_v1.pipeline"),
     "a deployment imports the project": (
         "import_problems", "deploy/net/V1/service.py", "from models.net import model\n",
-        "only: nothing"),
+        "only: datasets.common.images"),
+    "a deployment imports more of datasets than the reader": (
+        "import_problems", "deploy/serving/x.py", "from datasets.common import folders\n",
+        "only: datasets.common.images"),
+    "the reader imports the project": (
+        "import_problems", "datasets/common/images/decode.py", "import conf\n",
+        "only: datasets.common.images"),
+    "the reader imports pandas inside a function": (
+        "import_problems", "datasets/common/images/decode.py", "def f():\n    import pandas\n",
+        "it may import only PIL, datasets, numpy, pydicom"),
+    "a package around the reader holds code": (
+        "reader_problems", "datasets/__init__.py", '"""Datasets."""\nx = 1\n',
+        "holds a docstring and nothing else"),
     "a dataset has no common.py": (
         "file_problems", "datasets/frames/common.py", None, "datasets/frames/common.py is missing"),
     "a model has no model.py": (

@@ -24,7 +24,8 @@ class Dicom:
     """The window that DICOM is seen through, in rescaled units: Hounsfield's for CT.
 
     Both or none: without, it is the first window of each file, and where there is none, the full
-    range of its stored bits. Colour images have no window.
+    range of its stored bits. Colour images have no window. It is stored with the model, and the
+    service, the command line and batch scoring take it from there.
     """
 
     centre: float | None = None

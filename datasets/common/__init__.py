@@ -2,8 +2,7 @@
 
 Of images:
 
-- `images`: any image file to RGB, or a reason why not
-- `dicom`: the same of DICOM files
+- `images`: the reader, any image file to RGB, DICOM too, or a reason why not; services have it too
 - `folders`: class folders and manifests as a table
 - `archives`, `download`: archives from elsewhere, safely
 - `samples`: a generated set on disk

@@ -24,7 +24,6 @@ from contextlib import closing
 from dataclasses import astuple, dataclass, fields
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import imagehash
 import numpy as np
@@ -35,7 +34,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from datasets.common import disk
-from datasets.common.images import PREAMBLE, BadImage, is_dicom, read_image
+from datasets.common.images import BadImage, Kind, Source, Window, header, opened, read
 
 log = logging.getLogger(__name__)
 
@@ -66,41 +65,35 @@ class Measured:
     """What its file belongs to, by its own word: equal for slices that must not be separated."""
 
 
-def measure_one(path: Path, max_pixels: int, window: Any = None) -> list[Measured]:
+def measure_one(path: Path, max_pixels: int, window: Window | None = None) -> list[Measured]:
     """Read, decode and hash one file: its image, or one after the other its frames."""
+    sha256 = ""
     try:
-        with path.open("rb") as file:
-            dicom = is_dicom(file.read(PREAMBLE))
-            file.seek(0)
+        with opened(path) as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        return [Measured("", reason=f"cannot be read: {error.strerror}")]
-    try:
-        if dicom:
-            found = list(_measure_dicom(path, sha256, max_pixels, window))
-            return found or [Measured(sha256, reason="DICOM without frames")]
-        return [_measured(read_image(path, max_pixels), sha256)]
+            return list(_measured(file, sha256, max_pixels, window))
     except BadImage as bad:
-        return [Measured(sha256, reason=bad.reason)]
+        return [Measured(sha256, reason=why(bad))]
 
 
-def _measured(pixels: np.ndarray, sha256: str, series: str = "") -> Measured:
-    height, width = pixels.shape[:2]
-    return Measured(sha256, look(pixels), width, height, series=series)
+def why(bad: BadImage) -> str:
+    """The reason why a dataset leaves an image out, with the setting that it follows from."""
+    return bad.reason + (" (dataset.max_pixels)" if bad.kind == Kind.LARGE else "")
 
 
-def _measure_dicom(path: Path, sha256: str, max_pixels: int, window: Any) -> Iterator[Measured]:
-    from datasets.common import dicom  # only where there is DICOM: a second of imports
-
-    header = dicom.read_header(path, max_pixels)
-    count, series = dicom.describe(path, header)
-    several = count > 1
-    series = series or (sha256 if several else "")
-    seen = "" if window is None or window.width is None else f"{window.centre} {window.width}"
-    for number, pixels in enumerate(dicom.frames(path, header, window)):
+def _measured(
+    file: Source, sha256: str, max_pixels: int, window: Window | None
+) -> Iterator[Measured]:
+    known = header(file)
+    several = known.frames > 1
+    series = known.series or (sha256 if several else "")
+    seen = ""
+    if known.format == "DICOM" and window is not None and window.width is not None:
+        seen = f"{window.centre} {window.width}"
+    for number, picture in enumerate(read(file, max_pixels, window)):
         what = f"{sha256} {number} {seen}" if several or seen else ""
         identity = hashlib.sha256(what.encode()).hexdigest() if what else sha256
-        yield _measured(pixels, identity, series)
+        yield Measured(identity, look(picture.pixels), picture.width, picture.height, series=series)
 
 
 def look(pixels: np.ndarray) -> str:
@@ -108,7 +101,9 @@ def look(pixels: np.ndarray) -> str:
     return str(imagehash.phash(Image.fromarray(pixels)))
 
 
-def measure(paths: list[str], max_pixels: int, cache: Path, window: Any = None) -> pd.DataFrame:
+def measure(
+    paths: list[str], max_pixels: int, cache: Path, window: Window | None = None
+) -> pd.DataFrame:
     """The images in each of `paths`, in their order, and of each what `Measured` holds.
 
     `row` is the number of the path, `frame` what is put behind it to name one image of several:

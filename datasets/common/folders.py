@@ -11,13 +11,12 @@ manifest the listed files are the set; `label` and `split` may be left out where
 them, and `group` joins images that must never be separated (one patient, one series).
 """
 
-import os
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
 from conf.errors import UserError
+from datasets.common.images import IGNORED, files, shown, why_not
 
 SPLITS = {
     "train": "train",
@@ -29,9 +28,6 @@ SPLITS = {
 """Accepted names of split folders, any case, and what they mean."""
 
 MANIFEST = "manifest.csv"
-IGNORED = {"__macosx", "thumbs.db", "desktop.ini", "dicomdir"}
-"""Left behind by other systems, and DICOM's table of contents; so are hidden files."""
-
 COLUMNS = ["path", "file", "label", "split", "group"]
 REJECTED = ["file", "reason"]
 
@@ -41,12 +37,15 @@ def scan(root: Path, classes: list[str], split: str = "") -> tuple[pd.DataFrame,
 
     Returns the table path, file (relative, POSIX), label, split, group, sorted by file; and the
     rejected files with a reason: file, reason. Where the whole `root` is one official `split`,
-    `file` begins with it.
+    `file` begins with it. What is no file that can be opened, or has a name that is not UTF-8, is
+    rejected; `file` is then the name with its bytes escaped.
 
     Raises `UserError` for a missing folder, a class folder that is missing or unknown, and a
     manifest that contradicts the folders.
     """
     root = root.expanduser().absolute()
+    if shown(root) != root.as_posix():
+        raise UserError(f"'{shown(root)}': the name of the folder is not UTF-8; rename it")
     if not root.is_dir():
         raise UserError(f"{str(root)!r} is no folder; expected one folder per class in it")
     top = _top(root, classes, split)
@@ -65,7 +64,10 @@ def scan(root: Path, classes: list[str], split: str = "") -> tuple[pd.DataFrame,
 
 
 def _visible(folder: Path) -> list[Path]:
-    entries = sorted(folder.iterdir())
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise UserError(f"'{shown(folder)}' cannot be read: {error.strerror}") from error
     return [p for p in entries if not p.name.startswith(".") and p.name.casefold() not in IGNORED]
 
 
@@ -102,19 +104,24 @@ def _from_folders(top: Path, classes: list[str]) -> tuple[pd.DataFrame, pd.DataF
             "expected either splits that hold class folders, or class folders alone"
         )
     rows: list[tuple[Path, int, str]] = []
+    rejected: list[tuple[str, str]] = []
     loose = [path for path in _visible(top) if path.is_file() and _is_image_name(path)]
     for split, home in [(s, top / n) for s, n in found.items()] or [("", top)]:
         _check_classes(home, classes)
         if home != top:
             loose += [path for path in _visible(home) if path.is_file()]
         for label, name in enumerate(classes):
-            rows += [(path, label, split) for path in files(home / name)]
+            for path in files(home / name):
+                if reason := why_not(path):
+                    rejected.append((shown(path.relative_to(top)), reason))
+                else:
+                    rows.append((path, label, split))
     table = pd.DataFrame(
         [(str(p), p.relative_to(top).as_posix(), label, s, "") for p, label, s in rows],
         columns=COLUMNS,
     )
-    outside = [(path.relative_to(top).as_posix(), "lies outside of every class") for path in loose]
-    return table.astype({"label": int}), pd.DataFrame(outside, columns=REJECTED, dtype=object)
+    rejected += [(shown(path.relative_to(top)), "lies outside of every class") for path in loose]
+    return table.astype({"label": int}), pd.DataFrame(rejected, columns=REJECTED, dtype=object)
 
 
 def _check_classes(home: Path, classes: list[str]) -> None:
@@ -122,21 +129,11 @@ def _check_classes(home: Path, classes: list[str]) -> None:
     expected = f"expected one folder per class: {', '.join(classes)}"
     if unknown := sorted(set(names) - set(classes)):
         raise UserError(
-            f"{str(home)!r} has a folder {unknown[0]} that is no class; {expected} "
+            f"{str(home)!r} has a folder {shown(unknown[0])} that is no class; {expected} "
             "(remove it, or change dataset.classes)"
         )
     if missing := [name for name in classes if name not in names]:
         raise UserError(f"{str(home)!r} has no folder {missing[0]}; {expected}")
-
-
-def files(folder: Path) -> Iterator[Path]:
-    """Every visible file below `folder`; linked folders are not followed."""
-    for home, folders, files in os.walk(folder):
-        kept = (f for f in folders if not f.startswith(".") and f.casefold() not in IGNORED)
-        folders[:] = sorted(kept)
-        for name in sorted(files):
-            if not name.startswith(".") and name.casefold() not in IGNORED:
-                yield Path(home, name)
 
 
 def _is_image_name(path: Path) -> bool:
@@ -147,7 +144,7 @@ def _is_image_name(path: Path) -> bool:
 def _from_manifest(manifest: Path, classes: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     try:
         given = pd.read_csv(manifest, dtype=str, keep_default_na=False)
-    except (ValueError, UnicodeDecodeError) as error:  # pandas' parser errors are ValueErrors
+    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         raise UserError(f"{manifest} cannot be read as CSV: {error}") from error
     if "file" not in given:
         raise UserError(f"{manifest} has no column file; columns: {', '.join(given.columns)}")
@@ -175,8 +172,8 @@ def _from_manifest(manifest: Path, classes: list[str]) -> tuple[pd.DataFrame, pd
                 f"{manifest}: {row['file']} has split {split!r}; choices: train, validation, test"
             )
         path = top.joinpath(*parts)
-        if not path.is_file():
-            rejected.append((row["file"], f"listed in {MANIFEST}, but there is no such file"))
+        if reason := why_not(path):
+            rejected.append((row["file"], f"listed in {MANIFEST}, but {reason}"))
             continue
         known = SPLITS.get(split.casefold(), "")
         rows.append(
@@ -188,7 +185,7 @@ def _from_manifest(manifest: Path, classes: list[str]) -> tuple[pd.DataFrame, pd
         raise UserError(f"{manifest} gives a split for some files and none for others")
     listed = set(given["file"]) | set(table["file"])
     for path in files(top):
-        name = path.relative_to(top).as_posix()
+        name = shown(path.relative_to(top))
         if name not in listed and _is_image_name(path):
             rejected.append((name, f"not listed in {MANIFEST}"))
     return table, pd.DataFrame(rejected, columns=REJECTED, dtype=object)

@@ -21,7 +21,7 @@ flowchart LR
   validation, 20 % test. For trying the pipeline, not for medicine.
 - `directory`: any folder with the folders `Normal` and `Tumor`, in `train`, `validation` and
   `test` or not; an optional `manifest.csv` (see `datasets.common.folders`). The files are pictures
-  or DICOM (`datasets.common.dicom`), also both.
+  or DICOM (`datasets.common.images.dicom`), also both.
 - `archives`: one zip of such a folder: a path, an http(s) URL, or a Google Drive link, as the
   kidney report kept its images.
 

@@ -7,7 +7,7 @@ answer 500 to a corrupt image, and read bodies of any size.
 flowchart LR
     request --> admit["admit: 503 when full"] --> read["upload: 400 408 413 415"]
     read --> decode["images: 413 415 422"] --> engine --> answer["JSON"]
-    engine -- "explain=true" --> gradcam --> answer
+    engine -- "explain=true, preview=true" --> gradcam --> answer
 ```
 """
 
@@ -33,9 +33,9 @@ class ImageService(Service[Classifier]):
 
     async def answers(self, request: Request, classifier: Classifier) -> Answers:
         """One answer for each image of `request`. Raises `Refused`."""
-        explain = _flag(request, "explain")
+        explain, preview = _flag(request, "explain"), _flag(request, "preview")
         images = await read_images(request, classifier.limits)
-        return await self.in_thread(classifier.classify, images, explain)
+        return await self.in_thread(classifier.classify, images, explain, preview)
 
     def described(self, _: Classifier) -> dict[str, Any]:
         """Nothing more: an image needs no description."""

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from datasets.common.images import Header, Picture, Window
+
 from .engine import Engine
-from .gradcam import overlay
-from .images import decode
+from .gradcam import overlay, preview
+from .images import decode, headers
 from .limits import WORKERS, Limits, cores
 from .loading import Facts, Servable
 from .refusals import Refused
@@ -42,35 +44,67 @@ class Classifier(Servable):
         self._check_classes(len(engine.head.bias))
         self._engine = engine
 
-    def classify(self, contents: Sequence[bytes], explain: bool = False) -> list[dict[str, Any]]:
+    def classify(
+        self, contents: Sequence[bytes], explain: bool = False, show: bool = False
+    ) -> list[dict[str, Any]]:
         """One answer for each image: `label`, `probabilities` by class, and `width`, `height`.
 
-        With `explain` also `overlay`, a PNG in base64 that is laid over the upright image. Raises
-        `Refused` for the first image that is none.
+        Each frame of a DICOM file is an image, and where there are several, `frame` numbers them
+        from 0. With `explain` also `overlay`, a PNG in base64 that is laid over the upright image;
+        with `show` also `preview`, a PNG of what the model saw. Raises `Refused` for the first
+        image that is none.
         """
         if self._engine is None:
             raise Refused(503, "not_ready", "the model is still being loaded", retry_after=2)
-        pixels, sizes = [], []
-        for position, content in enumerate(contents, start=1):
+        pictures: list[Picture] = []
+        frames: list[dict[str, int]] = []
+        for position, known in enumerate(self._headers(contents)):
             try:
-                image, size = decode(content, self.limits.max_pixels, self._engine.image_size)
+                found = self._decode(contents[position])
             except Refused as refused:
-                raise refused.at(position, len(contents)) from None
-            pixels.append(image)
-            sizes.append(size)
-        probabilities, features = self._engine.run(np.stack(pixels))
+                raise refused.at(position + 1, len(contents)) from None
+            pictures += found
+            frames += [{"frame": n} if known.frames > 1 else {} for n in range(len(found))]
+        pixels = np.stack([picture.pixels for picture in pictures])
+        probabilities, features = self._engine.run(pixels)
         best = probabilities.argmax(axis=1)
         answers = [
             {
                 "label": self.facts.classes[index],
                 "probabilities": dict(zip(self.facts.classes, map(float, row), strict=True)),
-                "width": width,
-                "height": height,
+                "width": picture.width,
+                "height": picture.height,
+                **frame,
             }
-            for index, row, (width, height) in zip(best, probabilities, sizes, strict=True)
+            for index, row, picture, frame in zip(
+                best, probabilities, pictures, frames, strict=True
+            )
         ]
         if explain:
             cams = self._engine.head.grad_cam(features, best)
-            for answer, cam, size in zip(answers, cams, sizes, strict=True):
-                answer["overlay"] = base64.b64encode(overlay(cam, *size)).decode()
+            for answer, cam, seen in zip(answers, cams, pictures, strict=True):
+                answer["overlay"] = _text(overlay(cam, seen.width, seen.height))
+        if show:
+            for answer, seen in zip(answers, pictures, strict=True):
+                answer["preview"] = _text(preview(seen.pixels, seen.width, seen.height))
         return answers
+
+    def _headers(self, contents: Sequence[bytes]) -> list[Header]:
+        found = headers(contents, self.limits)
+        if self.facts.window is None and any(known.format == "DICOM" for known in found):
+            raise Refused(
+                415,
+                "dicom_unknown_window",
+                f"DICOM is not taken by {self.facts.name} version {self.facts.version}: its "
+                "training did not note the window (dataset.dicom); train it again",
+            )
+        return found
+
+    def _decode(self, content: bytes) -> list[Picture]:
+        assert self._engine is not None
+        window = Window(*self.facts.window or ())
+        return decode(content, self.limits.max_pixels, self._engine.image_size, window)
+
+
+def _text(png: bytes) -> str:
+    return base64.b64encode(png).decode()

@@ -57,14 +57,26 @@ class Head:
         return features.mean(axis=(1, 2)) @ self.hidden_kernel + self.hidden_bias
 
 
+def preview(pixels: np.ndarray, width: int, height: int) -> bytes:
+    """A PNG of what the model saw, uint8 (S, S, 3), in the aspect of the image and its overlay."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).resize(shown_size(width, height)).save(buffer, "PNG", compress_level=3)
+    return buffer.getvalue()
+
+
+def shown_size(width: int, height: int) -> tuple[int, int]:
+    """Width and height of what lies on a page for an image of `width` x `height`."""
+    scale = min(1, LONGEST_SIDE / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
 def overlay(cam: np.ndarray, width: int, height: int) -> bytes:
     """A PNG to lay over an image of `width` x `height`: coloured, and clear where `cam` is 0.
 
     It has the image's aspect, and no side over `LONGEST_SIDE`. `cam` (h, w) is taken relative to
     its largest value.
     """
-    scale = min(1, LONGEST_SIDE / max(width, height))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
+    size = shown_size(width, height)
     relative = (cam / (cam.max() or 1)).astype(np.float32)
     heat = np.asarray(Image.fromarray(relative).resize(size, Image.Resampling.BICUBIC))
     heat = np.clip(heat, 0, 1)

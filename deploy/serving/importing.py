@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .images import READER
+from datasets.common.images import READER
+
+from .loading import window_of
 
 if TYPE_CHECKING:
     import bentoml
@@ -34,6 +36,8 @@ class Source:
     model_id: str
     run_id: str
     classes: tuple[str, ...]
+    window: tuple[float, ...] | None
+    """DICOM window centre and width of the training, empty for each file's own; None: not known."""
     labels: dict[str, str]
     """Where it comes from: run id, git revision, data digest, pipeline."""
 
@@ -130,6 +134,7 @@ def find(uri: str, name: str) -> Source:
         model_id=info.model_id or info.model_uuid,
         run_id=info.run_id,
         classes=tuple(metadata["classes"]),
+        window=window_of(metadata),
         labels=labels,
     )
 
@@ -146,7 +151,7 @@ def import_model(source: Source, tag: str) -> "bentoml.Model":
         "version": source.version,
         "run_id": source.run_id,
         "classes": list(source.classes),
-    }
+    } | ({} if source.window is None else {"dicom_window": list(source.window)})
     try:
         latest = bentoml.models.get(f"{tag}:latest")
         if latest.info.metadata == metadata:

@@ -19,15 +19,29 @@ class Facts:
     version: str
     run_id: str
     classes: tuple[str, ...]
+    window: tuple[float, ...] | None = None
+    """DICOM window centre and width of the training, () for each file's own; None: not known."""
 
     @classmethod
     def of(cls, known: dict[str, Any]) -> "Facts":
         """The facts that `serving.importing` left as metadata in BentoML's store."""
-        return cls(known["name"], known["version"], known["run_id"], tuple(known["classes"]))
+        return cls(
+            known["name"],
+            known["version"],
+            known["run_id"],
+            tuple(known["classes"]),
+            window_of(known),
+        )
 
     def public(self) -> dict[str, Any]:
         """What an answer says about the model."""
         return {"name": self.name, "version": self.version, "run_id": self.run_id}
+
+
+def window_of(metadata: dict[str, Any]) -> tuple[float, ...] | None:
+    """The DICOM window in a model's metadata; None in those that say nothing of it."""
+    known = metadata.get("dicom_window")
+    return None if known is None else tuple(known)
 
 
 class Servable(ABC):

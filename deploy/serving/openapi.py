@@ -34,7 +34,9 @@ def specification(classifier: "Classifier | None") -> dict[str, Any]:
     }
     answer = {"model": model, "predictions": [prediction], "milliseconds": 48.1}
     responses = described(
-        "One prediction for each image, in the order they were sent.", answer, ERRORS
+        "One prediction for each image, and each frame of DICOM, in the order they were sent.",
+        answer,
+        ERRORS,
     )
     return service_document(
         "3.0.3",
@@ -112,7 +114,13 @@ def _predict(responses: dict[str, Any]) -> dict[str, Any]:
                 "schema": {"type": "boolean", "default": False},
                 "description": "Also return a Grad-CAM overlay of the label as PNG.",
                 "example": True,
-            }
+            },
+            {
+                "name": "preview",
+                "in": "query",
+                "schema": {"type": "boolean", "default": False},
+                "description": "Also return what the model saw as PNG: a browser shows no DICOM.",
+            },
         ],
         "requestBody": {
             "required": True,
@@ -120,6 +128,7 @@ def _predict(responses: dict[str, Any]) -> dict[str, Any]:
                 "multipart/form-data": {"schema": form},
                 "application/json": {"schema": document, "example": {"image": TINY_PNG}},
                 "image/*": {"schema": file},
+                "application/dicom": {"schema": file},
             },
         },
         "responses": responses,
@@ -143,7 +152,9 @@ def example(schema: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
 def _schemas() -> dict[str, Any]:
     whole = {"type": "integer"}
     overlay = {"type": "string", "format": "byte", "description": "A PNG, base64."}
-    return answer_schemas({"width": whole, "height": whole}, {"overlay": overlay})
+    frame = {"type": "integer", "description": "From 0, where a DICOM file has several."}
+    optional = {"overlay": overlay, "preview": overlay, "frame": frame}
+    return answer_schemas({"width": whole, "height": whole}, optional)
 
 
 def answer_schemas(

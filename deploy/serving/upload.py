@@ -19,7 +19,7 @@ from .refusals import Refused
 
 FIELD = "image"
 """Name of the multipart field and of the JSON key."""
-RAW = "application/octet-stream"
+RAW = ("application/octet-stream", "application/dicom")
 Read = TypeVar("Read")
 
 
@@ -27,17 +27,18 @@ async def read_images(request: Request, limits: Limits) -> list[bytes]:
     """The contents of the images of `request`, one or more.
 
     Takes multipart/form-data with the field `image`, given once or several times; a raw body of
-    type image/*; or JSON `{"image": "<base64>"}`, where a list stands for several. Raises
-    `Refused` before the body is read when its declared size is over `limits.max_bytes`, and while
-    it is read when it grows over it.
+    type image/* or application/dicom; or JSON `{"image": "<base64>"}`, where a list stands for
+    several. Raises `Refused` before the body is read when its declared size is over
+    `limits.max_bytes`, and while it is read when it grows over it.
     """
     kind = content_type(request)
-    if kind not in ("multipart/form-data", "application/json", RAW) and kind[:6] != "image/":
+    if kind not in ("multipart/form-data", "application/json", *RAW) and kind[:6] != "image/":
         raise Refused(
             415,
             "unsupported_media_type",
             f"Content-Type {kind[:80]!r} is not taken: send multipart/form-data with the field "
-            f"'{FIELD}', an image/* body, or application/json with {{'{FIELD}': '<base64>'}}",
+            f"'{FIELD}', an image/* or application/dicom body, or application/json with "
+            f"{{'{FIELD}': '<base64>'}}",
         )
     if kind == "multipart/form-data":
         images = await read_files(request, limits, FIELD)

@@ -121,7 +121,7 @@ def service(environment: dict[str, str], uri: str, folder: Path) -> Iterator[Ser
     subprocess.run(create, cwd=ROOT, env=environment, check=True, stdout=sys.stderr)
     port = free_port()
     package = DEPLOYMENT.replace("/", ".")
-    command = ["-m", "bentoml", "serve", f"{package}.service", "--working-dir", "deploy"]
+    command = ["-m", "bentoml", "serve", f"deploy.{package}.service"]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     with running(command, port, "/readyz", environment, folder / "log") as server:
         yield server

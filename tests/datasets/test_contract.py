@@ -83,7 +83,8 @@ BROKEN: dict[str, tuple[Any, dict[str, Any], str]] = {
         lambda r: (r / "0_first" / "0.png").write_bytes(b"no"), {},
         r"(?s)1 of 8 images cannot be used.*max_bad_share=0.01.*0_first/0.png: not an image"),
     "all are too small": (None, {"min_side": 41}, r"48 x 40: a side under 41 pixels"),
-    "all are too large": (None, {"max_pixels": 100}, r"48 x 40: more than 100 pixels"),
+    "all are too large": (
+        None, {"max_pixels": 100}, r"48 x 40: more than 100 pixels \(dataset.max_pixels\)"),
     "an image has two labels": (
         lambda r: shutil.copy(r / "0_first" / "0.png", r / "1_second" / "z.png"), {},
         "two labels.*0_first/0.png and 1_second/z.png"),

@@ -23,6 +23,8 @@ READ_SECONDS = 8
 FIRST = "resnet50v2ft/V1"
 """The deployment that everything is tested on; what may differ, on all."""
 MODEL = "resnet50v2ft-kvasir4"
+WINDOW = (40.0, 400.0)
+"""DICOM window centre and width of its training."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,13 @@ def odd_images() -> dict[str, bytes]:
         "a line": encoded(Image.new("RGB", (700, 1), (200, 20, 20))),
         "the model's own size": encoded(image.resize((SIDE, SIDE))),
     }
+
+
+def dicom_bytes(dataset: Any) -> bytes:
+    """A DICOM file of a pydicom dataset."""
+    buffer = io.BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
 
 
 def counters(service: str) -> dict[str, float]:

@@ -18,6 +18,7 @@ from tests.deploy.common import (
     LIMITS,
     READ_SECONDS,
     SIDE,
+    WINDOW,
     Trained,
     encoded,
     frame,
@@ -60,6 +61,7 @@ def logged(deployment: str, tmp_path_factory: pytest.TempPathFactory) -> Trained
         "classes": list(config.dataset.classes),
         "image_size": SIDE,
         "reader": READER,
+        "dicom_window": list(WINDOW),
         "data_digest": "d" * 64,
     }
     uri = f"sqlite:///{folder}/mlflow.db"

@@ -10,15 +10,17 @@ from pathlib import Path
 import pytest
 import requests
 
-from datasets.common.images import READER
+from datasets.common.images import READER, shown
 from tests.common import ROOT, log_smallest
-from tests.deploy.common import MODEL, Trained, run_script
+from tests.datasets.odd_files import LATIN, REASONS, lay
+from tests.deploy.common import MODEL, WINDOW, Trained, run_script
 
 CREATE = "deploy/resnet50v2ft/V1/create_bento_model.py"
 LABELS = """
 import bentoml, sys
 model = bentoml.models.get(sys.argv[1])
 print(model.info.labels, model.info.metadata["version"], bool(model.custom_objects))
+print(model.info.metadata["dicom_window"])
 """
 
 
@@ -29,7 +31,8 @@ def test_a_model_is_imported_with_where_it_comes_from(trained: Trained) -> None:
     assert tag.startswith(f"{MODEL}:")
     assert f"version 1, run {trained.run_id}" in done.stdout
     seen = run_script(trained, "-c", LABELS, tag).stdout
-    labels, version, custom = re.fullmatch(r"(.*\}) (\d) (\w+)\n", seen).groups()  # type: ignore[union-attr]
+    assert seen.splitlines().pop() == str(list(WINDOW))
+    labels, version, custom = re.match(r"(.*\}) (\d) (\w+)\n", seen).groups()  # type: ignore[union-attr]
     assert version == "1"
     assert custom == "False"
     for key, value in {
@@ -111,6 +114,25 @@ def test_predict_prints_what_the_service_answers(
     assert table.returncode == 0, table.stderr
     assert table.stdout.split()[0] == rows["a.png"]["label"]
     assert len(table.stdout.splitlines()) == 4
+
+
+def test_odd_files_of_a_folder_are_lines_with_a_reason(
+    trained: Trained, frames: list[bytes], tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    names = lay(folder)
+    (folder / "a.png").write_bytes(frames[0])
+    done = run_script(trained, "deploy/predict.py", str(folder))
+    assert done.returncode == 0, done.stderr
+    rows = {row["file"]: row for row in csv.DictReader(done.stdout.splitlines())}
+    assert set(rows) == names | {"a.png"}
+    assert rows["a.png"]["label"] and not rows["a.png"]["error"]
+    for name, reason in REASONS.items():
+        assert reason in rows[name]["error"]
+    for name in ("pipe.png", LATIN):
+        alone = run_script(trained, "deploy/predict.py", str(folder / name))
+        assert alone.returncode == 1 and "Traceback" not in alone.stderr
+        assert REASONS[shown(name)] in alone.stderr
 
 
 def test_a_champion_is_only_what_a_finished_run_made(trained: Trained, service: str) -> None:

@@ -73,7 +73,9 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The deployments as they stand, committed in a repository of their own."""
     root = tmp_path_factory.mktemp("checkout")
-    shutil.copytree(ROOT / "deploy", root / "deploy", ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in ("deploy", "datasets"):
+        compiled = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / folder, root / folder, ignore=compiled)
     (root / ".gitignore").write_text("__pycache__/\n")
     for command in (
         ["init", "-q"],
@@ -284,14 +286,15 @@ def test_an_image_is_made_of_a_bento_that_stands_alone(site: Site, champion: str
 
     bento = site.played / "context"
     assert len(list((bento / "models").rglob("model.onnx"))) == 1
-    homes = (Path("serving"), Path("resnet50v2ft/V1"))
-    assert [
-        str(path)
+    homes = ("deploy/serving", "deploy/resnet50v2ft/V1", "datasets/common/images")
+    around = {Path("datasets/__init__.py"), Path("datasets/common/__init__.py")}
+    assert {
+        path
         for path in files(bento / "src")
-        if not any(home in path.parents for home in homes) and str(path) != "bentofile.yaml"
-    ] == []
+        if not any(Path(home) in path.parents for home in homes) and str(path) != "bentofile.yaml"
+    } == around
     for home in homes:
-        assert files(site.root / "deploy" / home) == files(bento / "src" / home)
+        assert files(site.root / home) == files(bento / "src" / home)
     dockerfile = (bento / "env" / "docker" / "Dockerfile").read_text()
     assert not re.search(r"build-essential|gcc|apt-get", dockerfile)
     assert re.search(r"^USER bentoml$", dockerfile, re.MULTILINE)

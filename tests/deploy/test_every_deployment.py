@@ -3,7 +3,6 @@
 What is the same code for all, such as the long list of refusals, is tested on the first alone.
 """
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from tests.deploy.common import (
     SIDE,
     Trained,
     deploy,
+    dicom_bytes,
     encoded,
     frame,
     image_deployments,
@@ -126,16 +126,14 @@ def dicom_without_pixels() -> bytes:
     dataset.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
     dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = uid.BasicTextSRStorage
     dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = uid.generate_uid()
-    buffer = io.BytesIO()
-    dataset.save_as(buffer, enforce_file_format=True)
-    return buffer.getvalue()
+    return dicom_bytes(dataset)
 
 
 REFUSED = {
     "nothing": (b"", 400, "empty"),
     "text": (b"not an image", 415, "not_an_image"),
     "half an image": (encoded(frame(0, 3), "JPEG")[:2000], 422, "undecodable"),
-    "a DICOM without pixels": (dicom_without_pixels(), 415, "not_an_image"),
+    "a DICOM without pixels": (dicom_without_pixels(), 422, "undecodable"),
 }
 
 

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.datasets.test_dicom import dicom
 from tests.deploy.browsing import ANSWER_MS, PHONE, opening
-from tests.deploy.common import MODEL, encoded, frame
+from tests.deploy.common import MODEL, dicom_bytes, encoded, frame
 
 
 @pytest.fixture
@@ -125,8 +127,33 @@ def test_a_format_that_the_browser_cannot_show_is_answered(open_page: Any) -> No
     page = open_page()
     choose(page, encoded(frame(3, 4), "TIFF"), "frame.tif", "image/tiff")
     answered(page)
-    expect(page.locator("#caption")).to_contain_text("cannot show this format")
-    expect(page.locator("#overlay")).to_be_hidden()
+    expect(page.locator("#caption")).to_contain_text("this is the image as the model saw it")
+    for name in ("#preview", "#overlay"):
+        expect(page.locator(name)).to_be_visible()
+        page.wait_for_function("id => document.querySelector(id).naturalWidth > 0", arg=name)
+    expect(page.locator("#frame-row")).to_be_hidden()
+
+
+def test_each_frame_of_a_dicom_file_is_shown_with_its_answer(
+    open_page: Any, tmp_path: Path
+) -> None:
+    grey = np.stack([np.asarray(frame(label, 4).convert("L")) for label in range(2)])
+    page = open_page()
+    choose(page, dicom_bytes(dicom(grey)), "IM0001", "application/dicom")
+    answered(page)
+    expect(page.locator("#preview")).to_be_visible()
+    expect(page.locator("#frame-value")).to_have_text("1 / 2")
+    shown = page.locator("#preview").get_attribute("src")
+    shares = page.locator("#bars").inner_text()
+    page.locator("#frame").fill("2")
+    expect(page.locator("#frame-value")).to_have_text("2 / 2")
+    assert page.locator("#preview").get_attribute("src") != shown
+    assert page.locator("#bars").inner_text() != shares
+    page.screenshot(path=tmp_path / "dicom.png", full_page=True)
+    choose(page, encoded(frame(1, 4)))
+    expect(page.locator("#caption")).to_have_text("frame.png", timeout=ANSWER_MS)
+    answered(page)
+    expect(page.locator("#frame-row")).to_be_hidden()
 
 
 def test_the_keyboard_reaches_everything_and_parts_have_names(open_page: Any) -> None:

@@ -21,19 +21,27 @@ DEPLOYMENT = "resnet50v2ft/V1"
 
 
 @pytest.fixture(scope="module")
-def bento(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the Bento that `bentoml build` makes, served from outside the checkout."""
+def built_bento(trained: Trained) -> str:
+    """The tag of the Bento that `bentoml build` makes."""
     create = f"deploy/{DEPLOYMENT}/create_bento_model.py"
     assert run_script(trained, create, "--model-uri", f"models:/{MODEL}/1").returncode == 0
     file = f"deploy/{DEPLOYMENT}/bentofile.yaml"
     built = subprocess.run(
-        [sys.executable, "-m", "bentoml", "build", "-f", file, "-o", "tag", "deploy"],
+        [sys.executable, "-m", "bentoml", "build", "-f", file, "-o", "tag", "."],
         cwd=ROOT, env=trained.environment, capture_output=True, text=True,
     )  # fmt: skip
     found = re.search(r"__tag__:(\S+)", built.stdout)
     assert found, built.stderr
+    return found[1]
+
+
+@pytest.fixture(scope="module")
+def bento(
+    built_bento: str, trained: Trained, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The address of the Bento, served from outside the checkout."""
     port, log = free_port(), tmp_path_factory.mktemp("bento") / "log"
-    command = ["-m", "bentoml", "serve", found[1], "--host", "127.0.0.1", "--port", str(port)]
+    command = ["-m", "bentoml", "serve", built_bento, "--host", "127.0.0.1", "--port", str(port)]
     with running(command, port, "/readyz", trained.environment, log) as server:
         yield server.address
 
@@ -46,6 +54,31 @@ def mlflow_serving(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -
     command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
     with running(command, port, "/ping", trained.environment, log) as server:
         yield server.address
+
+
+TRAVELS = (
+    "deploy/serving/",
+    f"deploy/{DEPLOYMENT}/",
+    "datasets/__init__.py",
+    "datasets/common/__init__.py",
+    "datasets/common/images/",
+)
+
+
+def test_nothing_but_service_deployment_and_reader_travels(
+    built_bento: str, trained: Trained
+) -> None:
+    home = Path(trained.environment["BENTOML_HOME"], "bentos", *built_bento.split(":"))
+    found = {
+        path.relative_to(home / "src").as_posix()
+        for path in (home / "src").rglob("*")
+        if path.is_file()
+    }
+    tracked = subprocess.check_output(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT)
+    expected = {name for name in tracked.decode().splitlines() if name.startswith(TRAVELS)}
+    assert "datasets/common/images/decode.py" in expected
+    assert found == expected | {"bentofile.yaml"}
+    assert (ROOT / "README.md").read_text() != (home / "README.md").read_text()
 
 
 def test_the_bento_gives_the_probabilities_of_keras(

@@ -18,9 +18,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from deploy.serving.images import SIGNATURES, decode
+from datasets.common.images.formats import PICTURES
+from deploy.serving.images import decode, headers
+from deploy.serving.limits import Limits
 from deploy.serving.refusals import Refused
-from tests.deploy.common import LIMITS, READ_SECONDS, encoded, frame
+from tests.datasets.test_dicom import dicom
+from tests.deploy.common import LIMITS, READ_SECONDS, dicom_bytes, encoded, frame
 
 PNG = {"Content-Type": "image/png"}
 JSON = {"Content-Type": "application/json"}
@@ -165,7 +168,7 @@ def slow_request(service: str, start: bytes, length: int = 1000) -> socket.socke
 
 
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (17, 24, 3), np.uint8))
-GOOD = [encoded(NOISE, name) for name, _ in SIGNATURES]
+GOOD = [*(encoded(NOISE, name) for name in PICTURES), dicom_bytes(dicom(np.asarray(NOISE)))]
 """A small image in each format that is read."""
 
 
@@ -220,20 +223,21 @@ def test_no_part_of_a_form_is_a_fault_of_the_service(
 @given(content=hostile)
 def test_decoding_raises_nothing_but_refusals(content: bytes) -> None:
     try:
-        pixels, _ = decode(content, max_pixels=10_000, size=16)
+        pictures = decode(content, max_pixels=10_000, size=16)
     except Refused as refused:
         assert refused.status in (400, 413, 415, 422)
     else:
-        assert pixels.shape == (16, 16, 3)
+        assert {picture.pixels.shape for picture in pictures} == {(16, 16, 3)}
 
 
 def test_a_bomb_is_refused_before_it_is_decoded() -> None:
-    with pytest.raises(Refused, match="60000 x 60000"):
-        decode(bomb(), 10**9, 16)
+    for check in (lambda: decode(bomb(), 10**9, 16), lambda: headers([bomb()], Limits())):
+        with pytest.raises(Refused, match="60000 x 60000"):
+            check()
 
 
 def test_what_pillow_can_open_but_training_does_not_read_is_refused() -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (16, 16)).save(buffer, "ICO")
-    with pytest.raises(Refused, match="not an image of a format read"):
+    with pytest.raises(Refused, match="not an image of a format that is read"):
         decode(buffer.getvalue(), 10**6, 16)

@@ -167,7 +167,7 @@ def test_no_pickle_reaches_the_service(table: TrainedTable, table_service: str) 
 
 def test_the_service_loads_neither_tensorflow_nor_mlflow_nor_openvino(table: TrainedTable) -> None:
     code = (
-        "import sys; sys.path.insert(0, 'deploy'); import serving.table_app; "
+        "import sys; sys.path.insert(0, '.'); import deploy.serving.table_app; "
         "print([m for m in ('tensorflow', 'mlflow', 'openvino', 'PIL') if m in sys.modules])"
     )
     done = subprocess.run(

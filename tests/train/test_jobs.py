@@ -18,6 +18,7 @@ from mlflow.entities import Run
 from PIL import Image
 
 from conf.errors import UserError
+from datasets.common.images import Window
 from deploy.serving.classifier import Classifier, Facts
 from deploy.serving.engine import Engine
 from deploy.serving.limits import Limits
@@ -241,11 +242,11 @@ def test_every_frame_of_a_dicom_is_scored(model: Registered, tmp_path: Path) -> 
     write(tmp_path / "scan", dicom(frames, bits=8))
     Image.fromarray(frames[2]).save(tmp_path / "third.png")
     session = onnxruntime.InferenceSession(fetch_model(model) / "model.onnx")
-    config = composed("+pipeline=predict_resnet50v2ft", "predict.input=.", "predict.output=x")
+    size = model.metadata["image_size"]
     seen = [
         row
         for name in ("scan", "third.png")
-        for row in image_prediction.images(tmp_path / name, model.metadata["image_size"], config)
+        for row in image_prediction.images(tmp_path / name, size, Window(), 10**6)
     ]
     rows = image_prediction.answers(seen, tmp_path, session, model.metadata["classes"])
     assert [(row["file"], row["frame"]) for row in rows] == [

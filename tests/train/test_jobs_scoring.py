@@ -11,10 +11,13 @@ import pytest
 from omegaconf import DictConfig
 
 from conf.errors import UserError
+from datasets.common.images import Window
 from tests.common import composed
-from train.common.jobs.image_prediction import listed
-from train.common.jobs.scoring import Scores
+from tests.datasets.odd_files import REASONS, lay
+from train.common.jobs.image_prediction import answers, images, listed, seen_through
+from train.common.jobs.scoring import Scores, report
 from train.common.registry import Registered
+from train.common.report import render
 
 MODEL = Registered("net-frames", "3", "models:/net-frames/3", "a" * 32, {"classes": ["x", "y"]}, {})
 KEYS = [pa.field("file", pa.string())]
@@ -122,6 +125,41 @@ def test_an_output_that_is_a_folder_or_below_a_file_is_named(
     )  # fmt: skip
     with pytest.raises(UserError, match=r"cannot be written: Not a directory"):
         scores(below)
+
+
+def test_odd_files_are_rows_with_a_reason_in_file_and_report(
+    config: DictConfig, tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    names = lay(folder)
+    made, rest = scores(config), listed(folder, Path(config.predict.output))
+    seen = [row for path in rest for row in images(path, 8, Window(), 10**6)]
+    made.write(answers(seen, folder, None, ["x", "y"]))  # no pixels, so no model is asked
+    assert made.known("file") == names
+    made.close()
+    table = pq.read_table(made.output).to_pandas().set_index("file")
+    assert set(table.index) == names
+    for name, reason in REASONS.items():
+        assert reason in table.loc[name, "reason"]
+    told = report(made, MODEL, len(rest), 1.0)
+    page = render("title", {}, "", told)
+    page.encode("utf-8")
+    assert "p\\xf3lipo.png" in page
+    mlflow.log_text(page, "report.html")
+    mlflow.end_run()
+
+
+def test_the_window_is_that_of_the_training(
+    config: DictConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    config.dataset.dicom.centre, config.dataset.dicom.width = 40, 400
+    assert seen_through(MODEL, config) == Window(40, 400)  # an old model says nothing
+    assert not caplog.records
+    for known in ([], [600.0, 2000.0]):
+        model = replace(MODEL, metadata={"dicom_window": known})
+        assert seen_through(model, config) == Window(*known)
+        assert "the window of the training" in caplog.text
+        caplog.clear()
 
 
 def test_a_folder_without_files_is_no_input(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from conf.schema import Precision
 from models.common import head
 from tests.common import composed
-from train.common.publish import calibration_rows, publish
+from train.common.publish import calibration_rows, dicom_window, publish
 from train.common.values import Fitted, Samples, Splits
 
 SIDE = 32
@@ -42,6 +42,12 @@ def model() -> Any:
     scaled = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(pixels)
     features = keras.layers.Conv2D(16, 3, activation="relu")(scaled)
     return keras.Model(pixels, head(features, 2, hidden=8, dropout=0.2), name="toy")
+
+
+def test_the_dicom_window_of_the_training_goes_with_the_model() -> None:
+    given = ("dataset.dicom.centre=40", "dataset.dicom.width=400")
+    assert dicom_window(composed("+pipeline=train_vgg16ft", *given)) == [40.0, 400.0]
+    assert dicom_window(composed("+pipeline=train_resnet50v2ft")) == []
 
 
 @pytest.fixture

@@ -52,6 +52,7 @@ def publish(fitted: Fitted, splits: Splits, config: DictConfig) -> None:
             "classes": list(splits.samples.classes),
             "image_size": int(pixels.shape[1]),
             "reader": READER,
+            "dicom_window": dicom_window(config),
             "data_digest": splits.samples.digest,
             "onnx_difference": difference,
             "precision": "fp32",
@@ -61,6 +62,12 @@ def publish(fitted: Fitted, splits: Splits, config: DictConfig) -> None:
             metadata |= facts
         log_models(fitted.model, path, pixels[:EXAMPLES], config, metadata)
     shutil.rmtree(fitted.checkpoints)
+
+
+def dicom_window(config: DictConfig) -> list[float]:
+    """DICOM window centre and width of the training; empty where each file's own was taken."""
+    window = config.dataset.dicom
+    return [] if window.width is None else [window.centre, window.width]
 
 
 def calibration_rows(splits: Splits, count: int, seed: int) -> np.ndarray:

@@ -1,14 +1,15 @@
 """The service of resnet50v2ft on kvasir4, first version.
 
-    bentoml serve resnet50v2ft.V1.service:ResNet50V2FT --working-dir deploy
+    bentoml serve deploy.resnet50v2ft.V1.service:ResNet50V2FT
 
-What it answers, and how, is in `serving`, which every image service shares.
+What it answers, and how, is in `deploy.serving`, which every image service shares.
 """
 
 from bentoml.models import BentoModel
-from serving.app import ImageService
-from serving.image import IMAGE
-from serving.service import Served, served
+
+from deploy.serving.app import ImageService
+from deploy.serving.image import IMAGE
+from deploy.serving.service import Served, served
 
 from .common import LABELS, MODEL, PAGE
 

@@ -1,14 +1,15 @@
 """The service of treesurvival, first version.
 
-    bentoml serve treesurvival.V1.service:TreeSurvival --working-dir deploy
+    bentoml serve deploy.treesurvival.V1.service:TreeSurvival
 
-What it answers, and how, is in `serving`, which every table service shares.
+What it answers, and how, is in `deploy.serving`, which every table service shares.
 """
 
 from bentoml.models import BentoModel
-from serving.image import TABLE_IMAGE
-from serving.service import Served, served
-from serving.table_app import TableService
+
+from deploy.serving.image import TABLE_IMAGE
+from deploy.serving.service import Served, served
+from deploy.serving.table_app import TableService
 
 from .common import LABELS, MODEL, PAGE
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 def main() -> None:
     """Import, and print the tag in BentoML's store."""
-    sys.path.insert(0, str(Path(__file__).parents[2].resolve()))  # where serving/ is
-    from serving.importing import create
-    from vgg16ft.V1.common import MODEL
+    sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the root of the repository
+    from deploy.serving.importing import create
+    from deploy.vgg16ft.V1.common import MODEL
 
     create(MODEL, MODEL)
 

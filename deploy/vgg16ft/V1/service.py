@@ -1,14 +1,15 @@
 """The service of vgg16ft on kidney2, first version.
 
-    bentoml serve vgg16ft.V1.service:VGG16FT --working-dir deploy
+    bentoml serve deploy.vgg16ft.V1.service:VGG16FT
 
-What it answers, and how, is in `serving`, which every image service shares.
+What it answers, and how, is in `deploy.serving`, which every image service shares.
 """
 
 from bentoml.models import BentoModel
-from serving.app import ImageService
-from serving.image import IMAGE
-from serving.service import Served, served
+
+from deploy.serving.app import ImageService
+from deploy.serving.image import IMAGE
+from deploy.serving.service import Served, served
 
 from .common import LABELS, MODEL, PAGE
 

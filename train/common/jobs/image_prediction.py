@@ -18,8 +18,8 @@ from omegaconf import DictConfig
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from conf.errors import UserError
-from datasets.common.folders import files
-from datasets.common.images import PREAMBLE, BadImage, is_dicom, read_image, resize
+from datasets.common.digests import why
+from datasets.common.images import BadImage, Window, files, opened, read, shown
 from models.common import PROBABILITIES
 from train.common.jobs.scoring import Scores, answer, report
 from train.common.registry import Registered, fetch_model, registered
@@ -40,7 +40,7 @@ def run(config: DictConfig) -> Path:
     columns = [pa.field("file", pa.string()), pa.field("frame", pa.int32())]
     scores = Scores(columns, model, str(root), config)
     known = scores.known("file")
-    rest = [path for path in found if path.relative_to(root).as_posix() not in known]
+    rest = [path for path in found if shown(path.relative_to(root)) not in known]
     log.info("%d files, %d of them scored already", len(found), len(found) - len(rest))
     started = time.perf_counter()
     if rest:
@@ -54,6 +54,8 @@ def run(config: DictConfig) -> Path:
 
 def listed(root: Path, output: Path) -> list[Path]:
     """Every file below `root`, sorted. Raises `UserError` where there is none."""
+    if shown(root) != root.as_posix():
+        raise UserError(f"predict.input='{shown(root)}': this name is not UTF-8; rename the folder")
     if not root.is_dir():
         raise UserError(f"predict.input={str(root)!r} is no folder; name one with images in it")
     if output.is_relative_to(root):
@@ -72,16 +74,17 @@ def score(
     session = onnxruntime.InferenceSession(
         fetch_model(model) / "model.onnx", providers=["CPUExecutionProvider"]
     )
-    size = session.get_inputs()[0].shape[1]
+    size, limit = session.get_inputs()[0].shape[1], config.dataset.max_pixels
+    window = seen_through(model, config)
     bar = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with ThreadPoolExecutor(settings.workers) as pool, Progress(*bar) as progress:
         task = progress.add_task("scoring", total=len(paths))
         for start in range(0, len(paths), settings.part_size):
             chosen = paths[start : start + settings.part_size]
-            read = pool.map(lambda path: images(path, size, config), chosen)
+            per_file = pool.map(lambda path: images(path, size, window, limit), chosen)
             rows: list[dict[str, Any]] = []
             waiting: list[Seen] = []
-            for seen in read:
+            for seen in per_file:
                 waiting += seen
                 if len(waiting) >= settings.batch_size:
                     rows += answers(waiting, root, session, classes)
@@ -90,48 +93,41 @@ def score(
             scores.write(rows + answers(waiting, root, session, classes))
 
 
-def images(path: Path, size: int, config: DictConfig) -> list[Seen]:
+def seen_through(model: Registered, config: DictConfig) -> Window:
+    """The DICOM window of the training; where its model does not say, the dataset's."""
+    ours = Window(config.dataset.dicom.centre, config.dataset.dicom.width)
+    known = model.metadata.get("dicom_window")
+    theirs = ours if known is None else Window(*known)
+    if theirs != ours:
+        log.warning("DICOM is seen through the window of the training, %s, not %s", theirs, ours)
+    return theirs
+
+
+def images(path: Path, size: int, window: Window, max_pixels: int) -> list[Seen]:
     """What is in a file, every frame uint8 (size, size, 3)."""
     try:
-        with path.open("rb") as file:
-            dicom = is_dicom(file.read(PREAMBLE))
-        return [
-            (path, number, pixels) for number, pixels in _frames(path, dicom, size, config.dataset)
-        ]
+        with opened(path) as file:
+            found = [picture.pixels for picture in read(file, max_pixels, window, size)]
     except BadImage as bad:
-        return [(path, None, bad.reason)]
-    except OSError as error:
-        return [(path, None, f"cannot be read: {error.strerror}")]
-
-
-def _frames(
-    path: Path, dicom: bool, size: int, dataset: DictConfig
-) -> Iterator[tuple[int | None, np.ndarray]]:
-    if not dicom:
-        yield None, read_image(path, dataset.max_pixels, dataset.dicom, size)
-        return
-    from datasets.common import dicom as reader  # a second of imports that other formats do without
-
-    header = reader.read_header(path, dataset.max_pixels)
-    several = int(header.get("NumberOfFrames") or 1) > 1
-    for number, pixels in enumerate(reader.frames(path, header, dataset.dicom)):
-        yield number if several else None, resize(pixels, size)
+        return [(path, None, why(bad))]
+    several = len(found) > 1
+    return [(path, number if several else None, pixels) for number, pixels in enumerate(found)]
 
 
 def answers(
     seen: list[Seen], root: Path, session: onnxruntime.InferenceSession, classes: list[str]
 ) -> list[dict[str, Any]]:
     """A row for each of `seen`, the readable ones scored as one batch."""
-    pixels = [shown for _, _, shown in seen if not isinstance(shown, str)]
+    pixels = [found for _, _, found in seen if not isinstance(found, str)]
     scored: Iterator[np.ndarray] = iter(())
     if pixels:
         name = session.get_inputs()[0].name
         scored = iter(session.run([PROBABILITIES], {name: np.stack(pixels)})[0])
     rows = []
-    for path, frame, shown in seen:
-        row: dict[str, Any] = {"file": path.relative_to(root).as_posix(), "frame": frame}
-        if isinstance(shown, str):
-            row["reason"] = shown
+    for path, frame, found in seen:
+        row: dict[str, Any] = {"file": shown(path.relative_to(root)), "frame": frame}
+        if isinstance(found, str):
+            row["reason"] = found
         else:
             row |= answer(next(scored), classes)
         rows.append(row)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 def main() -> None:
     """Import, and print the tag in BentoML's store."""
-    sys.path.insert(0, str(Path(__file__).parents[2].resolve()))  # where serving/ is
-    from {{cookiecutter.model}}.{{cookiecutter.deployment}}.common import MODEL
-    from serving.importing import create
+    sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the root of the repository
+    from deploy.{{cookiecutter.model}}.{{cookiecutter.deployment}}.common import MODEL
+    from deploy.serving.importing import create
 
     create(MODEL, MODEL)
 

@@ -1,14 +1,15 @@
 """The service of {{cookiecutter.model}} on {{cookiecutter.dataset}}.
 
-    bentoml serve {{cookiecutter.model}}.{{cookiecutter.deployment}}.service:{{cookiecutter.service}} --working-dir deploy
+    bentoml serve deploy.{{cookiecutter.model}}.{{cookiecutter.deployment}}.service:{{cookiecutter.service}}
 
-What it answers, and how, is in `serving`, which every image service shares.
+What it answers, and how, is in `deploy.serving`, which every image service shares.
 """
 
 from bentoml.models import BentoModel
-from serving.app import ImageService
-from serving.image import IMAGE
-from serving.service import Served, served
+
+from deploy.serving.app import ImageService
+from deploy.serving.image import IMAGE
+from deploy.serving.service import Served, served
 
 from .common import LABELS, MODEL, PAGE
 
