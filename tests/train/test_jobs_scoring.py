@@ -1,5 +1,6 @@
 """A Parquet file made part by part: nothing twice, nothing lost, nothing mixed."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,14 @@ from conf.errors import UserError
 from datasets.common.images import Window
 from tests.common import ROOT, composed
 from tests.datasets.odd_files import REASONS, lay
-from train.common.jobs.image_prediction import answers, images, listed, seen_through
+from train.common.jobs.image_prediction import (
+    answers,
+    images,
+    listed,
+    modified,
+    seen_through,
+    unscored,
+)
 from train.common.jobs.scoring import Scores, report
 from train.common.registry import Registered
 from train.common.report import render
@@ -66,7 +74,7 @@ def test_what_is_whole_is_kept_and_what_is_not_is_scored_again(config: DictConfi
         (killed.parts / ".draft-0123-000001.parquet").write_bytes(b"PAR1 cut off")
         (killed.output.parent / ".draft-0123-x.parquet").write_bytes(b"PAR1 cut off")
     with scores(config) as again:
-        assert again.rows == 2 and again.known("file") == {"a", "b"}
+        assert again.rows == 2 and again.known("file") == {("a",), ("b",)}
         again.write(rows("c"))
         again.close()
     assert pq.read_table(again.output)["file"].to_pylist() == ["a", "b", "c"]
@@ -89,7 +97,7 @@ def test_a_torn_part_and_those_behind_it_are_scored_again(
     with scores(config) as again:
         assert f"{path} is torn or damaged" in caplog.text
         assert "3 parts from it on are scored again" in caplog.text
-        assert again.rows == 1 and again.known("file") == {"a"}
+        assert again.rows == 1 and again.known("file") == {("a",)}
         again.write(rows("b", "c", "d"))
         again.close()
     assert pq.read_table(again.output)["file"].to_pylist() == ["a", "b", "c", "d"]
@@ -126,7 +134,7 @@ def test_a_second_run_to_one_file_is_told_of_the_first(
         first.wait()
     first.communicate("\n" if ends == "well" else None, timeout=60)
     with scores(config) as second:
-        expected = {"a", "b"} if ends == "well" else {"a"}
+        expected = {("a",), ("b",)} if ends == "well" else {("a",)}
         assert second.known("file") == expected
         second.close()
 
@@ -250,3 +258,27 @@ def test_a_folder_without_files_is_no_input(tmp_path: Path) -> None:
     assert listed(folder, output) == [folder / "b.jpg"]
     with pytest.raises(UserError, match=r"lies in predict\.input"):
         listed(folder, folder / "x.parquet")
+
+
+def test_a_file_that_was_changed_after_it_was_scored_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"first")
+    known = {"a.png": modified(path)}
+    assert unscored([path], tmp_path, known, tmp_path / "x.parquet") == []
+    assert unscored([path], tmp_path, {}, tmp_path / "x.parquet") == [path]
+    os.utime(path, ns=(1, path.stat().st_mtime_ns + 1000))
+    with pytest.raises(UserError, match=r"a\.png was changed after it was scored.*predict\.output"):
+        unscored([path], tmp_path, known, tmp_path / "x.parquet")
+
+
+def test_the_time_of_a_change_survives_the_file_of_answers(
+    config: DictConfig, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"first")
+    columns = [*KEYS, pa.field("modified", pa.timestamp("us", "UTC"))]
+    with Scores(columns, MODEL, "in", config) as made:
+        for number in range(50):
+            os.utime(path, ns=(1, 1_700_000_000_123_456_789 + 7919 * number))
+            made.write([{"file": f"{number}", "modified": modified(path)}])
+            assert (f"{number}", modified(path)) in made.known("file", "modified")

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +34,20 @@ Seen = tuple[Path, int | None, np.ndarray | str]
 
 @tracked
 def run(config: DictConfig) -> Path:
-    """The Parquet file with a row an image: file, frame, label, probabilities, reason."""
+    """The Parquet file with a row an image: file, frame, modified, label, probabilities, reason.
+
+    Raises `UserError` where a file that is scored already was changed since.
+    """
     root = Path(config.predict.input).expanduser().absolute()
     found = listed(root, Path(config.predict.output).expanduser().absolute())
     model = registered(config, config.predict.model_uri)
-    columns = [pa.field("file", pa.string()), pa.field("frame", pa.int32())]
+    columns = [
+        pa.field("file", pa.string()),
+        pa.field("frame", pa.int32()),
+        pa.field("modified", pa.timestamp("us", "UTC")),
+    ]
     with Scores(columns, model, str(root), config) as scores:
-        known = scores.known("file")
-        rest = [path for path in found if shown(path.relative_to(root)) not in known]
+        rest = unscored(found, root, dict(scores.known("file", "modified")), scores.output)
         log.info("%d files, %d of them scored already", len(found), len(found) - len(rest))
         started = time.perf_counter()
         if rest:
@@ -64,6 +71,31 @@ def listed(root: Path, output: Path) -> list[Path]:
     if not found:
         raise UserError(f"predict.input={str(root)!r} holds no file; name a folder of images")
     return found
+
+
+def unscored(
+    found: list[Path], root: Path, known: dict[str, datetime | None], output: Path
+) -> list[Path]:
+    """Those of `found` that are not `known`, by name, with the time of their last change."""
+    rest = []
+    for path in found:
+        name = shown(path.relative_to(root))
+        if name not in known:
+            rest.append(path)
+        elif known[name] != modified(path):
+            raise UserError(
+                f"{path} was changed after it was scored, and {output} would keep the old answer: "
+                "choose another predict.output, or remove it and its .parts"
+            )
+    return rest
+
+
+def modified(path: Path) -> datetime | None:
+    """When `path` was last changed, to the microsecond; None where it cannot be seen."""
+    try:
+        return datetime.fromtimestamp(path.stat().st_mtime_ns // 1000 / 1e6, UTC)
+    except OSError:
+        return None
 
 
 def score(
@@ -123,7 +155,11 @@ def answers(
         scored = iter(session.run([PROBABILITIES], {name: np.stack(pixels)})[0])
     rows = []
     for path, frame, found in seen:
-        row: dict[str, Any] = {"file": shown(path.relative_to(root)), "frame": frame}
+        row: dict[str, Any] = {
+            "file": shown(path.relative_to(root)),
+            "frame": frame,
+            "modified": modified(path),
+        }
         if isinstance(found, str):
             row["reason"] = found
         else:

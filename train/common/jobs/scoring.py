@@ -173,12 +173,13 @@ class Scores:
         """Rows that are scored."""
         return sum(pq.read_metadata(path).num_rows for path in self._finished())
 
-    def known(self, column: str) -> set[Any]:
-        """The values of `column` in the rows that are scored."""
+    def known(self, *columns: str) -> set[tuple[Any, ...]]:
+        """The values of `columns` in the rows that are scored."""
+        tables = (pq.read_table(path, columns=list(columns)) for path in self._finished())
         return {
-            value
-            for path in self._finished()
-            for value in pq.read_table(path, columns=[column])[column].to_pylist()
+            row
+            for table in tables
+            for row in zip(*(table[name].to_pylist() for name in columns), strict=True)
         }
 
     def write(self, rows: list[dict[str, Any]]) -> None:
