@@ -55,6 +55,7 @@ from run_uv import pip_options, uv_environment
 command = [sys.executable, "-m", "pip", "config", "list"]
 options = pip_options(subprocess.check_output(command, text=True))
 options.pop("cert", None)
+options.pop("constraint", None)  # a file of this machine, and all that is installed is pinned
 settings = uv_environment(options, {})
 settings |= {"PIP_" + key.upper().replace("-", "_"): value for key, value in options.items()}
 certificates = "/etc/ssl/certs/ca-certificates.crt"

@@ -22,11 +22,11 @@ DESCRIPTION = (
     """1. <b>Nódulos</b> & "50 %" of 'them'; *a* _b_ `c` [d](e) #f |g| ~~h~~ {{ i }}, as Sonda"""
 )
 """What Markdown, HTML, YAML, the shell or a template would read as more than it is."""
-TABLE = ("+pipeline=train_mytrees", "dataset.sample_rows=300", "fit.candidates=2")
-FEW = ("metrics.folds=0", "metrics.bootstrap=50")
+DATASETS = ("mydata", "mytable", "test_every_dataset.py", "test_every_table.py")
+"""The tests of what is generated, and those that find it."""
 JOBS = {
-    "datasets +pipeline=dataset_mydata": "image",
-    "datasets +pipeline=study_mydata probes.bootstrap=20": "image",
+    "datasets +pipeline=dataset_mydata dataset.sample_images=20": "image",
+    "datasets +pipeline=study_mydata dataset.sample_images=20 probes.bootstrap=20": "image",
     "models +pipeline=study_mymodel study.model_uri=models:/mymodel-mydata/1": "image",
     "models +pipeline=predict_mymodel predict.model_uri=models:/mymodel-mydata/1": "image",
     "datasets +pipeline=dataset_mytable": "table",
@@ -85,7 +85,8 @@ def trained(pipeline: Path, environment: dict[str, str]) -> Path:
 @pytest.fixture(scope="module")
 def table(pipeline: Path, environment: dict[str, str]) -> Path:
     """The training of a table, done."""
-    done = run(pipeline, "python", "-m", "train", *TABLE, *FEW, **environment)
+    quick = ("fit.candidates=2", "metrics.folds=0", "metrics.bootstrap=50")
+    done = run(pipeline, "python", "-m", "train", "+pipeline=train_mytrees", *quick, **environment)
     assert done.returncode == 0, done.stderr[-3000:]
     return pipeline
 
@@ -159,8 +160,10 @@ def test_a_name_that_is_bad_or_taken_is_refused(repository: Path, project: Path)
 
 
 def test_the_discovered_tests_find_the_pipelines_and_pass(pipeline: Path) -> None:
-    found = ("tests/models", "tests/datasets", "tests/test_structure.py", "tests/test_dvc.py")
-    done = run(pipeline, "python", "-m", "pytest", "-q", *found)
+    found = [f"tests/datasets/{name}" for name in DATASETS]
+    done = run(
+        pipeline, "python", "-m", "pytest", "-q", "tests/models", *found, "tests/test_structure.py"
+    )
     assert done.returncode == 0, done.stdout[-3000:]
     assert int(re.findall(r"(\d+) passed", done.stdout)[0]) > 100
 
@@ -189,7 +192,8 @@ def test_a_training_leaves_what_its_stage_declares(trained: Path) -> None:
 
 def test_a_table_trains_at_once(table: Path, environment) -> None:
     client = mlflow.MlflowClient(environment["MLFLOW_TRACKING_URI"])
-    assert client.get_model_version_by_alias("mytrees-mytable", "challenger").version == "1"
+    challenger = client.get_model_version_by_alias("mytrees-mytable", "challenger")
+    assert str(challenger.version) == "1"
 
 
 @pytest.mark.parametrize("job", JOBS)
