@@ -74,7 +74,7 @@ def table(run: Run, name: str) -> pd.DataFrame:
 
 def check_page(page: str, *expected: str) -> None:
     """One file that loads nothing and shows what it should."""
-    assert set(re.findall(r"""(?:src|href)=["'](.{5})|url\(|@import""", page)) == {"data:"}
+    assert set(re.findall(r"""(?:src|href)=["'](?!#)(.{5})|url\(|@import""", page)) == {"data:"}
     for text in expected:
         assert text in page
 
@@ -92,7 +92,7 @@ def test_a_dataset_is_built_verified_and_reported(
     counts = table(run, "class_balance")
     assert counts[["train", "validation", "test"]].sum().tolist() == [24, 8, 8]
     page = (tmp_path / "outputs" / "report.html").read_text()
-    check_page(page, run.data.tags["data_digest"], "Contact sheet 2 polyps", "1_ulcerative_colitis")
+    check_page(page, run.data.tags["data_digest"], "Contact sheet: Polyps", "1_ulcerative_colitis")
 
 
 def test_a_study_of_a_dataset_probes_for_leaks(
@@ -111,7 +111,7 @@ def test_a_study_of_a_dataset_probes_for_leaks(
         assert run.data.metrics[name] == pytest.approx(row["value"])
     assert run.data.metrics["chance"] == pytest.approx(0.25)
     page = (tmp_path / "outputs" / "report.html").read_text()
-    check_page(page, "Leak probes", "Image sizes", "Near duplicates", "Contact sheet 0 normal")
+    check_page(page, "Leak probes", "Image sizes", "Near duplicates", "Contact sheet: Normal")
 
 
 def test_a_study_of_a_model_shows_validation_images_of_its_run(
