@@ -96,7 +96,7 @@ def _values(model: str, dataset: str, task: str) -> dict[str, str]:
     versions = [int(path.name[1:]) for path in (ROOT / "deploy" / model).glob("V[1-9]*")]
     classes, config = CLASSES[task], ROOT / "conf" / "dataset" / f"{dataset}.yaml"
     if config.exists():
-        classes = list(OmegaConf.load(config).get("classes", []))
+        classes = list(OmegaConf.select(OmegaConf.load(config), "classes", default=[]))
     words = {each: each.lstrip("0123456789_").replace("_", " ") or each for each in classes}
     return {
         "task": task,

@@ -24,6 +24,7 @@ from contextlib import closing
 from dataclasses import astuple, dataclass, fields
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import imagehash
 import numpy as np
@@ -71,7 +72,8 @@ def measure_one(path: Path, max_pixels: int, window: Window | None = None) -> li
     sha256 = ""
     try:
         with opened(path) as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            content: Any = file  # a BinaryIO is all that is needed, but its types ask for more
+            sha256 = hashlib.file_digest(content, "sha256").hexdigest()
             return list(_measured(file, sha256, max_pixels, window))
     except BadImage as bad:
         return [Measured(sha256, reason=why(bad))]

@@ -60,7 +60,7 @@ def write(path: Path, dataset: Dataset) -> Path:
     return path
 
 
-def shown(folder: Path, dataset: Dataset, window: Dicom | None = None) -> np.ndarray:
+def shown(folder: Path, dataset: Dataset, window: Any = None) -> np.ndarray:
     return read_image(write(folder / "a.dcm", dataset), MAX_PIXELS, window)
 
 

@@ -96,7 +96,7 @@ def check_answer(folder: Path, data: bytes) -> None:
     try:
         pixels = read(folder, data)
     except BadImage as bad:
-        assert bad.reason and bad.path.name == "image"
+        assert bad.reason and bad.path and bad.path.name == "image"
     else:
         assert pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3
 

@@ -47,7 +47,7 @@ def compressed(form: str, syntax: str, **options: Any) -> Dataset:
     """8 bits of grey, compressed by Pillow."""
     values = grey(2, 8)
     dataset = dicom(values)
-    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.file_meta.TransferSyntaxUID = uid.UID(syntax)
     dataset.PixelData = encapsulate([encoded(Image.fromarray(values), form, **options)])
     return dataset
 
@@ -192,7 +192,7 @@ def test_nothing_about_the_patient_is_answered_or_logged(
 ) -> None:
     inner = Dataset()
     inner.PatientComments = f"{CANARY}-inner"
-    named = {
+    named: dict[str, Any] = {
         "PatientName": f"{CANARY}^Ana",
         "PatientID": f"{CANARY}-1",
         "PatientBirthDate": CANARY,  # no date: pydicom would quote it in a warning
@@ -213,9 +213,9 @@ def test_nothing_about_the_patient_is_answered_or_logged(
         sent = requests.post(url, files={"image": (f"{CANARY}.dcm", content)})
         assert sent.status_code in (200, 422)
         seen += [sent.text, str(sent.headers)]
-        path = tmp_path / "a.dcm"
-        path.write_bytes(content)
-        done = run_script(trained, "deploy/predict.py", str(path))
+        file = tmp_path / "a.dcm"
+        file.write_bytes(content)
+        done = run_script(trained, "deploy/predict.py", str(file))
         seen += [done.stdout, done.stderr]
     for path in ("/metrics", "/model", "/docs.json"):
         seen.append(requests.get(service + path).text)

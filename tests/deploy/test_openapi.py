@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import FailureGroup
+from schemathesis.core.result import Ok
 from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -38,8 +39,9 @@ bounded = settings(
 
 def described(url: str) -> dict[str, APIOperation]:
     """The operations of the OpenAPI document at `url`, by their paths."""
-    found = (each.ok() for each in schemathesis.openapi.from_url(url).get_all_operations())
-    return {operation.path: operation for operation in found}
+    found = list(schemathesis.openapi.from_url(url).get_all_operations())
+    assert all(isinstance(each, Ok) for each in found)
+    return {each.ok().path: each.ok() for each in found if isinstance(each, Ok)}
 
 
 def answered(operation: APIOperation, mode: GenerationMode) -> set[int]:

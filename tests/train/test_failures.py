@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -127,9 +128,9 @@ class FailingProxy(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def proxy(target: str, dies: bool) -> Iterator[type[FailingProxy]]:
+def proxy(target: str, dies: bool) -> Iterator[Any]:
     """A proxy in front of the server at `target`; its address is its `uri`."""
-    kind = type("Proxy", (FailingProxy,), {"target": target, "dies": dies})
+    kind: Any = type("Proxy", (FailingProxy,), {"target": target, "dies": dies})
     with ThreadingHTTPServer(("127.0.0.1", 0), kind) as listening:
         threading.Thread(target=listening.serve_forever, daemon=True).start()
         kind.uri = f"http://127.0.0.1:{listening.server_port}"

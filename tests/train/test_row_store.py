@@ -89,7 +89,7 @@ def test_progress_is_noted_within_seconds(monkeypatch: pytest.MonkeyPatch, tmp_p
 def filled(path: Path) -> Rows:
     """Rows 0, 1 and 3 of four, each of its own number."""
     rows = Rows(path, 4, (3,))
-    values = np.repeat(np.float16([0, 1, 3]), 3).reshape(3, 3)
+    values = np.repeat(np.array([0, 1, 3], np.float16), 3).reshape(3, 3)
     rows.fill(np.array([0, 1, 3]), iter([values]))
     return rows
 

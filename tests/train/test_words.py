@@ -2,6 +2,7 @@
 
 import re
 from html.parser import HTMLParser
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ RESAMPLES = 60
 
 
 def judged(
-    labels: np.ndarray, answers: np.ndarray, groups: int = 0, sure: float = 0.8, **told: str
+    labels: np.ndarray, answers: np.ndarray, groups: int = 0, sure: float = 0.8, **told: Any
 ) -> Judged:
     """`answers`, each given with the probability `sure`; `groups` independent ones, else all."""
     names = NAMES[: max(2, labels.max() + 1)]

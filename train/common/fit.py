@@ -157,7 +157,7 @@ def _feed(
 def _inputs(start: Start, splits: Splits, config: DictConfig) -> dict[str, Any]:
     """All that decides the result of training: the key of its checkpoints."""
     samples = splits.samples
-    settings = {
+    settings: dict[str, Any] = {
         name: OmegaConf.to_container(config[name])
         for name in ("fit", "model", "split", "transform")
     }
