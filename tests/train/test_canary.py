@@ -40,18 +40,27 @@ class Quiet(SimpleHTTPRequestHandler):
 def signed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
     """The settings of a data set behind a signed URL."""
     folder = tmp_path_factory.mktemp("signed")
-    photographs(folder / "data", 12)
-    shutil.make_archive(str(folder / "set"), "zip", folder / "data")
-    shutil.rmtree(folder / "data")
+    data = photographs(folder / "data", 12)
+    settings = ["dataset.source=archives", "dataset.expected=null"]
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
+        for split, numbers in {
+            "train": range(6),
+            "validation": (6, 7, 8),
+            "test": (9, 10, 11),
+        }.items():
+            for path in data.rglob("*.png"):
+                if int(path.stem) in numbers:
+                    target = folder / split / path.relative_to(data)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    path.rename(target)
+            shutil.make_archive(str(folder / split), "zip", folder / split)
+            uri = f"http://127.0.0.1:{server.server_port}/{split}.zip"
+            signed = f"{uri}?X-Amz-Signature={SIGNATURE}&token={TOKEN}"
+            settings.append(f'dataset.archives.{split}.uri="{signed}"')
+            digest = file_sha256(folder / f"{split}.zip")
+            settings.append(f"dataset.archives.{split}.sha256={digest}")
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        uri = f"http://127.0.0.1:{server.server_port}/set.zip"
-        yield [
-            "dataset.source=archives",
-            f'+dataset.archives.all.uri="{uri}?X-Amz-Signature={SIGNATURE}&token={TOKEN}"',
-            f"+dataset.archives.all.sha256={file_sha256(folder / 'set.zip')}",
-            "dataset.expected=null",
-        ]
+        yield settings
         server.shutdown()
 
 
@@ -73,12 +82,12 @@ def test_a_run_leaves_no_secret_anywhere(signed: list[str], tmp_path: Path) -> N
         uri = address.replace("://", f"://admin:{quote(PASSWORD, safe='')}@")
         status, output = finish(start(uri, folder, *TINY, *signed))
         assert status == 0, output
-        failed = [*TINY, *signed, "dataset.archives.all.sha256=" + 64 * "0"]
+        failed = [*TINY, *signed, "dataset.archives.test.sha256=" + 64 * "0"]
         status, failure = finish(start(uri, tmp_path / "failed", *failed))
         assert status == 1
         assert "has sha256" in failure
-        sweep = ["--multirun", f"hydra.sweep.dir={tmp_path}/sweep", "seed=1,2", "split.test=2"]
-        status, swept = finish(start(uri, tmp_path / "swept", *TINY, *signed, *sweep))
+        sweep = ["--multirun", f"hydra.sweep.dir={tmp_path}/sweep", "seed=1,2"]
+        status, swept = finish(start(uri, tmp_path / "swept", *failed, *sweep))
         assert status == 1
     assert re.search(
         r"tracking_uri: http://\*\*\*@127", (folder / ".hydra/config.yaml").read_text()
