@@ -139,15 +139,19 @@ def _check_classes(home: Path, names: Collection[str], classes: list[str]) -> No
         near = get_close_matches(missing[0], names, n=1)
         raise UserError(
             f"{str(home)!r} has no class {missing[0]}; dataset.classes=[{', '.join(classes)}], "
-            f"choices: {', '.join(sorted(names)[:SHOWN]) or 'none, it holds no folders'}"
+            f"choices: {_listed(sorted(names)[:SHOWN]) or 'none, it holds no folders'}"
             + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
-            + (f"; did you mean {near[0]}?" if near else "")
+            + (f"; did you mean {shown(near[0])}?" if near else "")
         )
     if others := sorted(set(names) - set(classes)):
         log.warning(
             "%s: left out, as dataset.classes=[%s] does not name them: %s",
-            home, ", ".join(classes), ", ".join(others),
+            home, ", ".join(classes), _listed(others),
         )  # fmt: skip
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(map(shown, names))
 
 
 def _is_image_name(path: Path) -> bool:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from conf.errors import UserError
 from datasets.common import digests, disk
+from datasets.common.images import Picture
 from tests.common import ROOT
 from tests.datasets.common import picture, save
 
@@ -91,8 +92,8 @@ def test_answers_of_another_reader_are_not_reused(
 ) -> None:
     path = str(save(tmp_path / "0.png", 0))
     before = digests.measure([path], MAX_PIXELS, tmp_path / "cache")
-    monkeypatch.setattr(digests, "READER", digests.READER + 1, raising=False)
-    monkeypatch.setattr(digests, "read_image", lambda *_: picture(1))
+    monkeypatch.setattr(digests, "READER", digests.READER + 1)
+    monkeypatch.setattr(digests, "read", lambda *_: [Picture(picture(1), 8, 8)])
     after = digests.measure([path], MAX_PIXELS, tmp_path / "cache")
     assert before["look"].iat[0] != after["look"].iat[0]
 

@@ -57,11 +57,15 @@ def test_odd_files_of_a_manifest_are_quarantined_with_their_reasons(tmp_path: Pa
     assert found[rf"{CLASSES[0]}/p\xf3lipo.png"] == f"not listed in {MANIFEST}"
 
 
-def test_a_class_or_a_set_of_a_name_that_is_not_utf8_is_named_escaped(tmp_path: Path) -> None:
+def test_a_class_or_a_set_of_a_name_that_is_not_utf8_is_named_escaped(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     root = image_set(tmp_path / "set")
     (root / os.fsdecode(b"2_p\xf3lipos")).mkdir()
-    with pytest.raises(UserError, match=r"a folder 2_p\\xf3lipos that is no class"):
-        build(root)
+    build(root)
+    assert r"does not name them: 2_p\xf3lipos" in caplog.text
+    with pytest.raises(UserError, match=r"choices: .*2_p\\xf3lipos"):
+        build(root, classes=[*CLASSES, "3_absent"])
     other = image_set(tmp_path / os.fsdecode(b"im\xe1genes"))
     with pytest.raises(UserError, match=r"im\\xe1genes': the name of the folder is not UTF-8"):
         build(other)

@@ -103,8 +103,10 @@ def test_onnx_answers_as_keras(model, pixels: np.ndarray, tmp_path: Path) -> Non
     ours = serving_model(model).predict(pixels, verbose=0)
     assert set(theirs) == {PROBABILITIES, FEATURE_MAP}
     for name in theirs:
+        # Of features, sums of thousands of products, what counts is the error beside the largest.
+        scale = max(1.0, float(np.abs(ours[name]).max()))
         np.testing.assert_allclose(
-            theirs[name], ours[name], rtol=SERVING_TOLERANCE, atol=SERVING_TOLERANCE
+            theirs[name], ours[name], rtol=SERVING_TOLERANCE, atol=SERVING_TOLERANCE * scale
         )
 
 

@@ -136,7 +136,7 @@ def test_the_public_set_is_read_as_kaggle_delivers_it_and_its_files_are_counted(
     name = "CT-KIDNEY-DATASET-Normal-Cyst-Tumor-Stone"
     image_set(tmp_path / version / name / name, classes=["Cyst", "Normal", "Stone", "Tumor"])
     (tmp_path / version / "kidneyData.csv").write_text("image_id,path,diag,target,Class\n")
-    (tmp_path / f"kaggle-{settings.kaggle.replace('/', '-')}.txt").write_text(str(version))
+    (tmp_path / f"kaggle-{settings.kaggle.replace('/', '-')}.txt").write_text(f"{version}\n")
     with pytest.raises(UserError, match="class Normal has 4 files, expected 5077"):
         build(settings, tmp_path / "cache")
     images = build(composed(*pipeline, "dataset.expected=null").dataset, tmp_path / "cache")
