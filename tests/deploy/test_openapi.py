@@ -46,7 +46,7 @@ def described(url: str) -> dict[str, APIOperation]:
 
 def answered(operation: APIOperation, mode: GenerationMode) -> set[int]:
     """The statuses of the answers to `REQUESTS` requests that `mode` makes of `operation`."""
-    statuses = set()
+    statuses: set[int] = set()
 
     @bounded
     @given(case=operation.as_strategy(generation_mode=mode))

@@ -48,10 +48,9 @@ def search_table(
             f"fit.folds={config.fit.folds}: two or more are needed, and at most the {count} values "
             f"of {splits.data.group} in train"
         )
-    one = config.model.estimator
-    searches = {
-        kind: _search(kind, splits, config, build, space) for kind in ([one] if one else Estimator)
-    }
+    one: Estimator | None = config.model.estimator
+    kinds = [one] if one else list(Estimator)
+    searches = {kind: _search(kind, splits, config, build, space) for kind in kinds}
     inputs, labels = splits.inputs(splits.train), splits.labels(splits.train)
     started = time.perf_counter()
     done = {
