@@ -12,6 +12,7 @@ KIDNEY = [
     "fit.augment.shift=0", "fit.augment.shear=0", "fit.augment.zoom=0",
     "fit.augment.horizontal_flip=false", "split.folds=5",
 ]  # fmt: skip
+MOBILE = ["+pipeline=train_mobilenetv2ft-kidney2", "dataset.limit=null", "split.folds=5"]
 PUBLISHED = {
     "endoscopy4_mobilenetv2ft": [
         "+pipeline=train_mobilenetv2ft", "split.by=cluster", "split.folds=5",
@@ -23,6 +24,8 @@ PUBLISHED = {
     ],
     "kidney2_vgg16ft_random": [*KIDNEY, "split.by=random"],
     "kidney2_vgg16ft_series": [*KIDNEY, "split.by=cluster"],
+    "kidney4_mobilenetv2ft_random": [*MOBILE, "split.by=random"],
+    "kidney4_mobilenetv2ft_series": [*MOBILE, "split.by=cluster"],
     "treesurvival": ["+pipeline=train_treesurvival"],
 }  # fmt: skip
 """The long command that each published figure came from."""

@@ -1,0 +1,1 @@
+"""mobilenetv2ft on kidney2, version 1: see `pipeline`."""

@@ -1,0 +1,13 @@
+"""Warm-up and fine-tuning."""
+
+from omegaconf import DictConfig
+
+from models.mobilenetv2ft.model import build
+from train.common.fit import fine_tune
+from train.common.run import log_epoch, log_resumed, run_id
+from train.common.values import Fitted, Splits
+
+
+def fit(splits: Splits, config: DictConfig) -> Fitted:
+    """The model at its best epoch on validation; resumes where a killed run stopped."""
+    return fine_tune(splits, config, build, log_epoch, log_resumed, run_id())
