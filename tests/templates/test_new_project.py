@@ -165,7 +165,7 @@ def test_the_discovered_tests_find_the_pipelines_and_pass(pipeline: Path) -> Non
         pipeline, "python", "-m", "pytest", "-q", "tests/models", *found, "tests/test_structure.py"
     )
     assert done.returncode == 0, done.stdout[-3000:]
-    assert int(re.findall(r"(\d+) passed", done.stdout)[0]) > 100
+    assert int(re.findall(r"(\d+) passed", done.stdout)[0]) > 80
 
 
 def test_mlflow_run_trains_it_with_the_parameters(trained: Path, environment) -> None:
