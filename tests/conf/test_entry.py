@@ -136,7 +136,7 @@ def test_an_entry_without_a_pipeline_lists_its_ways_with_a_line_each(entry: str)
     done = answer(entry=entry)
     assert done.returncode == 1
     assert done.stdout.strip() == "HEAVY []"
-    shown = dict(re.findall(r"^  \+(\w+=\w+) +(\S.*)$", done.stderr, re.MULTILINE))
+    shown = dict(re.findall(r"^  \+(\w+=[\w-]+) +(\S.*)$", done.stderr, re.MULTILINE))
     ways = [f"pipeline={name}" for name in known_to(entry)]
     ways += [f"experiment={name}" for name in experiments(entry)]
     assert list(shown) == ways
