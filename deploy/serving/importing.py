@@ -213,6 +213,7 @@ def _stripped(folder: Path) -> str:
 
     Above all no input example: older models carry an image of a patient. Returns a new folder.
     """
+    import onnx
     from mlflow.models import Model
 
     described = Model.load(str(folder))
@@ -222,7 +223,10 @@ def _stripped(folder: Path) -> str:
         raise NotServable(f"the model holds neither {' nor '.join(FILES)}: train it again")
     target = Path(tempfile.mkdtemp(dir=folder), "model")
     target.mkdir()
-    shutil.move(folder / kept, target / kept)
+    if kept == "model.onnx":  # older models have their weights in files beside it
+        onnx.save_model(onnx.load(folder / kept), target / kept)
+    else:
+        shutil.move(folder / kept, target / kept)
     described.save(str(target / "MLmodel"))
     return str(target)
 

@@ -100,10 +100,13 @@ print(old.tag, import_model(source, "old-model").tag, import_model(source, "old-
 def test_what_older_models_carry_does_not_reach_the_service(
     trained: Trained, tmp_path: Path
 ) -> None:
+    from mlflow.models import infer_signature
+
     uri = trained.environment["MLFLOW_TRACKING_URI"]
     facts = {"classes": ["a", "b"], "image_size": 32, "reader": READER}
     example = np.full(1, 7.0, np.float32)
-    run = log_smallest(uri, tmp_path / "old", metadata=facts, input_example=example)
+    given = {"input_example": example, "signature": infer_signature(example, example)}
+    run = log_smallest(uri, tmp_path / "old", metadata=facts, **given)
     done = run_script(trained, "-c", OLD_IMPORT, f"runs:/{run}/serving")
     assert done.returncode == 0, done.stderr
     old, stripped, again = done.stdout.split()[-3:]

@@ -4,7 +4,6 @@ import getpass
 import os
 import socket
 import subprocess
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,11 +25,13 @@ RUNS = {
 
 
 @pytest.fixture(scope="module")
-def uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     import mlflow
 
     folder = tmp_path_factory.mktemp("registry")
     address = f"sqlite:///{folder}/mlflow.db"
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(address)  # a new version is looked up there, whatever its client asks
     client = mlflow.MlflowClient(address)
     client.create_registered_model(MODEL)
     facts = {"classes": ["a", "b"], "image_size": 32, "reader": READER}
@@ -40,7 +41,8 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             client.set_tag(run, key, value)
         [logged] = client.search_logged_models([client.get_run(run).info.experiment_id])
         client.create_model_version(MODEL, logged.model_uri, run, model_id=logged.model_id)
-    yield address
+    mlflow.set_tracking_uri(before)
+    return address
 
 
 def promote(uri: str, version: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -23,6 +23,7 @@ QUICK = [
     "fit.candidates=1",
     "fit.folds=2",
     "metrics.bootstrap=50",
+    "metrics.folds=0",
 ]
 MODEL = "treesurvival-treesurvival"
 DEPLOYMENT = "treesurvival/V1"
@@ -85,8 +86,8 @@ def test_a_training_logs_and_registers_with_user_and_password(guarded: str, trai
         params={"name": MODEL},
         auth=("alice", PASSWORD),
     ).json()["registered_model"]
-    tags = {tag["key"]: tag["value"] for tag in found["tags"]}
-    assert f"MLflow run {tags['newest_run']} of experiment" in trained
+    [version] = found["latest_versions"]
+    assert f"MLflow run {version['run_id']} of experiment" in trained
 
 
 @pytest.mark.parametrize(
@@ -130,17 +131,17 @@ def test_a_user_who_may_not_register_learns_it_before_any_work(
         params={"experiment_name": "treesurvival/treesurvival"},
         auth=admin,
     ).json()
-    permission = {
-        "experiment_id": found["experiment"]["experiment_id"],
+    experiment = {
+        "resource_type": "experiment",
+        "resource_id": found["experiment"]["experiment_id"],
         "username": "bob",
-        "permission": "EDIT",
     }
-    place = f"{guarded}/api/2.0/mlflow/experiments/permissions"
-    assert requests.post(f"{place}/create", json=permission, auth=admin).ok
+    place = f"{guarded}/api/3.0/mlflow/users/permissions"
+    assert requests.post(f"{place}/grant", json=experiment | {"permission": "EDIT"}, auth=admin).ok
     try:
         status, output = finish(start(guarded, tmp_path, *QUICK, **account("bob")))
     finally:
-        assert requests.delete(f"{place}/delete", json=permission, auth=admin).ok
+        assert requests.delete(f"{place}/revoke", json=experiment, auth=admin).ok
     assert status == 1
     assert f"answers 403, the user 'bob' may not use the registered model {MODEL}" in output
     assert "Traceback" not in output

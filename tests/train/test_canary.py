@@ -86,8 +86,8 @@ def test_a_run_leaves_no_secret_anywhere(signed: list[str], tmp_path: Path) -> N
         status, failure = finish(start(uri, tmp_path / "failed", *failed))
         assert status == 1
         assert "has sha256" in failure
-        sweep = ["--multirun", f"hydra.sweep.dir={tmp_path}/sweep", "seed=1,2"]
-        status, swept = finish(start(uri, tmp_path / "swept", *failed, *sweep))
+        sweep = [f"hydra.sweep.dir={tmp_path}/sweep", "seed=1,2"]
+        status, swept = finish(start(uri, tmp_path / "swept", "--multirun", *failed, *sweep))
         assert status == 1
     assert re.search(
         r"tracking_uri: http://\*\*\*@127", (folder / ".hydra/config.yaml").read_text()

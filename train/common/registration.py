@@ -54,6 +54,7 @@ def log_models(
         onnx_execution_providers=["CPUExecutionProvider"],
         pip_requirements=requirements("onnxruntime", "onnx", "numpy"),
         metadata=metadata,
+        save_as_external_data=False,  # one file: nothing is left behind where the model is copied
     )
     return _register(info.model_uri, config)
 
