@@ -4,6 +4,8 @@ import getpass
 import os
 import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,8 +32,6 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
 
     folder = tmp_path_factory.mktemp("registry")
     address = f"sqlite:///{folder}/mlflow.db"
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(address)  # a new version is looked up there, whatever its client asks
     client = mlflow.MlflowClient(address)
     client.create_registered_model(MODEL)
     facts = {"classes": ["a", "b"], "image_size": 32, "reader": READER}
@@ -40,9 +40,20 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
         for key, value in tags.items():
             client.set_tag(run, key, value)
         [logged] = client.search_logged_models([client.get_run(run).info.experiment_id])
-        client.create_model_version(MODEL, logged.model_uri, run, model_id=logged.model_id)
-    mlflow.set_tracking_uri(before)
+        with looked_up_at(address):
+            client.create_model_version(MODEL, logged.model_uri, run, model_id=logged.model_id)
     return address
+
+
+@contextmanager
+def looked_up_at(address: str) -> Iterator[None]:
+    """MLflow looks the model of a new version up where the process tracks, whatever client asks."""
+    import mlflow
+
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(address)
+    yield
+    mlflow.set_tracking_uri(before)
 
 
 def promote(uri: str, version: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -121,7 +132,8 @@ def test_a_reason_does_not_make_an_unfinished_run_finished(uri: str, tmp_path: P
     client = mlflow.MlflowClient(uri)
     unfinished = client.create_run(client.create_experiment(tmp_path.name))
     source = client.get_model_version(MODEL, "1").source
-    made = client.create_model_version(MODEL, source, unfinished.info.run_id)
+    with looked_up_at(uri):
+        made = client.create_model_version(MODEL, source, unfinished.info.run_id)
     done = promote(uri, str(made.version), "FORCE=in a hurry")
     assert done.returncode != 0
     assert "which is RUNNING" in done.stderr
