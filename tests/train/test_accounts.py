@@ -141,7 +141,7 @@ def test_a_user_who_may_not_register_learns_it_before_any_work(
     try:
         status, output = finish(start(guarded, tmp_path, *QUICK, **account("bob")))
     finally:
-        assert requests.delete(f"{place}/revoke", json=experiment, auth=admin).ok
+        assert requests.post(f"{place}/revoke", json=experiment, auth=admin).ok
     assert status == 1
     assert f"answers 403, the user 'bob' may not use the registered model {MODEL}" in output
     assert "Traceback" not in output

@@ -90,7 +90,7 @@ def test_a_run_leaves_no_secret_anywhere(signed: list[str], tmp_path: Path) -> N
         status, swept = finish(start(uri, tmp_path / "swept", "--multirun", *failed, *sweep))
         assert status == 1
     assert re.search(
-        r"tracking_uri: http://\*\*\*@127", (folder / ".hydra/config.yaml").read_text()
+        r"tracking_uri: http://\*\*\*@127", (folder / "outputs/.hydra/config.yaml").read_text()
     )
     assert (tmp_path / "sweep" / "multirun.yaml").is_file()
     pages = [*served.rglob("report.html"), *tmp_path.glob("*/outputs/report.html")]

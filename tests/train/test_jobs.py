@@ -191,7 +191,7 @@ def test_grad_cam_by_autograd_is_that_of_the_service(model: Registered) -> None:
     pixels = rng.integers(0, 256, (4, size, size, 3), dtype=np.uint8)
     targets = np.arange(4)
     ours = explain.grad_cam(fetch_keras(model), pixels, targets)
-    engine = Engine(fetch_model(model) / "model.onnx", threads=1)
+    engine = Engine(fetch_model(model), threads=1)
     theirs = engine.head.grad_cam(engine.run(pixels)[1], targets)
     assert ours.max() > 0
     np.testing.assert_allclose(ours, theirs, atol=1e-3 * theirs.max())
@@ -216,10 +216,10 @@ def test_a_folder_is_scored_as_the_service_answers(
     rows = scored.to_pandas().set_index("file")
     assert len(rows) == 81 and rows.index.is_unique
     broken = rows.loc["test/broken.jpg"]
-    assert "not an image" in broken["reason"] and pd.isna(broken["label"])
+    assert "cannot be decoded" in broken["reason"] and pd.isna(broken["label"])
     classes = model.metadata["classes"]
     facts = Facts(model.name, model.version, model.run_id, tuple(classes))
-    service = Classifier(facts, fetch_model(model), Limits.from_environment())
+    service = Classifier(facts, fetch_model(model).parent, Limits.from_environment())
     service.load()
     for file in rows.index[rows["reason"].isna()][::9]:
         [answer] = service.classify([(folder / file).read_bytes()])
@@ -241,7 +241,7 @@ def test_every_frame_of_a_dicom_is_scored(model: Registered, tmp_path: Path) -> 
     frames = rng.integers(0, 256, (3, 40, 50), dtype=np.uint8)
     write(tmp_path / "scan", dicom(frames, bits=8))
     Image.fromarray(frames[2]).save(tmp_path / "third.png")
-    session = onnxruntime.InferenceSession(fetch_model(model) / "model.onnx")
+    session = onnxruntime.InferenceSession(fetch_model(model))
     size = model.metadata["image_size"]
     seen = [
         row

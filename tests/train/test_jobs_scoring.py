@@ -11,7 +11,7 @@ import mlflow
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import UserError
 from datasets.common.images import Window
@@ -235,7 +235,7 @@ def test_odd_files_are_rows_with_a_reason_in_file_and_report(
 def test_the_window_is_that_of_the_training(
     config: DictConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
-    config.dataset.dicom.centre, config.dataset.dicom.width = 40, 400
+    config = OmegaConf.merge(config, {"dataset": {"dicom": {"centre": 40, "width": 400}}})
     assert seen_through(MODEL, config) == Window(40, 400)  # an old model says nothing
     assert not caplog.records
     for known in ([], [600.0, 2000.0]):

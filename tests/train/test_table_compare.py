@@ -125,7 +125,7 @@ def test_one_run_reports_all_estimators_in_a_table_and_a_figure(run: Run) -> Non
     assert table["ROC AUC"].str.fullmatch(r"0\.\d{3} \[0\.\d{3}, \d\.\d{3}\]").all()
     assert (table["seconds"] >= 0).all() and table["best in folds"].iloc[:-1].sum() == FOLDS
     page = artifact(run, "report.html").read_text()
-    assert 'alt="estimators"' in page and "Nested cross-validation" in page
+    assert 'id="estimators"' in page and "Nested cross-validation" in page
     assert re.search(rf"<dd>{taken[0].removesuffix(' (taken)')}, of logistic_regression, ", page)
     assert re.search(r"<dt>run time</dt><dd>search on train \d+ s, cross-validation \d+ s", page)
     for kind in Estimator:

@@ -154,7 +154,7 @@ def test_the_report_warns_of_few_plots_and_of_unknown_outcomes(
 ) -> None:
     report = evaluate_table(fitted, splits, composed(*QUICK, "metrics.folds=0"))
     count = len(set(splits.groups(splits.test)))
-    assert any(note.startswith(f"Test has {count} values of Plot") for note in report.notes)
+    assert any(f"Only {count} independent values of Plot" in note for note in report.notes)
     unknown = len(splits.data.quarantined)
     assert any(f"{unknown} rows whose outcome is not known" in note for note in report.notes)
     assert not any(name.startswith("cv_") for name in report.scalars)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from omegaconf import OmegaConf
 
 from tests.common import composed, datasets, deployments, part
 from train.common import figures
@@ -157,7 +158,10 @@ def test_the_report_names_the_commands_that_serve_its_model(deployment: str) -> 
     config = composed(f"+pipeline=train_{model}")
     told = serving(config, RUN)
     name = f"{model}-{config.dataset.name}"
-    assert f"make promote MODEL={name} VERSION=..." in told.values()
+    promote = f"make promote MODEL={name} VERSION=..."
+    assert f'{promote} FORCE="the reason, which is kept"' in told.values()
+    free = OmegaConf.merge(config, {"env": {"promotion": True}})
+    assert promote in serving(free, RUN).values()
     newest = deployed(name, model)
     assert newest and newest.startswith(f"{model}/V")
     served = f'make serve DEPLOYMENT={newest} ARGS="--model-uri runs:/{RUN}/serving"'
