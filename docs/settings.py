@@ -218,7 +218,8 @@ def _chosen(config: DictConfig, key: str) -> str:
 
 def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
     """Every value of a YAML file as it is written, by its dotted key."""
-    for key, value in OmegaConf.to_container(node).items():
+    written: Any = OmegaConf.to_container(node)
+    for key, value in written.items():
         if isinstance(value, dict):
             yield from _leaves(OmegaConf.create(value), f"{prefix}{key}.")
         else:

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from .version import VERSION
+
 if TYPE_CHECKING:
     from .classifier import Classifier
 
@@ -75,8 +77,9 @@ def service_document(
         "openapi": version,
         "info": {
             "title": model.get("name", "Sonda"),
-            "version": model.get("version", "0"),
+            "version": VERSION,
             "description": description,
+            "x-model": model,
         },
         "servers": [{"url": "."}],
         "paths": {

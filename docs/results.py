@@ -1,0 +1,144 @@
+"""The figures of a run, in a small file that the documentation makes tables and plots of.
+
+    python -m docs.results --run RUN_ID [--name kidney4-series] [--note "no augmentation"]
+
+Reads MLflow at `MLFLOW_TRACKING_URI` and writes `docs/results/<name>.json`; `python -m docs.tables`
+and `python -m docs.pictures leak` read it. The run is a training, or the one that joins the folds
+of a cross-validation.
+"""
+
+import argparse
+import json
+import os
+import re
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).resolve().parent / "results"
+FIGURE = re.compile(r"\[\s+([-\d.,\s]+?)\s+\]")
+GROUPED = "cluster"
+"""How `split.by` calls splits that keep near-duplicates and series together."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one run found, and where that comes from."""
+
+    data: str
+    """The images or rows, such as `kidney4`: the folder of `dataset.path`, else the dataset."""
+    model: str
+    weights: str
+    """`imagenet`, `none` or the name of a file; empty for a model of a table."""
+    split: str
+    """`official`, `cluster` or `random`."""
+    folds: int | None
+    count: int
+    """Images or rows of the test set; with folds, all of them."""
+    revision: str
+    """Of the code."""
+    run: str
+    """Id in MLflow, or where the figures were taken from."""
+    note: str = ""
+    metrics: dict[str, list[float]] = field(default_factory=dict)
+    """Value and, where there is one, interval, by the name in MLflow without `test_`."""
+
+    @property
+    def protocol(self) -> str:
+        """What was test, in words."""
+        how = {"cluster": "by cluster", "random": "at random"}.get(self.split, self.split)
+        return f"{self.folds} folds {how}" if self.folds else f"one split {how}"
+
+
+def load(folder: Path = RESULTS) -> dict[str, Result]:
+    """Every result by the name of its file."""
+    return {
+        path.stem: Result(**json.loads(path.read_text())) for path in sorted(folder.glob("*.json"))
+    }
+
+
+def write(result: Result, name: str, folder: Path = RESULTS) -> Path:
+    """Write `result` as `<name>.json`."""
+    path = folder / f"{name}.json"
+    text = json.dumps(asdict(result), indent=1, ensure_ascii=False)
+    # A line for each figure with its interval, so that a change of one is one line of a diff.
+    text = FIGURE.sub(lambda found: f"[{' '.join(found[1].split())}]", text)
+    path.write_text(text + "\n")
+    return path
+
+
+def of_run(run_id: str, note: str = "") -> Result:
+    """The figures that the run `run_id` logged; those cross-validated (`cv_`) where there are any.
+
+    Raises `SystemExit` for a run that is unknown, unfinished or without figures.
+    """
+    import mlflow
+    from omegaconf import OmegaConf
+
+    client = mlflow.MlflowClient()
+    try:
+        run = client.get_run(run_id)
+    except mlflow.exceptions.MlflowException as error:
+        raise SystemExit(f"docs: --run {run_id}: {error}") from None
+    values, params, tags = run.data.metrics, run.data.params, run.data.tags
+    prefix = "cv_" if any(name.startswith("cv_") for name in values) else "test_"
+    named = {name.removeprefix(prefix): values[name] for name in values if name.startswith(prefix)}
+    if run.info.status != "FINISHED" or not named:
+        raise SystemExit(
+            f"docs: --run {run_id} is {run.info.status} and has {len(named)} figures on test: name "
+            "a finished training, or the run that joins its folds"
+        )
+    with tempfile.TemporaryDirectory() as scratch:
+        path = mlflow.artifacts.download_artifacts(f"runs:/{run_id}/config.yaml", dst_path=scratch)
+        config = OmegaConf.load(path)
+        predictions = mlflow.artifacts.download_artifacts(
+            f"runs:/{run_id}/tables/predictions.csv", dst_path=scratch
+        )
+        with Path(predictions).open() as file:
+            count = sum(1 for _ in file) - 1
+    source = OmegaConf.select(config, "dataset.path")
+    data = Path(source) if source else Path(config.dataset.name)
+    weights = OmegaConf.select(config, "model.weights", default="")
+    folds = params.get("split.folds", "None") if prefix == "test_" else config.metrics.folds
+    metrics = {
+        name: [round(number, 4) for number in _spread(named, name)]
+        for name in sorted(named)
+        if not name.endswith(("_low", "_high"))
+    }
+    return Result(
+        data=data.parent.name if data.suffix else data.name,
+        model=config.model.get("estimator") or config.model.name,
+        weights=weights if weights in ("imagenet", "none", "") else Path(weights).name,
+        split=OmegaConf.select(config, "split.by", default="group"),
+        folds=None if folds in ("None", None) else int(folds),
+        count=count,
+        revision=tags.get("git_revision", "")[:7] + "-dirty" * (tags.get("git_dirty") == "true"),
+        run=run_id,
+        note=note,
+        metrics=metrics,
+    )
+
+
+def _spread(named: dict[str, float], name: str) -> list[float]:
+    return [named[k] for k in (name, f"{name}_low", f"{name}_high") if k in named]
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description="Write the figures of a run for the documentation."
+    )
+    parser.add_argument("--run", required=True, help="id of the run in MLflow")
+    parser.add_argument("--name", help="of the file; default <data>-<model>-<split>")
+    parser.add_argument("--note", default="", help="what sets this run apart from the recipe")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the file")
+    given = parser.parse_args(arguments)
+    os.environ.setdefault("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    found = of_run(given.run, given.note)
+    name = given.name or f"{found.data}-{found.model}-{found.split}"
+    print(f"docs: wrote {write(found, name, given.results)}; next: python -m docs.tables")
+
+
+if __name__ == "__main__":
+    main()

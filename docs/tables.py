@@ -1,0 +1,133 @@
+"""Fill the marked tables of the README and the guides from their sources.
+
+    python -m docs.tables
+
+A table stands between `<!-- table: name -->` and `<!-- end -->`. Its source is the schema and the
+YAML files (`settings`, `environments`, `trainings`), `docs/results/` (`results`, `recall`,
+`tables`), or what a benchmark printed (`benchmark/<name>`).
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from docs import benchmarks, results, settings
+from docs.markdown import code, filled, spread, table
+from docs.pages import README, sources
+
+NAMES = {
+    "mobilenetv2ft": "MobileNetV2",
+    "resnet50v2ft": "ResNet50V2",
+    "vgg16ft": "VGG16",
+}
+"""What texts call a model."""
+WEIGHTS = {"imagenet": "ImageNet", "none": "random"}
+
+
+def _images() -> Iterator[results.Result]:
+    return (found for found in results.load().values() if found.weights)
+
+
+def _rows() -> Iterator[results.Result]:
+    return (found for found in results.load().values() if not found.weights)
+
+
+def _cell(found: results.Result, name: str) -> str:
+    return spread(*found.metrics[name]) if name in found.metrics else ""
+
+
+def model_name(found: results.Result) -> str:
+    """What texts call the model of a result."""
+    return NAMES.get(found.model, found.model)
+
+
+def _said(found: results.Result) -> str:
+    weights = WEIGHTS.get(
+        found.weights, "ImageNet" if "imagenet" in found.weights else found.weights
+    )
+    return f"{model_name(found)}, {weights} weights"
+
+
+def image_results() -> str:
+    """Markdown: one row a result on images."""
+    return table(
+        ["data", "model", "test", "accuracy", "macro F1", "MCC"],
+        [
+            [
+                code(found.data),
+                _said(found),
+                f"{found.protocol}, {found.count:,} images",
+                *(_cell(found, name) for name in ("accuracy", "f1_macro", "mcc")),
+            ]
+            for found in _images()
+        ],
+    )
+
+
+def recalls() -> str:
+    """Markdown: the recall of each class, and where each row comes from."""
+    rows = []
+    for found in _images():
+        classes = [
+            f"{name.removeprefix('recall_')} {_cell(found, name)}"
+            for name in found.metrics
+            if name.startswith("recall_") and name not in ("recall_macro", "recall_weighted")
+        ]
+        where = f"{found.revision}, {found.run}" + (f"; {found.note}" if found.note else "")
+        rows.append([code(found.data), _said(found), found.protocol, "; ".join(classes), where])
+    return table(["data", "model", "test", "recall by class", "revision, run, remarks"], rows)
+
+
+def table_results() -> str:
+    """Markdown: one row a result on tables."""
+    return table(
+        ["data", "estimator", "test", "ROC AUC", "accuracy", "Brier score", "revision, run"],
+        [
+            [
+                code(found.data),
+                found.model.replace("_", " "),
+                f"{found.folds} folds by group, {found.count:,} rows",
+                *(_cell(found, name) for name in ("roc_auc", "accuracy", "brier")),
+                f"{found.revision}, {found.run}",
+            ]
+            for found in sorted(_rows(), key=lambda found: -found.metrics["roc_auc"][0])
+        ],
+    )
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "settings": settings.settings,
+    "environments": settings.environments,
+    "trainings": settings.trainings,
+    "results": image_results,
+    "recall": recalls,
+    "tables": table_results,
+}
+
+
+def table_of(name: str) -> str:
+    """The Markdown of the table `name`. Raises `SystemExit` for one that is unknown."""
+    kind, _, benchmark = name.partition("/")
+    if kind == "benchmark" and (benchmarks.BENCHMARKS / f"{benchmark}.json").is_file():
+        return benchmarks.load(benchmark).markdown()
+    if name not in TABLES:
+        raise SystemExit(f"docs: there is no table {name!r}; there is {', '.join(TABLES)}")
+    return TABLES[name]()
+
+
+def pages() -> list[Path]:
+    """The README and the guides."""
+    return [README, *sources().values()]
+
+
+def main() -> None:
+    """Fill every page, and say which changed."""
+    for path in pages():
+        before = path.read_text()
+        after = filled(before, table_of)
+        if after != before:
+            path.write_text(after)
+            print(f"docs: {path.relative_to(README.parent)} has new tables")
+
+
+if __name__ == "__main__":
+    main()
