@@ -49,6 +49,7 @@ def load(name: str, folder: Path = BENCHMARKS) -> Benchmark:
 
 def write(benchmark: Benchmark, name: str, folder: Path = BENCHMARKS) -> Path:
     """Keep `benchmark` as `<name>.json`."""
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
     path.write_text(json.dumps(asdict(benchmark), indent=1, ensure_ascii=False) + "\n")
     return path

@@ -87,10 +87,11 @@ def _page(target: Path, api: list[Path]) -> str | None:
     for package in api:
         if target.is_relative_to(package):
             inside = target.relative_to(package.parent)
-            if target.suffix == ".py":
-                inside = inside.parent if target.stem == "__init__" else inside.with_suffix("")
-            if target.suffix in ("", ".py"):
-                return f"{inside.as_posix()}.html"
+            if target.name == "__init__.py" or (target / "__init__.py").is_file():
+                folder = inside.parent if target.suffix else inside
+                return f"{folder.as_posix()}.html"
+            if target.suffix == ".py" and target.name != "__main__.py":
+                return f"{inside.with_suffix('').as_posix()}.html"
     return None
 
 
@@ -107,5 +108,5 @@ def write_package(folder: Path, api: list[Path]) -> Path | None:
         (package / f"{name}.py").write_text(f"__doc__ = {text!r}\n__all__ = []\n")
         listed += f"- [{title(text)}](guides/{name}.html)\n"
     home = f"# Guides\n\n{listed}"
-    (package / "__init__.py").write_text(f"__doc__ = {home!r}\n__all__ = []\n")
+    (package / "__init__.py").write_text(f"__doc__ = {home!r}\n")
     return package

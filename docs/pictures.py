@@ -53,6 +53,7 @@ def window() -> Iterator[Any]:
 def save(png: bytes, name: str) -> Path:
     """Write `png` as `<name>.png`, of few colours. Raises `SystemExit` over `LARGEST`."""
     image = Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS)
+    PICTURES.mkdir(exist_ok=True)
     path = PICTURES / f"{name}.png"
     image.save(path, optimize=True)
     if path.stat().st_size > LARGEST:
@@ -93,7 +94,7 @@ def of_leak() -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    found = pairs()
+    found = pairs(results.load())
     if not found:
         raise SystemExit("docs: no data and model have results with both splits in docs/results/")
     figure, axes = plt.subplots(figsize=(7.2, 1.1 + 1.05 * len(found)), dpi=150)
@@ -123,9 +124,9 @@ def of_leak() -> None:
     save(out.getvalue(), "leak")
 
 
-def pairs() -> list[tuple[results.Result, results.Result]]:
+def pairs(known: dict[str, results.Result]) -> list[tuple[results.Result, results.Result]]:
     """Results of the same data, model and weights, split at random and by cluster."""
-    found = list(results.load().values())
+    found = list(known.values())
     return [
         (one, other)
         for one in found

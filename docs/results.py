@@ -60,6 +60,7 @@ def load(folder: Path = RESULTS) -> dict[str, Result]:
 
 def write(result: Result, name: str, folder: Path = RESULTS) -> Path:
     """Write `result` as `<name>.json`."""
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
     text = json.dumps(asdict(result), indent=1, ensure_ascii=False)
     # A line for each figure with its interval, so that a change of one is one line of a diff.

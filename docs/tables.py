@@ -4,22 +4,21 @@
 
 A table stands between `<!-- table: name -->` and `<!-- end -->`. Its source is the schema and the
 YAML files (`settings`, `environments`, `trainings`), `docs/results/` (`results`, `recall`,
-`tables`), or what a benchmark printed (`benchmark/<name>`).
+`tables`), the limits of a service (`limits`), or what a benchmark printed (`benchmark/<name>`).
 """
 
+import ast
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 
+from pdoc.doc_ast import walk_tree
+
+from deploy.serving.limits import PREFIX, Limits
 from docs import benchmarks, results, settings
 from docs.markdown import code, filled, spread, table
 from docs.pages import README, sources
 
-NAMES = {
-    "mobilenetv2ft": "MobileNetV2",
-    "resnet50v2ft": "ResNet50V2",
-    "vgg16ft": "VGG16",
-}
-"""What texts call a model."""
 WEIGHTS = {"imagenet": "ImageNet", "none": "random"}
 
 
@@ -36,8 +35,10 @@ def _cell(found: results.Result, name: str) -> str:
 
 
 def model_name(found: results.Result) -> str:
-    """What texts call the model of a result."""
-    return NAMES.get(found.model, found.model)
+    """What texts call the model of a result: the first word of its docstring."""
+    path = README.parent / "models" / found.model / "__init__.py"
+    said = ast.get_docstring(ast.parse(path.read_text())) if path.is_file() else None
+    return said.split()[0] if said else found.model.replace("_", " ")
 
 
 def _said(found: results.Result) -> str:
@@ -84,7 +85,7 @@ def table_results() -> str:
         [
             [
                 code(found.data),
-                found.model.replace("_", " "),
+                model_name(found),
                 f"{found.folds} folds by group, {found.count:,} rows",
                 *(_cell(found, name) for name in ("roc_auc", "accuracy", "brier")),
                 f"{found.revision}, {found.run}",
@@ -94,6 +95,20 @@ def table_results() -> str:
     )
 
 
+def limits() -> str:
+    """Markdown: what an environment variable changes in a service."""
+    said = walk_tree(Limits).var_docstrings
+    rows = [
+        [
+            code(f"{PREFIX}{field.name.upper()}"),
+            code(f"{field.default:,}"),
+            said.get(field.name, ""),
+        ]
+        for field in fields(Limits)
+    ]
+    return table(["variable", "default", "meaning"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "settings": settings.settings,
     "environments": settings.environments,
@@ -101,6 +116,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "results": image_results,
     "recall": recalls,
     "tables": table_results,
+    "limits": limits,
 }
 
 

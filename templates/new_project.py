@@ -25,6 +25,10 @@ NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 STAND_INS = {"models": "mymodel", "datasets": "mydata"}
 """What texts and commands that are kept say in place of an example."""
 TITLE = "Sonda"
+OURS = {"README.md", "CHANGELOG.md", "CITATION.cff", "dvc.lock"}
+"""Files that say what this project is, and its state."""
+OUR_DOCS = {("docs", "guides"), ("docs", "results"), ("docs", "pictures")}
+"""Folders of what is said, measured and shown of the examples."""
 
 
 def generate(name: str, parent: Path = ROOT.parent) -> Path:
@@ -77,8 +81,9 @@ def _kept(examples: dict[str, str]) -> list[Path]:
         for path in tracked
         if path not in examples_tests
         and not _of_example(path, set(examples))
-        and str(path) not in ("README.md", "dvc.lock")
+        and str(path) not in OURS
         and path.parts[0] != "reports"
+        and path.parts[:2] not in OUR_DOCS
     ]
 
 

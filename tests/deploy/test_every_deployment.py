@@ -17,6 +17,7 @@ from pydicom import Dataset, uid
 from pydicom.dataset import FileMetaDataset
 
 from deploy.serving.engine import Engine
+from deploy.serving.version import VERSION
 from tests.deploy.browsing import ANSWER_MS
 from tests.deploy.common import (
     FIRST,
@@ -110,6 +111,8 @@ def test_it_says_which_model_it_is_and_is_ready(deployed: Deployed) -> None:
         assert requests.get(deployed.address + path).ok
     document = requests.get(f"{deployed.address}/docs.json").json()
     assert document["info"]["title"] == deployed.names["MODEL"]
+    assert document["info"]["version"] == VERSION
+    assert document["info"]["x-model"] == answer.json()["model"]
 
 
 @pytest.mark.parametrize("name", ["sample-input.jpg", "sample-input.json"])
