@@ -28,6 +28,8 @@ FOREIGN = {
 INLINE = re.compile(r"(make|python|mlflow|dvc|bentoml) [^<\n]*")
 """Code in a sentence that is a command; what stands between angle brackets is to be filled in."""
 ASSIGNMENT = re.compile(r"[A-Z_]+=.*")
+YOURS = {"train_resnet50v2ft-myimages": "train_resnet50v2ft", "dataset_myimages": "dataset_kvasir4"}
+"""Pipelines that a reader writes with `make new-pipeline`, and the examples they are like."""
 ROUTE = re.compile(r'"/([a-z.]+)"')
 
 
@@ -107,6 +109,8 @@ def _python(words: list[str]) -> str:
 def _composes(module: str, words: list[str]) -> str:
     """What Hydra and the schema say of a command line."""
     overrides = [word for word in words if "=" in word]
+    for place, (key, _, value) in enumerate(word.partition("=") for word in overrides):
+        overrides[place] = f"{key}={YOURS.get(value, value)}"
     chosen = [word.partition("=")[2] for word in overrides if word.startswith("+pipeline=")]
     if not words or "--help" in words:
         return ""  # the name of the command, or a question
