@@ -19,6 +19,8 @@ from docs import benchmarks, results, settings
 from docs.markdown import code, filled, spread, table
 from docs.pages import README, sources
 
+AVERAGES = ("recall_macro", "recall_weighted")
+"""Recalls that are of no class."""
 WEIGHTS = {"imagenet": "ImageNet", "none": "random"}
 
 
@@ -71,7 +73,7 @@ def recalls() -> str:
         classes = [
             f"{name.removeprefix('recall_')} {_cell(found, name)}"
             for name in found.metrics
-            if name.startswith("recall_") and name not in ("recall_macro", "recall_weighted")
+            if name.startswith("recall_") and not name.startswith(AVERAGES)
         ]
         where = f"{found.revision}, {found.run}" + (f"; {found.note}" if found.note else "")
         rows.append([code(found.data), _said(found), found.protocol, "; ".join(classes), where])

@@ -1,5 +1,6 @@
 """Figures of the documentation come from runs and benchmarks, and plots from those figures."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from docs import benchmarks, pictures, results
+from docs import benchmarks, pictures, results, tables
 from tests.common import ROOT
 
 CONFIG = """\
@@ -111,6 +112,12 @@ def test_every_kept_figure_says_its_revision_and_source() -> None:
         kept = benchmarks.load(path.stem)
         assert kept.revision and kept.machine and kept.date and kept.tables, path.name
         assert all(len(row) == len(head) for head, rows in kept.tables for row in rows), path.name
+
+
+def test_the_table_of_recalls_names_classes_alone() -> None:
+    shown = tables.recalls()
+    assert "3_esophagitis" in shown
+    assert not re.search("macro|weighted|fold_", shown)
 
 
 def _intervals(found: results.Result) -> list[list[float]]:
