@@ -47,7 +47,8 @@ class Result:
     @property
     def protocol(self) -> str:
         """What was test, in words."""
-        how = {"cluster": "by cluster", "random": "at random"}.get(self.split, self.split)
+        words = {"cluster": "by cluster", "random": "at random", "group": "by group"}
+        how = words.get(self.split, self.split)
         return f"{self.folds} folds {how}" if self.folds else f"one split {how}"
 
 

@@ -4,7 +4,8 @@
 
 A table stands between `<!-- table: name -->` and `<!-- end -->`. Its source is the schema and the
 YAML files (`settings`, `environments`, `trainings`), `docs/results/` (`results`, `recall`,
-`tables`), the limits of a service (`limits`), or what a benchmark printed (`benchmark/<name>`).
+`origins`, `tables`), the limits of a service (`limits`), or what a benchmark printed
+(`benchmark/<name>`).
 """
 
 import ast
@@ -19,6 +20,8 @@ from docs import benchmarks, results, settings
 from docs.markdown import code, filled, spread, table
 from docs.pages import README, sources
 
+SHORT = 8
+"""Letters of a run's id that a table shows."""
 AVERAGES = ("recall_macro", "recall_weighted")
 """Recalls that are of no class."""
 WEIGHTS = {"imagenet": "ImageNet", "none": "random"}
@@ -67,30 +70,50 @@ def image_results() -> str:
 
 
 def recalls() -> str:
-    """Markdown: the recall of each class, and where each row comes from."""
+    """Markdown: the recall of each class, a row a class."""
     rows = []
     for found in _images():
-        classes = [
-            f"{name.removeprefix('recall_')} {_cell(found, name)}"
-            for name in found.metrics
-            if name.startswith("recall_") and not name.startswith(AVERAGES)
-        ]
-        where = f"{found.revision}, {found.run}" + (f"; {found.note}" if found.note else "")
-        rows.append([code(found.data), _said(found), found.protocol, "; ".join(classes), where])
-    return table(["data", "model", "test", "recall by class", "revision, run, remarks"], rows)
+        first = [code(found.data), _said(found), found.protocol]
+        for name in found.metrics:
+            if name.startswith("recall_") and not name.startswith(AVERAGES):
+                rows.append([*first, name.removeprefix("recall_"), _cell(found, name)])
+                first = ["", "", ""]
+    return table(["data", "model", "test", "class", "recall"], rows)
+
+
+def origins() -> str:
+    """Markdown: the revision and the run of each result, and what sets it apart."""
+    return table(
+        ["data", "model", "test", "revision", "run", "remarks"],
+        [
+            [
+                code(found.data),
+                _said(found) if found.weights else model_name(found),
+                found.protocol,
+                found.revision,
+                _run(found),
+                found.note,
+            ]
+            for found in [*_images(), *_rows()]
+        ],
+    )
+
+
+def _run(found: results.Result) -> str:
+    """An id in MLflow, short as those of git; `docs/results/` has all of it."""
+    return code(found.run[:SHORT]) if found.run.isalnum() else found.run
 
 
 def table_results() -> str:
     """Markdown: one row a result on tables."""
     return table(
-        ["data", "estimator", "test", "ROC AUC", "accuracy", "Brier score", "revision, run"],
+        ["data", "estimator", "test", "ROC AUC", "accuracy", "Brier score"],
         [
             [
                 code(found.data),
                 model_name(found),
-                f"{found.folds} folds by group, {found.count:,} rows",
+                f"{found.protocol}, {found.count:,} rows",
                 *(_cell(found, name) for name in ("roc_auc", "accuracy", "brier")),
-                f"{found.revision}, {found.run}",
             ]
             for found in sorted(_rows(), key=lambda found: -found.metrics["roc_auc"][0])
         ],
@@ -117,6 +140,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "trainings": settings.trainings,
     "results": image_results,
     "recall": recalls,
+    "origins": origins,
     "tables": table_results,
     "limits": limits,
 }
