@@ -72,7 +72,7 @@ test-container: $(STAMP) ## test ecr.sh with podman and a registry (root, Debian
 	@tests/container/run.sh $(ARGS)
 
 docs: $(STAMP) ## write the documentation to site/
-	@$(BIN)/python docs/build.py $(ARGS)
+	@$(BIN)/python -m docs.build $(ARGS)
 
 lint: $(STAMP) ## run every pre-commit hook on every tracked file
 	@$(BIN)/pre-commit run --all-files $(ARGS)

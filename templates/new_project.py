@@ -32,6 +32,10 @@ TAGLINE = "from raw medical images to a model that answers HTTP"
 """What the command line says of this project (`conf/config.yaml`)."""
 LONGEST = 200
 """Characters of a description: one line of a README."""
+OURS = {"README.md", "CHANGELOG.md", "CITATION.cff", "dvc.lock"}
+"""Files that say what this project is, and its state."""
+OUR_DOCS = {("docs", "guides"), ("docs", "results"), ("docs", "pictures")}
+"""Folders of what is said, measured and shown of the examples."""
 
 
 def generate(name: str, description: str = "", parent: Path = ROOT.parent) -> Path:
@@ -117,8 +121,9 @@ def _kept(examples: dict[str, str]) -> list[Path]:
         for path in tracked
         if path not in examples_tests
         and not _of_example(path, set(examples))
-        and str(path) not in ("README.md", "dvc.lock")
+        and str(path) not in OURS
         and path.parts[0] != "reports"
+        and path.parts[:2] not in OUR_DOCS
     ]
 
 

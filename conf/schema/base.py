@@ -8,7 +8,7 @@ from omegaconf import MISSING, SI
 
 
 class Source(Enum):
-    """Where a dataset comes from; a table knows `sample` and `directory`."""
+    """Where a dataset comes from."""
 
     sample = "sample"
     directory = "directory"
@@ -17,12 +17,12 @@ class Source(Enum):
 
 
 class Cache(Enum):
-    """What is kept of the layers that never train."""
+    """Whether to store the activations of frozen layers, or recompute them in every step."""
 
     none = "none"
-    """Nothing: every step runs the whole network."""
+    """Every step runs the whole network."""
     activations = "activations"
-    """Their answers, on disk: every step runs the layers that train."""
+    """Activations are stored on disk; a step runs only the layers that train."""
 
 
 @dataclass
@@ -32,14 +32,15 @@ class Limits:
     epochs: int | None = None
     """Epochs of each phase."""
     steps: int | None = None
-    """Batches of an epoch."""
+    """Steps in an epoch."""
     batch_size: int | None = None
+    """Images in one training step."""
     image_size: int | None = None
     """Side of the model's input in pixels."""
     images_per_class: int | None = None
     """Images per class and split; the sample source makes this many per class in all."""
     candidates: int | None = None
-    """Settings that a search of hyper-parameters tries."""
+    """Candidates of a random search."""
     resamples: int | None = None
     """Bootstrap resamples of an interval."""
 
@@ -49,6 +50,7 @@ class Env:
     """What governs every pipeline of a run: `env=development` or `env=production`."""
 
     name: str = MISSING
+    """Part of the name of every run."""
     tracking_uri: str = MISSING
     """MLflow's tracking and registry server."""
     source: Source | None = MISSING
@@ -56,7 +58,7 @@ class Env:
     weights: str = MISSING
     """What `model.weights` is unless a command says otherwise."""
     activations: Cache = Cache.activations
-    """Whether the answers of frozen layers are stored, unless `fit.cache` says otherwise."""
+    """What `fit.cache` is unless a command says otherwise."""
     promotion: bool = False
     """Whether a version that a run of this environment registers may become `champion`.
 
@@ -79,21 +81,25 @@ class Config:
     """
 
     seed: int = 0
+    """Seed of the initial weights, of the order of the images and of augmentation."""
     version: str = MISSING
+    """Version of the pipeline: `v1` is trained by the folder `<model>-<dataset>_v1`."""
     env: Env = MISSING
     dataset: Any = MISSING
 
 
 @dataclass
 class Probes:
-    """What tells labels from what is no finding, and how sure that is."""
+    """Probes for shortcuts: what predicts the label without the finding, with intervals."""
 
     images: int = 5000
-    """Images looked at at most; whole clusters are left out."""
+    """Largest number of images that are read; whole clusters are left out."""
     folds: int = 5
+    """Folds of the cross-validation, by cluster."""
     bootstrap: int = SI("${cap:1000,${env.limits.resamples}}")
-    """Resamples, of near-duplicate clusters."""
+    """Bootstrap resamples of near-duplicate clusters."""
     confidence: float = 0.95
+    """Level of the intervals."""
 
 
 class Part(Enum):
@@ -121,26 +127,29 @@ class ModelStudy:
     part: Part = Part.validation
     """Test images are looked at once, by the training."""
     images: int = 1000
-    """Images looked at at most, the same share of every class."""
+    """Largest number of images that are read, the same share of every class."""
     pictures: int = 12
-    """In each gallery."""
+    """Pictures in each gallery."""
     embedding: Embedding = Embedding.tsne
     permutations: int = 10
-    """Of each feature of a table, for its importance."""
+    """Permutations of each feature of a table, for its importance."""
     workers: int = 2
+    """Threads that read images."""
 
 
 @dataclass
 class Predict:
-    """What is scored, by which model, and where the answers go."""
+    """What is scored, by which model, and where the predictions are written."""
 
     input: str = MISSING
     """A folder, or the file of a table."""
     output: str = MISSING
     """A Parquet file."""
     model_uri: str | None = None
-    """As in `ModelStudy`."""
+    """As `study.model_uri`."""
     batch_size: int = 8
+    """Images or rows that the model answers at a time."""
     part_size: int = 512
-    """Rows between two writes: what a killed run does again."""
+    """Rows between two writes; a killed run repeats at most so many."""
     workers: int = 2
+    """Threads that read images."""

@@ -21,15 +21,17 @@ class Archive:
 
 @dataclass
 class Dicom:
-    """The window that DICOM is seen through, in rescaled units: Hounsfield's for CT.
+    """DICOM window centre and width, in rescaled units (Hounsfield units for CT).
 
-    Both or none: without, it is the first window of each file, and where there is none, the full
-    range of its stored bits. Colour images have no window. It is stored with the model, and the
-    service, the command line and batch scoring take it from there.
+    Give both or none. Without them, each file's first window is used; a file without a window is
+    shown in the full range of its stored bits. Colour images have no window. The window is stored
+    with the model, and the service, the command line and batch scoring take it from there.
     """
 
     centre: float | None = None
+    """DICOM window centre in rescaled units (CT: Hounsfield units); `null` uses the file's own."""
     width: float | None = None
+    """DICOM window width, over 1; set both or none."""
 
 
 @dataclass
@@ -37,13 +39,14 @@ class ImageDataset:
     """A classification set of images, one folder per class."""
 
     name: str = MISSING
+    """Name of the folder `datasets/<name>`."""
     classes: list[str] = MISSING
     """Folder names, in the order of the model's outputs; other folders are left out, and named."""
     source: Source = MISSING
     path: str | None = None
     """Folder of `source=directory`; where archives are unpacked and downloads kept otherwise."""
     archives: dict[str, Archive] = field(default_factory=dict)
-    """By split, `train`, `validation` and `test`; or `all`, one archive that holds the set."""
+    """One for each split (`train`, `validation`, `test`), or `all`: one that holds the set."""
     kaggle: str | None = None
     """Handle `<owner>/<dataset>` of `source=kaggle`."""
     expected: dict[str, int] | None = None
@@ -74,6 +77,7 @@ class ImageModel:
     """A fine-tuned image classifier."""
 
     name: str = MISSING
+    """Name of the folder `models/<name>`."""
     weights: str = MISSING
     """What the backbone starts from: `imagenet`, `none` or the path of a `.weights.h5`.
 
@@ -83,8 +87,11 @@ class ImageModel:
     `image_size`; where the classes or their order are others, the head starts anew. Which model it
     was stands in the run's tags (`started_from`), and the report counts the test images it knew."""
     image_size: int = 224
+    """Side of the input in pixels."""
     hidden: int = 32
+    """Units of the dense layer of the head."""
     dropout: float = 0.2
+    """Share of those units that is dropped in training."""
     freeze: str = MISSING
     """Layer whose output is the freeze boundary: it and all before it never train."""
 
@@ -94,16 +101,20 @@ class Transform:
     """Decoding and resizing, done once and kept on disk."""
 
     image_size: int = MISSING
+    """Side of the stored pixels, which is that of the model's input."""
     workers: int = 2
+    """Threads that read images."""
 
 
 class SplitBy(Enum):
     """How train, validation and test are made."""
 
     official = "official"
+    """The splits that the dataset comes with."""
     cluster = "cluster"
+    """Drawn; near-duplicates and the groups of a manifest stay together."""
     random = "random"
-    """By class alone: near-duplicates cross, and the report says so."""
+    """By class alone: near-duplicates cross the splits, and the report says so."""
 
 
 @dataclass
@@ -118,10 +129,11 @@ class Split:
     folds: int | None = None
     """Cross-validation: every image is test in one of so many folds; `null` makes one split."""
     fold: int | None = None
-    """The one fold that is trained, from 0; `null` trains all, and joins them into one figure."""
+    """The only fold to train, from 0; `null` trains all folds and pools their predictions."""
     allow_crossing: bool = II("env.allow_crossing")
-    """Whether a run goes on, and says so, where near-duplicates cross the official splits."""
+    """Whether a run continues, with a warning, when near-duplicates cross the official splits."""
     seed: int = 0
+    """Seed of the drawn splits."""
 
 
 @dataclass
@@ -137,6 +149,7 @@ class Augment:
     zoom: float = 0.0
     """Factor drawn from 1 plus or minus this, on each axis."""
     horizontal_flip: bool = False
+    """Mirror half of the images left to right."""
     fill_value: int = 127
     """Grey level outside the image; 127 is the middle, the zero of pixels scaled to [-1, 1]."""
 
@@ -146,7 +159,9 @@ class Phase:
     """One phase of training with one learning rate."""
 
     epochs: int = MISSING
+    """Epochs of this phase."""
     learning_rate: float = MISSING
+    """Learning rate of Adam in this phase."""
 
 
 class ClassWeights(Enum):
@@ -172,22 +187,23 @@ class Schedule(Enum):
 
 
 class Arithmetic(Enum):
-    """The numbers that the convolutions of a training multiply; weights are always float32."""
+    """Compute dtype of the convolutions during training; weights are always float32."""
 
     float32 = "float32"
     bfloat16 = "bfloat16"
-    """Half the time on CPUs that have them, and slow on others: `${native_precision:}`."""
+    """Twice as fast on CPUs that compute in it, slow on others; `${native_precision:}` chooses."""
 
 
 @dataclass
 class Fit:
-    """Two phases: the head alone, then everything behind the freeze boundary."""
+    """Two phases: first the head alone, then every layer after the freeze boundary."""
 
     warmup: Phase = field(default_factory=Phase)
     finetune: Phase = field(default_factory=Phase)
     batch_size: int = 32
+    """Images in one training step."""
     steps: int | None = II("env.limits.steps")
-    """Batches of an epoch at most; `null` takes every training image once."""
+    """Largest number of steps in an epoch; `null` uses every training image once."""
     augment: Augment = field(default_factory=Augment)
     class_weights: ClassWeights = ClassWeights.none
     schedule: Schedule = Schedule.constant
@@ -195,11 +211,12 @@ class Fit:
     """Of training and of stored activations; the trained model is evaluated in float32."""
     cache: Cache = field(default=II("env.activations"))
     views: int | None = 4
-    """Augmented views of a training image that epochs take in turn, with `cache=activations`;
-    `null` draws new ones in every epoch. Without a cache every epoch has its own."""
+    """Views (augmented versions) of each training image that are stored with
+    `cache=activations`; epochs use them in turn. `null` draws new views in every epoch, as
+    `cache=none` does."""
     monitor: Monitor = Monitor.val_loss
     patience: int | None = None
-    """Epochs without a better `monitor` before fine-tuning stops; `null` never stops early."""
+    """Fine-tuning stops after so many epochs without a better `monitor`; `null`: never."""
     resume: bool = True
     """Go on from the last finished epoch of a killed run with the same settings and data."""
 
@@ -209,10 +226,11 @@ class Metrics:
     """The evaluation on test and its intervals."""
 
     bootstrap: int = SI("${cap:1000,${env.limits.resamples}}")
-    """Resamples, of near-duplicate clusters."""
+    """Bootstrap resamples of near-duplicate clusters."""
     confidence: float = 0.95
+    """Level of the intervals."""
     worst: int = 24
-    """Wrong answers shown in the picture grid."""
+    """Wrong predictions shown in the picture grid."""
 
 
 class Precision(Enum):
@@ -224,14 +242,14 @@ class Precision(Enum):
 
 @dataclass
 class Publish:
-    """What leaves training."""
+    """The model that is exported and registered."""
 
     precision: Precision = Precision.fp32
-    """`int8` is quantized with NNCF, where it costs no more accuracy than `max_accuracy_loss`."""
+    """`int8` is quantized with NNCF, if it loses no more accuracy than `max_accuracy_loss`."""
     calibration_images: int = 300
-    """Training images that the ranges of int8 are read off."""
+    """Training images that calibrate the ranges of int8."""
     max_accuracy_loss: float = 0.003
-    """On validation; where int8 loses more, float32 is registered, and said to be."""
+    """Largest loss of validation accuracy by int8; above it float32 is registered, with a note."""
 
 
 @dataclass

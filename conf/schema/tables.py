@@ -14,8 +14,9 @@ class TableDataset:
     """A classification set in one table: a row a record, and a column of what rows belong to."""
 
     name: str = MISSING
+    """Name of the folder `datasets/<name>`."""
     classes: list[str] = MISSING
-    """In the order of the model's outputs."""
+    """Class names, in the order of the model's outputs."""
     source: Source = MISSING
     """`sample` or `directory`."""
     path: str | None = None
@@ -31,12 +32,12 @@ class TableDataset:
 
 
 class Estimator(Enum):
-    """What learns from a table."""
+    """The scikit-learn estimator."""
 
     logistic_regression = "logistic_regression"
     random_forest = "random_forest"
     extra_trees = "extra_trees"
-    """A forest whose thresholds are drawn at random: smoother where single features say little."""
+    """A forest with random thresholds; its probabilities are smoother."""
     gradient_boosting = "gradient_boosting"
 
 
@@ -45,6 +46,7 @@ class TableModel:
     """A scikit-learn pipeline: imputation, encoding and an estimator."""
 
     name: str = MISSING
+    """Name of the folder `models/<name>`."""
     estimator: Estimator | None = MISSING
     """`null` compares all of them, and takes the one whose search scores best on train."""
 
@@ -58,10 +60,11 @@ class TableSplit:
     test: float = 0.2
     """Share of the rows."""
     seed: int = 0
+    """Seed of the drawn splits."""
 
 
 class Scoring(Enum):
-    """What a search of hyper-parameters holds for better, in scikit-learn's words."""
+    """The score that the search maximizes, by its name in scikit-learn."""
 
     roc_auc = "roc_auc"
     neg_log_loss = "neg_log_loss"
@@ -73,10 +76,12 @@ class TableFit:
     """The random search of hyper-parameters, cross-validated by group."""
 
     candidates: int = SI("${cap:12,${env.limits.candidates}}")
-    """Settings that are tried; 1 takes the first that is drawn."""
+    """Candidates of the random search; 1 takes the first that is drawn."""
     folds: int = 4
+    """Folds of the search, by group."""
     scoring: Scoring = Scoring.roc_auc
     workers: int = 2
+    """Processes of the search."""
 
 
 @dataclass
@@ -84,13 +89,14 @@ class TableMetrics:
     """The evaluation on test, and the cross-validation over all rows beside it."""
 
     bootstrap: int = SI("${cap:1000,${env.limits.resamples}}")
-    """Resamples, of whole groups."""
+    """Bootstrap resamples of whole groups."""
     confidence: float = 0.95
+    """Level of the intervals."""
     folds: int = 6
-    """By group, each with searches of its own, the same for every estimator; 0 leaves the
-    cross-validation out."""
+    """Outer folds by group, the same for every estimator, each with searches of its own; 0 skips
+    the cross-validation."""
     permutations: int = 10
-    """Of each feature on validation, for its importance."""
+    """Permutations of each feature on validation, for its importance."""
 
 
 @dataclass

@@ -31,9 +31,11 @@ Other folders beside the two, such as `Cyst` and `Stone`, are left out; `dataset
 
 # Where the slices come from, and their terms
 
-The kidney report took about 200 slices of each class at random from *CT KIDNEY DATASET: Normal,
-Cyst, Tumor and Stone* on Kaggle (`nazmul0087`), 12,446 slices of patients in Dhaka; its page names
-the terms, which bind whoever uses them. Nothing of it is kept in this repository. To cite: M. N.
+The kidney report (*Informe de salida*, in Spanish, without author and date,
+https://github.com/Katherin07/tdsp_dl_project_kidney_disease_classification) took about 200 slices
+of each class at random from *CT KIDNEY DATASET: Normal, Cyst, Tumor and Stone* on Kaggle
+(`nazmul0087`), 12,446 slices of patients in Dhaka; its page names the terms, which bind whoever
+uses them. Nothing of it is kept in this repository. To cite: M. N.
 Islam et al., *Vision transformer and explainable transfer learning models for auto detection of
 kidney cyst, stone and tumor from CT-radiography*, Scientific Reports 12, 11440 (2022), doi
 10.1038/s41598-022-15634-4.

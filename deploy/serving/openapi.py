@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .sample import SAMPLE, media_type
+from .version import VERSION
 
 if TYPE_CHECKING:
     from .classifier import Classifier
@@ -81,8 +82,9 @@ def service_document(
         "openapi": version,
         "info": {
             "title": model.get("name", "Sonda"),
-            "version": model.get("version", "0"),
+            "version": VERSION,
             "description": description,
+            "x-model": model,
         },
         "servers": [{"url": "."}],
         "paths": {

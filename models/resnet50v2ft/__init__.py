@@ -4,7 +4,7 @@ r"""ResNet50V2 with a small head, fine-tuned behind `conv4_block5`.
 A residual network of 50 layers in its pre-activation form [1], without its ImageNet
 classifier, followed by global average pooling, a dense layer of 32 ReLU units, dropout of 0.2 and a
 softmax over the classes. The recipe (head, dropout, the 13 convolutions that train) is that
-of the modft report. All is one flat graph, from `uint8` pixels to probabilities.
+of the modft report [3]. All is one flat graph, from `uint8` pixels to probabilities.
 
 ## Simple explanation
 A network that has learned to see edges, textures and shapes on everyday photographs looks at
@@ -35,6 +35,8 @@ statistics of a million photographs by noise.
 ## Sources
 1. He, Zhang, Ren, Sun: *Identity Mappings in Deep Residual Networks*, ECCV 2016.
 2. Selvaraju et al.: *Grad-CAM*, ICCV 2017.
+3. Sandoval, Gómez Amado: *Exit Report* (in Spanish, without a date), on the library modft 0.1.0,
+   https://github.com/margomeza16/mlds6_proyecto.
 
 ## Changes
 - v1: first version.

@@ -3,8 +3,8 @@ r"""VGG16 with a small head, fine-tuned behind `block4_pool`.
 ## Description
 Thirteen 3 x 3 convolutions in five blocks, each closed by a max pooling [1], without the ImageNet
 classifier, followed by global average pooling, a dense layer of 32 ReLU units, dropout of 0.2 and a
-softmax over the classes. It is the backbone of the kidney report; there all 13 convolutions were
-frozen, here the three of the last block train. All is one flat graph, from `uint8` pixels to
+softmax over the classes. It is the backbone of the kidney report [2]; there all 13 convolutions
+were frozen, here the three of the last block train. All is one flat graph, from `uint8` pixels to
 probabilities.
 
 ## Simple explanation
@@ -35,6 +35,8 @@ The published weights were trained in Caffe, on blue, green and red with their m
 ## Sources
 1. Simonyan, Zisserman: *Very Deep Convolutional Networks for Large-Scale Image Recognition*,
    ICLR 2015, configuration D.
+2. *Informe de salida* (in Spanish, without author and date),
+   https://github.com/Katherin07/tdsp_dl_project_kidney_disease_classification.
 
 ## Changes
 - v1: first version.

@@ -1,9 +1,12 @@
-"""The recipe of the modft report, as it describes it; started by `training.py`.
+"""The recipe of the modft report [1], as it describes it; started by `training.py`.
 
 Its preprocessing is that of ResNet50V2, and of MobileNetV2 as well.
 
 All images in one float array, ImageDataGenerator, `model.fit` with the whole validation set every
 epoch, TensorFlow's default flags.
+
+1. Sandoval, Gómez Amado: *Exit Report* (in Spanish, without a date), on the library modft 0.1.0,
+   https://github.com/margomeza16/mlds6_proyecto.
 """
 
 import importlib
@@ -28,7 +31,7 @@ from train.common.images import gather
 
 
 def train(config: DictConfig) -> None:
-    """Train as the modft report does."""
+    """Train as the modft report [1] does."""
     samples = gather(build_images, config)
     splits = chosen(samples, config)
     size, classes = config.model.image_size, len(samples.classes)

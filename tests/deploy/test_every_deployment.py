@@ -18,6 +18,7 @@ from pydicom import Dataset, uid
 from pydicom.dataset import FileMetaDataset
 
 from deploy.serving.engine import Engine
+from deploy.serving.version import VERSION
 from tests.common import deployments
 from tests.deploy.browsing import ANSWER_MS
 from tests.deploy.common import (
@@ -113,6 +114,8 @@ def test_it_says_which_model_it_is_and_is_ready(deployed: Deployed) -> None:
         assert requests.get(deployed.address + path).ok
     document = requests.get(f"{deployed.address}/docs.json").json()
     assert document["info"]["title"] == deployed.names["MODEL"]
+    assert document["info"]["version"] == VERSION
+    assert document["info"]["x-model"] == answer.json()["model"]
 
 
 @pytest.mark.parametrize("name", ["sample-input.jpg", "sample-input.json"])

@@ -1,28 +1,23 @@
 """The documentation is complete, opens without a network, and draws its diagrams and formulas."""
 
 import ast
-import importlib.util
+import importlib
 import re
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from tests.common import ROOT
+from tests.docs.common import DRAWN_MS, UNREACHABLE, open_drawn, run_build
 
 PACKAGES = ("conf", "datasets", "models", "train")
-UNREACHABLE = "npm cannot reach a package registry"
 LOADS = re.compile(
     r"<(?:script|link|img|iframe|source)\b[^>]*?\b(?:src|href)=[\"']?(?:https?:)?//[^>]*"
     r"|\bfrom\s+[\"']https?://[^\"']*|url\([\"']?https?://[^)]*"
 )
-DRAWN_MS = 20_000  # two busy cores; a quiet machine needs one second
-
 NOTATION = r'''r"""The notation of class diagrams.
 
 ```mermaid
@@ -49,30 +44,10 @@ SETTING = "${env.limits.epochs} and ${env.limits.image_size}"
 '''
 
 
-def run_build(output: Path, *folders: Path) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "docs/build.py", "--output", output, *folders],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    if UNREACHABLE in done.stderr:
-        pytest.skip(f"{UNREACHABLE}, so the pages' scripts cannot be installed")
-    return done
-
-
 def write_package(folder: Path, text: str) -> Path:
     folder.mkdir(parents=True)
     (folder / "__init__.py").write_text(text)
     return folder
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    output = tmp_path_factory.mktemp("docs") / "site"
-    done = run_build(output)
-    assert done.returncode == 0, done.stderr
-    return output
 
 
 @pytest.fixture(scope="module")
@@ -84,32 +59,6 @@ def notation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = run_build(root / "site", root / "small")
     assert done.returncode == 0, done.stderr
     return root / "site" / "small" / "net-frames_v1.html"
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page without a network; it ends without an error and without having asked for one."""
-    context = browser.new_context(offline=True)
-    page = context.new_page()
-    asked: list[str] = []
-    errors: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    yield page
-    context.close()
-    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
-    assert errors == []
-
-
-def open_drawn(page: Page, path: Path, query: str = "") -> None:
-    """Open a page and wait until MathJax and Mermaid have done their work."""
-    page.goto(path.as_uri() + query)
-    page.wait_for_function("window.MathJax?.startup?.promise !== undefined", timeout=DRAWN_MS)
-    page.evaluate("MathJax.startup.promise")
-    page.wait_for_function(
-        "[...document.querySelectorAll('.mermaid')].every((e) => e.querySelector('svg'))",
-        timeout=DRAWN_MS,
-    )
 
 
 def assert_well_drawn(page: Page) -> None:
@@ -185,9 +134,10 @@ def test_no_page_shows_where_this_machine_keeps_the_project(site: Path) -> None:
 def test_the_landing_page_lists_every_module(site: Path, page: Page) -> None:
     open_drawn(page, site / "index.html")
     assert page.title() == "Sonda"
-    listed = {row.get_attribute("href") for row in page.locator("table.modules a").all()}
+    modules = {row.get_attribute("href") for row in page.locator("table.modules a").all()}
+    guides = {row.get_attribute("href") for row in page.locator("ul.guides a").all()}
     pages = {path.relative_to(site).as_posix() for path in site.rglob("*.html")}
-    assert listed == pages - {"index.html"}
+    assert modules | guides == pages - {"index.html", "guides.html"}
 
 
 def test_every_diagram_and_formula_of_the_project_is_drawn(site: Path, page: Page) -> None:
@@ -277,12 +227,7 @@ def test_a_folder_of_something_else_is_not_overwritten(tmp_path: Path) -> None:
 
 @pytest.fixture
 def build() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs_build", ROOT / "docs" / "build.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return importlib.import_module("docs.build")
 
 
 def test_an_unreachable_registry_is_named(
