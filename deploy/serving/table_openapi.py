@@ -62,7 +62,7 @@ def _predict(responses: dict[str, Any], example: dict[str, Any]) -> dict[str, An
                     "example": {RECORDS: [example]},
                 },
                 "text/csv": {"schema": {"type": "string"}, "example": table},
-                "multipart/form-data": {"schema": form, "example": {FIELD: table}},
+                "multipart/form-data": {"schema": form},  # OpenAPI cannot show a file in a form
             },
         },
         "responses": responses,

@@ -112,7 +112,7 @@ def test_bad_files_are_quarantined_each_with_its_reason(root: Path) -> None:
         "1_second/deep/tiny.png", "loose.png",
     }  # fmt: skip
     assert "cannot be decoded" in reasons["0_first/cut.png"]
-    assert reasons["0_first/empty.png"] == "empty file"
+    assert reasons["0_first/empty.png"] == "empty file: 0 bytes"
     assert "not an image" in reasons["0_first/notes.txt"]
     assert "side under 32 pixels" in reasons["1_second/deep/tiny.png"]
     assert "outside of every class" in reasons["loose.png"]

@@ -137,7 +137,9 @@ def test_a_format_that_the_browser_cannot_show_is_answered(open_page: Any) -> No
 def test_each_frame_of_a_dicom_file_is_shown_with_its_answer(
     open_page: Any, tmp_path: Path
 ) -> None:
-    grey = np.stack([np.asarray(frame(label, 4).convert("L")) for label in range(2)])
+    grey = np.stack(
+        [np.asarray(frame(label, 4).convert("L").resize((200, 150))) for label in range(2)]
+    )
     page = open_page()
     choose(page, dicom_bytes(dicom(grey)), "IM0001", "application/dicom")
     answered(page)

@@ -42,7 +42,7 @@ def sniff(file: BinaryIO) -> str:
     head = file.read(PREAMBLE)
     file.seek(0)
     if not head:
-        raise BadImage(Kind.EMPTY, "empty file")
+        raise BadImage(Kind.EMPTY, "empty file: 0 bytes")
     if head[128:] == b"DICM":
         return "DICOM"
     for name in PICTURES:
