@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import UserError
 from tests.common import composed, pipelines
-from tests.train.conftest import SMALL, TINY, Trained, finish, start
+from tests.train.conftest import TINY, Trained, finish, start
 from train.common.registry import finished_folds
 
 EXPERIMENT = "resnet50v2ft/kvasir4"
@@ -116,10 +116,10 @@ def check_models(run: Run, client: mlflow.MlflowClient) -> None:
 
 
 @pytest.mark.parametrize("pipeline", OTHERS)
-def test_every_image_pipeline_runs_the_whole_way(
+def test_every_image_pipeline_runs_the_whole_way_also_by_debug_fast(
     pipeline: str, server: str, client: mlflow.MlflowClient, tmp_path: Path
 ) -> None:
-    command = [f"+pipeline={pipeline}", *SMALL, "fit.finetune.epochs=1"]
+    command = [f"+pipeline={pipeline}", "+debug=fast", "env=development"]
     status, output = finish(start(server, tmp_path, *command))
     assert status == 0, output
     config = composed(*command)
@@ -129,6 +129,8 @@ def test_every_image_pipeline_runs_the_whole_way(
     check_metrics(run)
     check_report(run)
     check_models(run, client)
+    assert [m.step for m in client.get_metric_history(run.info.run_id, "loss")] == [1, 2]
+    assert not (tmp_path / "cache" / "activations").exists()
 
 
 def test_the_run_is_finished_and_says_where_it_comes_from(run: Run) -> None:

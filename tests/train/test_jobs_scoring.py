@@ -235,7 +235,9 @@ def test_odd_files_are_rows_with_a_reason_in_file_and_report(
 def test_the_window_is_that_of_the_training(
     config: DictConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
-    config = OmegaConf.merge(config, {"dataset": {"dicom": {"centre": 40, "width": 400}}})
+    merged = OmegaConf.merge(config, {"dataset": {"dicom": {"centre": 40, "width": 400}}})
+    assert isinstance(merged, DictConfig)
+    config = merged
     assert seen_through(MODEL, config) == Window(40, 400)  # an old model says nothing
     assert not caplog.records
     for known in ([], [600.0, 2000.0]):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from tests.common import composed, datasets, deployments, part
 from train.common import figures
@@ -161,6 +161,7 @@ def test_the_report_names_the_commands_that_serve_its_model(deployment: str) -> 
     promote = f"make promote MODEL={name} VERSION=..."
     assert f'{promote} FORCE="the reason, which is kept"' in told.values()
     free = OmegaConf.merge(config, {"env": {"promotion": True}})
+    assert isinstance(free, DictConfig)
     assert promote in serving(free, RUN).values()
     newest = deployed(name, model)
     assert newest and newest.startswith(f"{model}/V")
