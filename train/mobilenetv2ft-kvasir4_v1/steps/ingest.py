@@ -9,7 +9,7 @@ from train.common.values import Samples
 
 
 def ingest(config: DictConfig) -> Samples:
-    """The verified images of kvasir4, from the source the configuration chooses."""
+    """The verified images of kvasir4, from the configured source."""
     samples = gather(build, config)
     log_data(samples)
     return samples

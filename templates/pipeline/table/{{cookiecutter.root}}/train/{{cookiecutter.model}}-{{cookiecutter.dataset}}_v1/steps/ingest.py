@@ -9,7 +9,7 @@ from train.common.tables import gather
 
 
 def ingest(config: DictConfig) -> Table:
-    """The verified rows of {{cookiecutter.dataset}}, from the source the configuration chooses."""
+    """The verified rows of {{cookiecutter.dataset}}, from the configured source."""
     table = gather(build, config)
     log_data(table)
     return table
