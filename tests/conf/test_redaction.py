@@ -10,8 +10,9 @@ import pytest
 from conf.redaction import SHORTEST, redact
 from tests.common import ROOT
 
+SERVER = "postgresql://ana:p%40ss-canary@db/runs"  # pragma: allowlist secret
 SHOWN = {
-    "postgresql://ana:pa%40ss@db:5432/runs?sslmode=require": (
+    "postgresql://ana:pa%40ss@db:5432/runs?sslmode=require": (  # pragma: allowlist secret
         "postgresql://***@db:5432/runs?sslmode=require"
     ),
     "http://ghp_token@host/x": "http://***@host/x",
@@ -44,7 +45,7 @@ import logging, os, sys, warnings
 from conf.redaction import guard
 guard()
 logging.basicConfig(filename=sys.argv[1], format="%(message)s")
-secret = "p@ss-canary"  # as a driver may show it: decoded, without the URL
+secret = "p@ss-canary"  # pragma: allowlist secret -- as a driver may show it
 log = logging.getLogger("some.library")
 log.propagate = True
 log.warning("%s is refused", secret)
@@ -74,7 +75,7 @@ def test_a_process_says_no_secret_of_its_environment(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", GUARDED, str(path)],
         cwd=ROOT,
-        env={"SERVER": "postgresql://ana:p%40ss-canary@db/runs", "PATH": ""},
+        env={"SERVER": SERVER, "PATH": ""},
         capture_output=True,
         text=True,
     )

@@ -45,7 +45,8 @@ def mlflow_server(folder: Path, password: str = "") -> Iterator[str]:
     if password:
         command += ["--app-name", "basic-auth"]
         environment |= {"MLFLOW_AUTH_ADMIN_PASSWORD": password}
-        environment |= {"MLFLOW_FLASK_SERVER_SECRET_KEY": "of the form in which users sign up"}
+        key = "of the form in which users sign up"
+        environment |= {"MLFLOW_FLASK_SERVER_SECRET_KEY": key}
     with running(command, port, "/health", environment, folder / "server.log", folder) as started:
         yield started.address
 

@@ -21,7 +21,7 @@ from tests.servers import free_port
 from tests.train.conftest import TINY, finish, mlflow_server, start
 from tests.train.test_failures import photographs
 
-PASSWORD = "canary/of@the server"
+PASSWORD = "canary/of@the server"  # pragma: allowlist secret
 SIGNATURE = "canary2of2the2signature"
 TOKEN = "canary-of-the-token"
 FORMS = {form for each in (PASSWORD, SIGNATURE, TOKEN) for form in (each, quote(each, safe=""))}
