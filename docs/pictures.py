@@ -132,6 +132,7 @@ def pairs(known: dict[str, results.Result]) -> list[tuple[results.Result, result
         for one in found
         for other in found
         if (one.split, other.split) == ("random", results.GROUPED)
+        and not one.footnote
         and (one.data, one.model, one.weights) == (other.data, other.model, other.weights)
     ]
 

@@ -47,6 +47,8 @@ class Result:
     note: str = ""
     metrics: dict[str, list[float]] = field(default_factory=dict)
     """Value and, where there is one, interval, by the name in MLflow without `test_`."""
+    footnote: bool = False
+    """Whether only the guide on results shows it, and not the README."""
 
     @property
     def protocol(self) -> str:

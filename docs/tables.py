@@ -65,6 +65,7 @@ def image_results() -> str:
                 *(_cell(found, name) for name in ("accuracy", "f1_macro", "mcc")),
             ]
             for found in _images()
+            if not found.footnote
         ],
     )
 

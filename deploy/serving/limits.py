@@ -23,7 +23,7 @@ WHOLES = {
 class Limits:
     """Limits of one worker process; `ValueError` where a part is allowed more than its whole.
 
-    With these defaults the service of ResNet50V2 took 2.1 GB at most, of which 0.5 GB idle, for the
+    With these defaults the service of ResNet50V2 took 1.7 GB at most, of which 0.5 GB idle, for the
     worst of 16 kinds of bodies (`tests/benchmarks/service_memory.py`): give its container 3 GiB.
     A million more of `max_total_pixels` needs 32 MB more, one of `max_total_bytes` 3 MB.
     """
@@ -35,8 +35,8 @@ class Limits:
     max_pixels: int = 25_000_000
     """Width times height of one image, all its frames together.
 
-    Decoding takes up to 20 bytes a pixel, in each thread: 4 to 8 for most formats, 6 to 11 for
-    DICOM, 16 for WebP, 20 for JPEG 2000; next to nothing for a JPEG, which is decoded small.
+    Decoding takes up to 25 bytes a pixel, in each thread: 4 to 8 for most formats, 6 to 11 for
+    DICOM, 17 for WebP, 25 for JPEG 2000; next to nothing for a JPEG, which is decoded small.
     """
     max_request_pixels: int = 50_000_000
     """Pixels of all images of a request."""
