@@ -3,6 +3,8 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
+CLASSES = ("0_disc", "1_square")
+"""What `draw` draws, by label."""
 SIDE = 128
 
 

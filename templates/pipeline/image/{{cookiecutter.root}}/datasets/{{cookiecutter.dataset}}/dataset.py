@@ -6,7 +6,7 @@ from omegaconf import DictConfig
 
 from datasets.common.contract import Images
 from datasets.common.sources import load
-from .common import draw
+from .common import CLASSES, draw
 
 
 def build(config: DictConfig, cache: Path) -> Images:
@@ -14,4 +14,4 @@ def build(config: DictConfig, cache: Path) -> Images:
 
     `cache` holds generated images, downloads and digests. Raises `conf.errors.UserError`.
     """
-    return load(config, cache, draw)
+    return load(config, cache, draw, drawn=CLASSES)
