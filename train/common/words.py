@@ -190,9 +190,10 @@ def _weakest(judged: Judged) -> list[str]:
     worst = int(recall.argmin())
     mistakes = answers[(judged.labels == worst) & (answers != worst)]
     other, times = np.bincount(mistakes).argmax(), np.bincount(mistakes).max()
+    verb = "is" if times == 1 else "are"
     return [
         f"The weakest class is {judged.titles[worst]}: {hits[worst]} of {counts[worst]} are "
-        f"recognised ({percent(recall[worst])}), and {times} are taken for "
+        f"recognised ({percent(recall[worst])}), and {times} {verb} taken for "
         f"{judged.titles[other]}.",
         *said,
     ]
