@@ -38,8 +38,9 @@ class ImageService(Service[Classifier]):
         """One answer for each image of `request`, weighed by their pixels. Raises `Refused`."""
         explain, preview = _flag(request, "explain"), _flag(request, "preview")
         images = await read_images(request, classifier.limits, admission.in_thread)
-        weight = await admission.in_thread(classifier.pixels, images)
-        return Work(partial(classifier.classify, images, explain, preview), weight)
+        known = await admission.in_thread(classifier.headers, images)
+        answers = partial(classifier.classify, images, explain, preview, known)
+        return Work(answers, sum(each.pixels for each in known))
 
     def described(self, _: Classifier) -> dict[str, Any]:
         """Nothing more: an image needs no description."""

@@ -44,25 +44,37 @@ class Classifier(Servable):
         self._check_classes(len(engine.head.bias))
         self._engine = engine
 
-    def pixels(self, contents: Sequence[bytes]) -> int:
-        """What `contents` weigh: the pixels of all, from their headers. Raises `Refused`."""
-        return sum(known.pixels for known in self._headers(contents))
+    def headers(self, contents: Sequence[bytes]) -> list[Header]:
+        """What each of `contents` says of itself, nothing decoded. Raises `Refused`."""
+        found = headers(contents, self.limits)
+        if self.facts.window is None and any(known.format == "DICOM" for known in found):
+            raise Refused(
+                415,
+                "dicom_unknown_window",
+                f"DICOM is not taken by {self.facts.name} version {self.facts.version}: its "
+                "training did not note the window (dataset.dicom); train it again",
+            )
+        return found
 
     def classify(
-        self, contents: Sequence[bytes], explain: bool = False, show: bool = False
+        self,
+        contents: Sequence[bytes],
+        explain: bool = False,
+        show: bool = False,
+        read: Sequence[Header] | None = None,
     ) -> list[dict[str, Any]]:
         """One answer for each image: `label`, `probabilities` by class, and `width`, `height`.
 
         Each frame of a DICOM file is an image, and where there are several, `frame` numbers them
         from 0. With `explain` also `overlay`, a PNG in base64 that is laid over the upright image;
-        with `show` also `preview`, a PNG of what the model saw. Raises `Refused` for the first
-        image that is none.
+        with `show` also `preview`, a PNG of what the model saw. `read` are their `headers`, where
+        they were read before. Raises `Refused` for the first image that is none.
         """
         if self._engine is None:
             raise Refused(503, "not_ready", "the model is still being loaded", retry_after=2)
         pictures: list[Picture] = []
         frames: list[dict[str, int]] = []
-        for position, known in enumerate(self._headers(contents)):
+        for position, known in enumerate(read or self.headers(contents)):
             try:
                 found = self._decode(contents[position])
             except Refused as refused:
@@ -92,17 +104,6 @@ class Classifier(Servable):
             for answer, seen in zip(answers, pictures, strict=True):
                 answer["preview"] = _text(preview(seen.pixels, seen.width, seen.height))
         return answers
-
-    def _headers(self, contents: Sequence[bytes]) -> list[Header]:
-        found = headers(contents, self.limits)
-        if self.facts.window is None and any(known.format == "DICOM" for known in found):
-            raise Refused(
-                415,
-                "dicom_unknown_window",
-                f"DICOM is not taken by {self.facts.name} version {self.facts.version}: its "
-                "training did not note the window (dataset.dicom); train it again",
-            )
-        return found
 
     def _decode(self, content: bytes) -> list[Picture]:
         assert self._engine is not None
