@@ -6,7 +6,6 @@ Nothing heavier than Hydra is imported before the configuration is known to be g
 
 import errno
 import importlib
-import importlib.util
 import os
 import re
 import signal
@@ -49,31 +48,6 @@ def check(config: DictConfig) -> DictConfig:
         raise UserError(f"no value for {keys}; give it on the command line: {missing[0]}=...")
     OmegaConf.set_readonly(merged, True)
     return merged
-
-
-def find_train(config: DictConfig) -> str:
-    """Dotted name of the function that trains `config`: computed from it, never listed.
-
-    Raises `UserError` naming the folder to create when there is none.
-    """
-    folder = f"{config.model.name}-{config.dataset.name}_{config.version}"
-    name = f"train.{folder}.pipeline"
-    try:
-        found = importlib.util.find_spec(name)
-    except ModuleNotFoundError:
-        found = None
-    if found is None:
-        raise UserError(
-            f"no training for model={config.model.name}, dataset={config.dataset.name}, "
-            f"version={config.version}: create train/{folder}/pipeline.py with "
-            "train(config: DictConfig), or choose another combination"
-        )
-    return f"{name}.train"
-
-
-def find_job(_: DictConfig) -> str:
-    """Dotted name of the function that does a job on a dataset or a model: its recipe's name."""
-    return f"train.common.jobs.{HydraConfig.get().runtime.choices['recipe']}.run"
 
 
 def explain(error: Exception, entry: str) -> str:

@@ -17,7 +17,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from datasets.common.images import BadImage, files, opened, shown
 from deploy.serve import DEFAULT, find_deployment
-from deploy.serving.classifier import ONNX, Classifier
+from deploy.serving.http.limits import Limits
+from deploy.serving.http.refusals import Refused
+from deploy.serving.images.classifier import ONNX, Classifier
 from deploy.serving.importing import (
     NotServable,
     Source,
@@ -25,9 +27,7 @@ from deploy.serving.importing import (
     find,
     run_command,
 )
-from deploy.serving.limits import Limits
 from deploy.serving.loading import Facts
-from deploy.serving.refusals import Refused
 
 
 def load(source: Source) -> Classifier:

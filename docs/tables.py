@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pdoc.doc_ast import walk_tree
 
-from deploy.serving.limits import PREFIX, Limits
+from deploy.serving.http.limits import PREFIX, Limits
 from docs import benchmarks, results, settings
 from docs.markdown import code, filled, spread, table
 from docs.pages import README, sources

@@ -1,6 +1,7 @@
 """`python -m models +pipeline=study_<model>|predict_<model> [key=value ...]`."""
 
-from conf.entry import find_job, main
+from conf.entry import main
+from train.jobs import find
 
 if __name__ == "__main__":
-    main("models", find_job)
+    main("models", find)

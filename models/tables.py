@@ -16,7 +16,8 @@ TRUSTED = (
 )
 """Types of a stored pipeline that skops asks about: it builds them without running foreign code.
 
-A service has a list of its own (`deploy/serving/tables.py`), for it does not believe a model."""
+A service has a list of its own (`deploy/serving/tables/classifier.py`).
+It does not trust a model's."""
 TREES = 300
 """In a forest; more change probabilities by less than a percent."""
 

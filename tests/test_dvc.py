@@ -74,10 +74,10 @@ def test_nothing_runs_when_nothing_changed(project: Path) -> None:
         ("models/resnet50v2ft/model.py", {"train@resnet50v2ft"}),
         ("conf/model/resnet50v2ft.yaml", {"train@resnet50v2ft"}),
         ("train/resnet50v2ft-kvasir4_v1/steps/split.py", {"train@resnet50v2ft"}),
-        ("train/common/fit.py", {"every train"}),
+        ("train/common/fitting/trainer.py", {"every train"}),
         ("conf/schema/images.py", {"every dataset", "every train"}),
         ("datasets/kvasir4/notebooks/look.ipynb", set()),
-        ("deploy/serving/app.py", set()),
+        ("deploy/serving/images/service.py", set()),
     ],
 )
 def test_only_what_depends_on_a_change_would_run(project: Path, path: str, kinds: set[str]) -> None:

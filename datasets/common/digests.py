@@ -34,7 +34,7 @@ from rich.progress import track
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from datasets.common import disk
+from datasets.common.fetching import disk
 from datasets.common.images import READER, BadImage, Kind, Source, Window, header, opened, read
 
 log = logging.getLogger(__name__)

@@ -21,8 +21,9 @@ from PIL import Image
 from rich.progress import track
 
 from conf.errors import UserError
-from datasets.common import digests, disk, folders
-from datasets.common.locks import Lock
+from datasets.common import digests, folders
+from datasets.common.fetching import disk
+from datasets.common.fetching.locks import Lock
 
 Draw = Callable[[int, np.random.SeedSequence], np.ndarray]
 """From a class number and a seed to uint8 (H, W, 3), or, of a series, (slices, H, W, 3)."""

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
-from .limits import Limits
+from .http.limits import Limits
 
 log = logging.getLogger(__name__)
 

@@ -19,11 +19,11 @@ import bentoml
 from bentoml.images import Image
 from bentoml.models import BentoModel
 
-from .limits import ANSWER_SECONDS, WORKERS, Limits
+from .http.limits import ANSWER_SECONDS, WORKERS, Limits
+from .http.middleware import OneShape
+from .http.routes import Service
+from .http.sample import find
 from .loading import Facts
-from .middleware import OneShape
-from .routes import Service
-from .sample import find
 
 SPARE_SECONDS = 10
 """How much later BentoML answers in place of a service that has not."""

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import psutil
 
-from deploy.serving.engine import Engine
+from deploy.serving.images.engine import Engine
 from tests.servers import Server
 
 

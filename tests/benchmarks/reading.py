@@ -26,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.benchmarks.tables import show
 from tests.common import composed
-from train.common.images import decode
-from train.common.values import Samples
+from train.common.data.pixels import decode
+from train.common.data.types import Samples
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from deploy.serving.limits import PREFIX, Limits, cores
+from deploy.serving.http.limits import PREFIX, Limits, cores
 from tests.benchmarks.serving import service, trained
 from tests.deploy.common import encoded
 

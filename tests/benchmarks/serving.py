@@ -30,8 +30,8 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from deploy.serving.engine import Engine
-from deploy.serving.limits import cores
+from deploy.serving.http.limits import cores
+from deploy.serving.images.engine import Engine
 from models.quantization import quantize
 from tests.benchmarks.load import System
 from tests.common import ROOT
@@ -94,7 +94,7 @@ def read(root: Path, files: pd.Series, side: int) -> np.ndarray:
 
 def accuracy_loss(exact: Engine, rounded: Engine, root: Path, test: pd.DataFrame) -> str:
     """The sentence on what int8 costs on the test images, with a paired bootstrap by cluster."""
-    from train.common.classification import resampled
+    from train.common.evaluation.metrics import resampled
 
     pixels = read(root, test["file"], exact.image_size)
     right = [

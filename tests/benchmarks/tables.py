@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from train.common import classification
+from train.common.evaluation import metrics
 
 RESAMPLES = 1000
 
@@ -35,9 +35,7 @@ def judge(answers: dict[str, np.ndarray], table: pd.DataFrame, classes: tuple[st
     first, *_ = answers
     lines = []
     for name, probabilities in answers.items():
-        figures = classification.intervals(
-            labels, probabilities, clusters, classes, RESAMPLES, 0.95, 0
-        )
+        figures = metrics.intervals(labels, probabilities, clusters, classes, RESAMPLES, 0.95, 0)
         cells = [spread(*row) for row in figures.loc[["accuracy", "f1_macro"]].to_numpy()]
         right = (probabilities.argmax(axis=1) == labels).astype(float)
         gain = right - (answers[first].argmax(axis=1) == labels)

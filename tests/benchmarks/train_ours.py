@@ -17,13 +17,13 @@ from conf.schema import Cache
 from datasets.kvasir4.dataset import build as build_images
 from models.common import freeze, split_at
 from tests.benchmarks.turns import GIVEN, chosen, say, settings, time_steps
-from train.common.activations import openvino
-from train.common.augment import draw, warp
-from train.common.evaluate import answers
-from train.common.fit import fine_tune
-from train.common.images import decode, gather
-from train.common.precision import computing_in
-from train.common.values import Splits
+from train.common.data.pixels import decode, gather
+from train.common.data.types import Splits
+from train.common.evaluation.images import answers
+from train.common.fitting.augment import draw, warp
+from train.common.fitting.feature_cache import openvino
+from train.common.fitting.precision import computing_in
+from train.common.fitting.trainer import fine_tune
 
 
 def train(config: DictConfig) -> None:

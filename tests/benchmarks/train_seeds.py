@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from datasets.kvasir4.dataset import build as build_images
 from models.common import freeze, freeze_backbone, split_at
 from tests.benchmarks.turns import GIVEN, chosen, say, settings, time_steps
-from train.common.images import gather
+from train.common.data.pixels import gather
 
 
 def train(config: DictConfig) -> None:

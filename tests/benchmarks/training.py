@@ -206,7 +206,7 @@ def report(
     """Print everything that was measured."""
     from datasets.kvasir4.dataset import build as build_images
     from tests.common import composed
-    from train.common.images import gather
+    from train.common.data.pixels import gather
 
     config = composed(
         f"+pipeline={given.pipeline}", "env=production", *overrides,

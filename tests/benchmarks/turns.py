@@ -16,8 +16,8 @@ import numpy as np
 from omegaconf import DictConfig
 
 from tests.common import composed
-from train.common.images import split_images
-from train.common.values import Samples, Splits
+from train.common.data.pixels import split_images
+from train.common.data.types import Samples, Splits
 
 GIVEN = json.loads(sys.argv[1])
 """What `training.py` asks for: pipeline, images, answers (a path), overrides."""

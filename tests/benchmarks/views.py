@@ -29,9 +29,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from datasets.kvasir4.dataset import build as build_images
 from tests.benchmarks.tables import judge, show
 from tests.common import composed
-from train.common.evaluate import answers
-from train.common.fit import fine_tune
-from train.common.images import decode, gather, split_images
+from train.common.data.pixels import decode, gather, split_images
+from train.common.evaluation.images import answers
+from train.common.fitting.trainer import fine_tune
 
 WAYS = [
     "fit.cache=none fit.precision=float32",

@@ -161,7 +161,7 @@ def test_the_job_and_its_outputs_are_named_after_the_entry(entry: str) -> None:
 def test_every_job_has_the_module_that_its_recipe_names(pipeline: str) -> None:
     text = (ROOT / "conf" / "pipeline" / f"{pipeline}.yaml").read_text()
     recipe = text.partition("/recipe: ")[2].split()[0]
-    assert (ROOT / "train" / "common" / "jobs" / f"{recipe}.py").is_file()
+    assert (ROOT / "train" / "jobs" / f"{recipe}.py").is_file()
 
 
 MISTAKES = {

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conf.errors import UserError
-from datasets.common.archives import Limits, extract
+from datasets.common.fetching.archives import Limits, extract
 from tests.common import ROOT
 from tests.datasets.common import on_a_tiny_disk
 
@@ -168,8 +168,8 @@ FULL_DISK = """
 import sys
 from pathlib import Path
 from conf.errors import UserError
-from datasets.common import disk
-from datasets.common.archives import extract
+from datasets.common.fetching import disk
+from datasets.common.fetching.archives import extract
 disk.need = lambda *_: None  # the listing's sizes would give it away before the disk does
 folder = Path(sys.argv[1])
 try:
@@ -191,7 +191,7 @@ def test_a_full_disk_is_named_and_left_clean(tmp_path: Path) -> None:
 EXTRACT = """
 import sys
 from pathlib import Path
-from datasets.common.archives import extract
+from datasets.common.fetching.archives import extract
 sys.stdin.readline()
 print(extract(Path(sys.argv[1]), Path(sys.argv[2])))
 """

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from conf.errors import UserError
-from datasets.common import digests, disk
+from datasets.common import digests
+from datasets.common.fetching import disk
 from datasets.common.images import Picture
 from tests.common import ROOT
 from tests.datasets.common import picture, save

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasets.common.disk import atomic_folder, atomic_write, remove_drafts, whole_array
+from datasets.common.fetching.disk import atomic_folder, atomic_write, remove_drafts, whole_array
 from tests.common import ROOT
 
 SHAPE = (3, 4, 5)
@@ -56,7 +56,7 @@ def test_bytes_and_names_are_on_disk_before_the_block_is_left(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from datasets.common.disk import atomic_write
+from datasets.common.fetching.disk import atomic_write
 with atomic_write(Path(sys.argv[1])) as draft:
     draft.write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from conf.errors import UserError
-from datasets.common import download
-from datasets.common.download import fetch, kaggle
+from datasets.common.fetching import download
+from datasets.common.fetching.download import fetch, kaggle
 from tests.common import ROOT
 from tests.datasets.common import UNREACHABLE
 
@@ -117,7 +117,7 @@ def test_a_killed_run_leaves_a_part_that_the_next_goes_on_from(
 FETCH = """
 import logging, sys
 from pathlib import Path
-from datasets.common.download import fetch
+from datasets.common.fetching.download import fetch
 logging.basicConfig(level="INFO", format="%(message)s", stream=sys.stdout)
 print(fetch(sys.argv[1], sys.argv[2], Path(sys.argv[3])), flush=True)
 """

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from conf.errors import UserError
-from datasets.common.locks import Lock
+from datasets.common.fetching.locks import Lock
 from tests.common import ROOT
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from datasets.common.locks import Lock
+from datasets.common.fetching.locks import Lock
 lock = Lock(Path(sys.argv[1]), "it", run="r1")
 print("held", flush=True)
 sys.stdin.readline()
@@ -61,7 +61,7 @@ def test_a_lock_of_a_dead_process_blocks_nobody(tmp_path: Path, left: str) -> No
 WAIT = """
 import logging, sys
 from pathlib import Path
-from datasets.common.locks import Lock
+from datasets.common.fetching.locks import Lock
 logging.basicConfig(level="INFO", format="%(message)s", stream=sys.stdout)
 with Lock(Path(sys.argv[1]), "the thing", wait=True):
     print("held", flush=True)
@@ -91,7 +91,7 @@ def test_a_lock_that_nobody_keeps_is_free_again(tmp_path: Path) -> None:
 MANY = """
 import sys
 from pathlib import Path
-from datasets.common.locks import Lock
+from datasets.common.fetching.locks import Lock
 counter = Path(sys.argv[2])
 for _ in range(200):
     with Lock(Path(sys.argv[1]), "the counter", wait=True):

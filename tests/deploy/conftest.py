@@ -44,7 +44,7 @@ def logged(deployment: str, tmp_path_factory: pytest.TempPathFactory) -> Trained
     import mlflow
 
     from models.common import export_onnx
-    from train.common.registration import log_models
+    from train.common.tracking.register import log_models
 
     name = names(deployment)["MODEL"]
     config = training(name)

@@ -37,9 +37,9 @@ def trained_table(tmp_path_factory: pytest.TempPathFactory) -> TrainedTable:
     """A forest on the generated table, published by the step of the training itself."""
     import mlflow
 
-    from train.common.table_fit import search_table
-    from train.common.table_publish import publish_table
-    from train.common.tables import gather, split_table, typed
+    from train.common.data.tables import gather, split_table, typed
+    from train.common.export.tables import publish_table
+    from train.common.fitting.search import search_table
 
     config = composed(
         "+pipeline=train_treesurvival",

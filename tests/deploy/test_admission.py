@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy.serving.admission import Admission, Budget
-from deploy.serving.limits import Limits
-from deploy.serving.refusals import Refused
+from deploy.serving.http.admission import Admission, Budget
+from deploy.serving.http.limits import Limits
+from deploy.serving.http.refusals import Refused
 
 TOTAL = 10
 PATIENCE = 30

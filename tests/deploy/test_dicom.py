@@ -15,11 +15,11 @@ from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 
 from datasets.common.images import Window, read_image
-from deploy.serving.classifier import Classifier
-from deploy.serving.engine import Engine
-from deploy.serving.limits import Limits
+from deploy.serving.http.limits import Limits
+from deploy.serving.http.refusals import Refused
+from deploy.serving.images.classifier import Classifier
+from deploy.serving.images.engine import Engine
 from deploy.serving.loading import Facts
-from deploy.serving.refusals import Refused
 from tests.datasets.test_dicom import CT, dicom
 from tests.deploy.common import (
     LIMITS,
@@ -32,7 +32,7 @@ from tests.deploy.common import (
     run_script,
 )
 from tests.deploy.test_predict import TOLERANCE, assert_same, predictions
-from train.common.jobs.image_prediction import images
+from train.jobs.image_prediction import images
 
 CANARY = "ZWQX-Canario"
 

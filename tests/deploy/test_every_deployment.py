@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, expect
 from pydicom import Dataset, uid
 from pydicom.dataset import FileMetaDataset
 
-from deploy.serving.engine import Engine
+from deploy.serving.images.engine import Engine
 from deploy.serving.version import VERSION
 from tests.common import deployments
 from tests.deploy.browsing import ANSWER_MS

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deploy.serving.engine import Engine, read_head
-from deploy.serving.gradcam import overlay
+from deploy.serving.images.engine import Engine, read_head
+from deploy.serving.images.gradcam import overlay
 from models.common import FEATURE_MAP, PROBABILITIES, serving_model
 from tests.deploy.common import SIDE, Trained, frame
 

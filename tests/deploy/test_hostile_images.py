@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from datasets.common.images.formats import PICTURES
-from deploy.serving.images import decode, headers
-from deploy.serving.limits import Limits
-from deploy.serving.refusals import Refused
+from deploy.serving.http.limits import Limits
+from deploy.serving.http.refusals import Refused
+from deploy.serving.images.decode import decode, headers
 from tests.datasets.test_dicom import dicom
 from tests.deploy.common import dicom_bytes, encoded
 from tests.deploy.test_refusals import FORM, JSON, PNG

@@ -23,7 +23,7 @@ def test_the_image_installs_what_is_locked(kind: str, file: str) -> None:
     assert (ROOT / "deploy/serving" / file).read_text() == written, (
         f"write it again: python .ci/image_requirements.py {kind} > deploy/serving/{file}"
     )
-    from deploy.serving.image import UV
+    from deploy.serving.container import UV
 
     locked = json.loads((ROOT / "Pipfile.lock").read_text())["develop"]["uv"]["version"]
     assert f"uv{locked}" == UV

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from datasets.common.images import BadImage, Kind
-from deploy.serving.images import ANSWERS, ITEMS, MOST_ITEMS, decode, headers, refusal
-from deploy.serving.limits import Limits
-from deploy.serving.refusals import Refused
+from deploy.serving.http.limits import Limits
+from deploy.serving.http.refusals import Refused
+from deploy.serving.images.decode import ANSWERS, ITEMS, MOST_ITEMS, decode, headers, refusal
 from tests.common import ROOT
 from tests.datasets.test_dicom import dicom
 from tests.deploy.common import dicom_bytes, encoded, frame
@@ -17,7 +17,7 @@ from tests.deploy.common import dicom_bytes, encoded, frame
 ALONE = """
 import sys
 from datasets.common.images import dicom, read
-import deploy.serving.app
+import deploy.serving.images.service
 theirs = {"conf", "models", "train", "pandas", "omegaconf", "hydra", "scipy", "imagehash", "mlflow"}
 ours = {n for n in sys.modules if n.split(".")[0] == "datasets"}
 print(sorted(theirs & {n.split(".")[0] for n in sys.modules}))

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deploy.serving.engine import Engine
+from deploy.serving.images.engine import Engine
 from models.quantization import quantize
 from tests.deploy.common import SIDE, Trained, frame
 

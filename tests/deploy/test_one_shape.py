@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from deploy.serving.middleware import HEADERS, OneShape
+from deploy.serving.http.middleware import HEADERS, OneShape
 from tests.deploy.common import encoded, frame
 
 FOUND = (

@@ -11,10 +11,10 @@ import requests
 from PIL import Image
 
 from datasets.common.images import ORIENTATION, Window, read_image
-from deploy.serving.engine import Engine
+from deploy.serving.images.engine import Engine
 from tests.deploy.common import SIDE, Trained, frame, run_script
 from tests.deploy.test_predict import TOLERANCE, assert_same, predictions
-from train.common.jobs.image_prediction import images
+from train.jobs.image_prediction import images
 
 UPRIGHT = frame(1, 0).resize((160, 120))
 TURNED_BY = {

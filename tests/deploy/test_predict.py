@@ -143,8 +143,8 @@ def refuse(event, arguments):
     if event == "socket.connect":
         sys.exit(f"connects to {arguments[1]}")
 sys.addaudithook(refuse)
-import deploy.serving.app, deploy.serving.engine
-deploy.serving.engine.Engine(Path(sys.argv[1]), 1).warm_up()
+import deploy.serving.images.service, deploy.serving.images.engine
+deploy.serving.images.engine.Engine(Path(sys.argv[1]), 1).warm_up()
 found = {"tensorflow", "keras", "mlflow", "torch", "onnxruntime"} & set(sys.modules)
 sys.exit(f"imported: {found}" if found else 0)
 """

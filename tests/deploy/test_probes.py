@@ -6,10 +6,10 @@ import pytest
 import requests
 from starlette.testclient import TestClient
 
-from deploy.serving import routes
-from deploy.serving.app import ImageService
-from deploy.serving.classifier import Classifier, Facts
-from deploy.serving.limits import Limits
+from deploy.serving.http import routes
+from deploy.serving.http.limits import Limits
+from deploy.serving.images.classifier import Classifier, Facts
+from deploy.serving.images.service import ImageService
 from tests.common import ROOT
 from tests.deploy.common import MODEL, Trained, counters, encoded, frame
 

@@ -16,9 +16,9 @@ import pytest
 import requests
 from PIL import Image
 
-from deploy.serving.images import decode, headers
-from deploy.serving.limits import Limits
-from deploy.serving.refusals import Refused
+from deploy.serving.http.limits import Limits
+from deploy.serving.http.refusals import Refused
+from deploy.serving.images.decode import decode, headers
 from tests.deploy.common import LIMITS, READ_SECONDS, encoded, frame
 
 PNG = {"Content-Type": "image/png"}

@@ -12,11 +12,11 @@ import requests
 from starlette.requests import Request
 
 from datasets.common.images.decode import MOST_READS
-from deploy.serving.admission import Admission
-from deploy.serving.images import headers
-from deploy.serving.limits import Limits
-from deploy.serving.records import Rows, Schema, from_csv, from_json, read_records
-from deploy.serving.refusals import Refused
+from deploy.serving.http.admission import Admission
+from deploy.serving.http.limits import Limits
+from deploy.serving.http.refusals import Refused
+from deploy.serving.images.decode import headers
+from deploy.serving.tables.records import Rows, Schema, from_csv, from_json, read_records
 from tests.deploy.common import LIMITS, encoded, frame
 from tests.deploy.tables import CSV, JSON, body
 from tests.deploy.test_refusals import EXIF, form, text

@@ -16,9 +16,9 @@ import requests
 import skops.io
 
 from datasets.treesurvival.common import CONTRACT
-from deploy.serving.limits import Limits
+from deploy.serving.http.limits import Limits
 from deploy.serving.loading import Facts
-from deploy.serving.tables import TRUSTED, TableClassifier
+from deploy.serving.tables.classifier import TRUSTED, TableClassifier
 from models.tables import TRUSTED as TRUSTED_IN_TRAINING
 from tests.common import ROOT, composed
 from tests.deploy.common import counters, names
@@ -167,7 +167,7 @@ def test_no_pickle_reaches_the_service(table: TrainedTable, table_service: str) 
 
 def test_the_service_loads_neither_tensorflow_nor_mlflow_nor_openvino(table: TrainedTable) -> None:
     code = (
-        "import sys; sys.path.insert(0, '.'); import deploy.serving.table_app; "
+        "import sys; sys.path.insert(0, '.'); import deploy.serving.tables.service; "
         "print([m for m in ('tensorflow', 'mlflow', 'openvino', 'PIL') if m in sys.modules])"
     )
     done = subprocess.run(

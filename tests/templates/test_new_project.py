@@ -103,7 +103,12 @@ def test_it_keeps_every_rule_and_no_example(project: Path) -> None:
 
 
 def test_what_is_shared_is_the_same_file(project: Path) -> None:
-    for name in ("train/common/fit.py", "conf/entry.py", "deploy/ecr.sh", "Pipfile.lock"):
+    for name in (
+        "train/common/fitting/trainer.py",
+        "conf/entry.py",
+        "deploy/ecr.sh",
+        "Pipfile.lock",
+    ):
         assert (project / name).read_bytes() == (ROOT / name).read_bytes()
         assert (project / name).stat().st_mode == (ROOT / name).stat().st_mode
 

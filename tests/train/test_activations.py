@@ -11,9 +11,9 @@ from omegaconf import DictConfig
 from conf.errors import UserError
 from models.common import head, split_at
 from tests.common import composed
-from train.common.activations import Activations
-from train.common.augment import draw, warp
-from train.common.values import Samples
+from train.common.data.types import Samples
+from train.common.fitting.augment import draw, warp
+from train.common.fitting.feature_cache import Activations
 
 SIZE, COUNT = 16, 70
 HALF = 1e-3

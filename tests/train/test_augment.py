@@ -5,7 +5,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from conf.schema import Augment
-from train.common.augment import draw, warp
+from train.common.fitting.augment import draw, warp
 
 SIZE = 33
 RECIPE = Augment(rotation=10.0, shift=0.2, shear=0.2, zoom=0.2, horizontal_flip=True)

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import mlflow
 import pytest
 
-from datasets.common.download import file_sha256
+from datasets.common.fetching.download import file_sha256
 from tests.common import ROOT
 from tests.servers import free_port
 from tests.train.conftest import TINY, finish, mlflow_server, start

@@ -9,7 +9,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from train.common.classification import caveats, intervals, per_class, scores
+from train.common.evaluation.metrics import caveats, intervals, per_class, scores
 
 CLASSES = ("a", "b", "c")
 

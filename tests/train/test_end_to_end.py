@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from conf.errors import UserError
 from tests.common import composed, pipelines
 from tests.train.conftest import TINY, Trained, finish, start
-from train.common.registry import finished_folds
+from train.common.tracking.load import finished_folds
 
 EXPERIMENT = "resnet50v2ft/kvasir4"
 CLASSES = ["0_normal", "1_ulcerative_colitis", "2_polyps", "3_esophagitis"]

@@ -13,9 +13,9 @@ from omegaconf import DictConfig
 from conf.errors import UserError
 from models.common import head
 from tests.common import composed
-from train.common import feed
-from train.common.fit import fine_tune, rate
-from train.common.values import Fitted, Samples, Splits
+from train.common.data.types import Fitted, Samples, Splits
+from train.common.fitting import inputs
+from train.common.fitting.trainer import fine_tune, rate
 
 SIZE, TRAIN, VALIDATION = 16, 48, 24
 SAME = 1e-6
@@ -106,7 +106,7 @@ def test_an_epoch_takes_no_more_batches_than_it_may(
     splits: Splits, settings: Callable[..., DictConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
-    for kind in (feed.FromPixels, feed.FromActivations):
+    for kind in (inputs.FromPixels, inputs.FromActivations):
         through = kind.training
 
         def counted(self: Any, *given: Any, through: Any = through) -> Any:

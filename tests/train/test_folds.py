@@ -12,13 +12,13 @@ from conf.errors import UserError
 from datasets.kvasir4.dataset import build
 from tests.common import composed
 from tests.datasets.common import image_set
-from train.common import provenance
-from train.common.classification import scores
-from train.common.folds import cross_validated, join
-from train.common.images import gather, split_images
-from train.common.provenance import settings_digest
-from train.common.run import log_data, log_report, log_splits, tracked
-from train.common.values import Report
+from train.common.cross_validation import cross_validated, join
+from train.common.data.pixels import gather, split_images
+from train.common.data.types import Report
+from train.common.evaluation.metrics import scores
+from train.common.tracking import provenance
+from train.common.tracking.log import log_data, log_report, log_splits, tracked
+from train.common.tracking.provenance import settings_digest
 
 FOLDS, IMAGES = 5, 200
 PIPELINE = "+pipeline=train_resnet50v2ft"

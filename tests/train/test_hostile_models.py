@@ -25,7 +25,13 @@ from conf.errors import UserError
 from datasets.common.images import READER
 from models.tables import TRUSTED
 from tests.common import composed, log_smallest
-from train.common.registry import Registered, fetch_keras, fetch_model, fetch_sklearn, registered
+from train.common.tracking.load import (
+    Registered,
+    fetch_keras,
+    fetch_model,
+    fetch_sklearn,
+    registered,
+)
 
 TABLE = ["+pipeline=predict_treesurvival", "predict.input=a", "predict.output=b"]
 

@@ -15,8 +15,8 @@ from conf.errors import UserError
 from conf.schema import Split, SplitBy
 from datasets.common.images import read_image, resize
 from tests.common import composed
-from train.common.images import decode, split_images
-from train.common.values import Samples, Splits
+from train.common.data.pixels import decode, split_images
+from train.common.data.types import Samples, Splits
 
 NOTHING = pd.DataFrame(columns=["file", "sha256", "split", "label"])
 

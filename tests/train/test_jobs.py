@@ -19,15 +19,15 @@ from PIL import Image
 
 from conf.errors import UserError
 from datasets.common.images import Window
-from deploy.serving.classifier import Classifier, Facts
-from deploy.serving.engine import Engine
-from deploy.serving.limits import Limits
+from deploy.serving.http.limits import Limits
+from deploy.serving.images.classifier import Classifier, Facts
+from deploy.serving.images.engine import Engine
 from tests.common import composed, log_smallest
 from tests.datasets.common import on_a_tiny_disk
 from tests.datasets.test_dicom import dicom, write
 from tests.train.conftest import SMALL, Trained, finish, start
-from train.common.jobs import explain, image_prediction
-from train.common.registry import Registered, fetch_keras, fetch_model, registered
+from train.common.tracking.load import Registered, fetch_keras, fetch_model, registered
+from train.jobs import explain, image_prediction
 
 DATA = [option for option in SMALL if option.startswith(("env", "dataset"))]
 """The data of the run that is studied."""
@@ -290,8 +290,8 @@ from pathlib import Path
 import pyarrow as pa
 from conf.errors import UserError
 from tests.common import composed
-from train.common.jobs.scoring import Scores
-from train.common.registry import Registered
+from train.jobs.scoring import Scores
+from train.common.tracking.load import Registered
 disk = Path(sys.argv[1])
 given = [f"predict.input={disk}", f"predict.output={disk}/x.parquet"]
 model = Registered("net", "1", "models:/net/1", "a", {"classes": ["x", "y"]}, {})

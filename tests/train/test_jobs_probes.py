@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from conf.schema import Probes
-from train.common.jobs import probes
+from train.jobs import probes
 
 SETTINGS = OmegaConf.create({"probes": OmegaConf.structured(Probes(bootstrap=200)), "seed": 0})
 IMAGES, COPIES = 120, 6

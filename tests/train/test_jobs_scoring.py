@@ -17,7 +17,9 @@ from conf.errors import UserError
 from datasets.common.images import Window
 from tests.common import ROOT, composed
 from tests.datasets.odd_files import REASONS, lay
-from train.common.jobs.image_prediction import (
+from train.common.evaluation.report import render
+from train.common.tracking.load import Registered
+from train.jobs.image_prediction import (
     answers,
     images,
     listed,
@@ -25,9 +27,7 @@ from train.common.jobs.image_prediction import (
     seen_through,
     unscored,
 )
-from train.common.jobs.scoring import Scores, report
-from train.common.registry import Registered
-from train.common.report import render
+from train.jobs.scoring import Scores, report
 
 MODEL = Registered("net-frames", "3", "models:/net-frames/3", "a" * 32, {"classes": ["x", "y"]}, {})
 KEYS = [pa.field("file", pa.string())]

@@ -14,11 +14,11 @@ from conf.errors import UserError
 from datasets.treesurvival.common import CONTRACT, draw
 from tests.common import composed
 from tests.train.conftest import finish, start
-from train.common.jobs import table_dataset_study
-from train.common.jobs.table_common import described
-from train.common.jobs.table_prediction import blocks, checked, of_features
-from train.common.registry import fetch_sklearn, registered
-from train.common.tables import gather, typed
+from train.common.data.tables import gather, typed
+from train.common.tracking.load import fetch_sklearn, registered
+from train.jobs import table_dataset_study
+from train.jobs.table_common import described
+from train.jobs.table_prediction import blocks, checked, of_features
 
 FEATURES = ["Species", "Light_ISF", "EMF"]
 TINY_TABLE = [

@@ -11,10 +11,10 @@ import pytest
 from conf.schema import Precision
 from models.common import head
 from tests.common import composed
-from train.common.checkpoint import Checkpoints
-from train.common.examples import drawn_images
-from train.common.publish import calibration_rows, dicom_window, publish
-from train.common.values import Fitted, Samples, Splits
+from train.common.data.types import Fitted, Samples, Splits
+from train.common.export.examples import drawn_images
+from train.common.export.images import calibration_rows, dicom_window, publish
+from train.common.fitting.checkpoint import Checkpoints
 
 SIDE = 32
 CLASSES = ("dark", "bright")

@@ -16,10 +16,10 @@ from conf.errors import UserError
 from tests.common import ROOT
 from tests.train import test_fit
 from tests.train.test_fit import StoppedError, configured, fitted, toy
-from train.common import fit as under_test
-from train.common.checkpoint import HISTORY, Checkpoints
-from train.common.fit import fine_tune
-from train.common.values import Splits
+from train.common.data.types import Splits
+from train.common.fitting import trainer as under_test
+from train.common.fitting.checkpoint import HISTORY, Checkpoints
+from train.common.fitting.trainer import fine_tune
 
 RUN = "this run"
 PLAIN = "fit.cache=none"
@@ -166,7 +166,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from tests.train.test_fit import build, configured, toy
-from train.common.fit import fine_tune
+from train.common.fitting.trainer import fine_tune
 
 def on_epoch(epoch, values):
     print(f"epoch {epoch}", flush=True)

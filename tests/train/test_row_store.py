@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from tests.common import ROOT
-from train.common import row_store
-from train.common.row_store import Rows
+from train.common.fitting import row_store
+from train.common.fitting.row_store import Rows
 
 
 def test_rows_that_were_not_noted_are_missing(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_two_runs_fill_one_file(tmp_path: Path) -> None:
 FILL_FOREVER = """
 import sys, itertools, numpy as np
 from pathlib import Path
-from train.common import row_store
+from train.common.fitting import row_store
 row_store.SAVE_SECONDS = 0
 rows = row_store.Rows(Path(sys.argv[1]), 100_000, (64, 64))
 def batches():
@@ -131,7 +131,7 @@ def test_a_file_that_went_away_meanwhile_is_filled_again(tmp_path: Path) -> None
 FILL = """
 import sys, numpy as np
 from pathlib import Path
-from train.common.row_store import Rows
+from train.common.fitting.row_store import Rows
 wanted = np.arange(2000)
 sys.stdin.readline()
 rows = Rows(Path(sys.argv[1]), 2000, (64,))

@@ -14,12 +14,12 @@ from conf.errors import UserError
 from models.common import export_onnx
 from tests.common import composed
 from tests.train.test_fit import SIZE, build, toy
-from train.common.folds import cross_validated
-from train.common.origin import origin, pinned
-from train.common.registration import log_models
-from train.common.registry import load_keras
-from train.common.start import begin
-from train.common.values import Splits
+from train.common.cross_validation import cross_validated
+from train.common.data.types import Splits
+from train.common.fitting.start import begin
+from train.common.tracking.load import load_keras
+from train.common.tracking.origin import origin, pinned
+from train.common.tracking.register import log_models
 
 NAME = "resnet50v2ft-kvasir4"
 

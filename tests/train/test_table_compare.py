@@ -18,10 +18,10 @@ from models.treesurvival.common import search_space
 from models.treesurvival.model import build as build_model
 from tests.common import composed
 from tests.train.conftest import finish, start
-from train.common.table_compare import OF_EACH_FOLD, OVERALL, cross_validated, estimators
-from train.common.table_fit import search_table
-from train.common.tables import gather, split_table, typed
-from train.common.values import TableFitted, TableSplits
+from train.common.data.tables import gather, split_table, typed
+from train.common.data.types import TableFitted, TableSplits
+from train.common.evaluation.nested import OF_EACH_FOLD, OVERALL, cross_validated, estimators
+from train.common.fitting.search import search_table
 
 FOLDS = 2
 QUICK = [

@@ -19,11 +19,11 @@ from models.treesurvival.common import search_space
 from models.treesurvival.model import build as build_model
 from tests.common import ROOT, composed
 from tests.train.conftest import finish, start
-from train.common.table_compare import cross_validated
-from train.common.table_evaluate import by_group, evaluate_table, importances
-from train.common.table_fit import search_table
-from train.common.tables import gather, split_table, typed
-from train.common.values import TableFitted, TableSplits
+from train.common.data.tables import gather, split_table, typed
+from train.common.data.types import TableFitted, TableSplits
+from train.common.evaluation.nested import cross_validated
+from train.common.evaluation.tables import by_group, evaluate_table, importances
+from train.common.fitting.search import search_table
 
 QUICK = [
     "+pipeline=train_treesurvival",

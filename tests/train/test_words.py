@@ -11,12 +11,19 @@ from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf
 
 from tests.common import composed, datasets, deployments, part
-from train.common import figures
-from train.common.classification import intervals
-from train.common.next_steps import deployed, serving
-from train.common.report import alternative, render, render_failure
-from train.common.values import Report
-from train.common.words import FEW_GROUPS, Judged, few_groups, look_first, summary, titles
+from train.common.data.types import Report
+from train.common.evaluation import figures
+from train.common.evaluation.metrics import intervals
+from train.common.evaluation.next_steps import deployed, serving
+from train.common.evaluation.report import alternative, render, render_failure
+from train.common.evaluation.words import (
+    FEW_GROUPS,
+    Judged,
+    few_groups,
+    look_first,
+    summary,
+    titles,
+)
 
 NAMES = ("Normal", "Polyps", "Colitis")
 SHOWN = ("curves", "confusion_matrix", "worst_mistakes")

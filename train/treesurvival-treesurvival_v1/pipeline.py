@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from train.common.run import tracked
+from train.common.tracking.log import tracked
 
 from .steps.ingest import ingest
 from .steps.metrics import metrics

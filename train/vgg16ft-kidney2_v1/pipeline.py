@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from train.common.folds import cross_validated
-from train.common.run import tracked
+from train.common.cross_validation import cross_validated
+from train.common.tracking.log import tracked
 
 from .steps.ingest import ingest
 from .steps.metrics import metrics

@@ -7,9 +7,9 @@ What it answers, and how, is in `deploy.serving`, which every table service shar
 
 from bentoml.models import BentoModel
 
-from deploy.serving.image import TABLE_IMAGE
+from deploy.serving.container import TABLE_IMAGE
 from deploy.serving.service import Served, served
-from deploy.serving.table_app import TableService
+from deploy.serving.tables.service import TableService
 
 from .common import LABELS, MODEL, PAGE
 

@@ -3,9 +3,9 @@
 from omegaconf import DictConfig
 
 from datasets.kvasir4.dataset import build
-from train.common.images import gather
-from train.common.run import log_data
-from train.common.values import Samples
+from train.common.data.pixels import gather
+from train.common.data.types import Samples
+from train.common.tracking.log import log_data
 
 
 def ingest(config: DictConfig) -> Samples:

@@ -2,10 +2,10 @@
 
 from omegaconf import DictConfig
 
-from train.common.evaluate import evaluate
-from train.common.publish import publish
-from train.common.run import log_report
-from train.common.values import Fitted, Report, Splits
+from train.common.data.types import Fitted, Report, Splits
+from train.common.evaluation.images import evaluate
+from train.common.export.images import publish
+from train.common.tracking.log import log_report
 
 
 def metrics(fitted: Fitted, splits: Splits, config: DictConfig) -> Report:

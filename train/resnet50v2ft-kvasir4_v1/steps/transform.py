@@ -2,8 +2,8 @@
 
 from omegaconf import DictConfig
 
-from train.common.images import decode
-from train.common.values import Samples
+from train.common.data.pixels import decode
+from train.common.data.types import Samples
 
 
 def transform(samples: Samples, config: DictConfig) -> Samples:

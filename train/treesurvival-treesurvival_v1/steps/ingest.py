@@ -4,8 +4,8 @@ from omegaconf import DictConfig
 
 from datasets.common.tables import Table
 from datasets.treesurvival.dataset import build
-from train.common.run import log_data
-from train.common.tables import gather
+from train.common.data.tables import gather
+from train.common.tracking.log import log_data
 
 
 def ingest(config: DictConfig) -> Table:

@@ -2,10 +2,10 @@
 
 from omegaconf import DictConfig
 
-from train.common.run import log_report
-from train.common.table_evaluate import evaluate_table
-from train.common.table_publish import publish_table
-from train.common.values import Report, TableFitted, TableSplits
+from train.common.data.types import Report, TableFitted, TableSplits
+from train.common.evaluation.tables import evaluate_table
+from train.common.export.tables import publish_table
+from train.common.tracking.log import log_report
 
 
 def metrics(fitted: TableFitted, splits: TableSplits, config: DictConfig) -> Report:

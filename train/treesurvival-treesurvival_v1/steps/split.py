@@ -3,9 +3,9 @@
 from omegaconf import DictConfig
 
 from datasets.common.tables import Table
-from train.common.run import log_splits
-from train.common.tables import split_table
-from train.common.values import TableSplits
+from train.common.data.tables import split_table
+from train.common.data.types import TableSplits
+from train.common.tracking.log import log_splits
 
 
 def split(table: Table, config: DictConfig) -> TableSplits:

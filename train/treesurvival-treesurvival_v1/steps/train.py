@@ -4,8 +4,8 @@ from omegaconf import DictConfig
 
 from models.treesurvival.common import search_space
 from models.treesurvival.model import build
-from train.common.table_fit import search_table
-from train.common.values import TableFitted, TableSplits
+from train.common.data.types import TableFitted, TableSplits
+from train.common.fitting.search import search_table
 
 
 def fit(splits: TableSplits, config: DictConfig) -> TableFitted:

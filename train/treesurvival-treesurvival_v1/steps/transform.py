@@ -1,7 +1,7 @@
 """Numbers and words as the pipeline takes them."""
 
 from datasets.common.tables import Table
-from train.common.tables import typed
+from train.common.data.tables import typed
 
 
 def transform(table: Table) -> Table:

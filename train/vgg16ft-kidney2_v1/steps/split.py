@@ -2,9 +2,9 @@
 
 from omegaconf import DictConfig
 
-from train.common.images import split_images
-from train.common.run import log_splits
-from train.common.values import Samples, Splits
+from train.common.data.pixels import split_images
+from train.common.data.types import Samples, Splits
+from train.common.tracking.log import log_splits
 
 
 def split(samples: Samples, config: DictConfig) -> Splits:

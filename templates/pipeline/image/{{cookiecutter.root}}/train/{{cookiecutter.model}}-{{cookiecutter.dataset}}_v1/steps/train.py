@@ -3,9 +3,9 @@
 from omegaconf import DictConfig
 
 from models.{{cookiecutter.model}}.model import build
-from train.common.fit import fine_tune
-from train.common.run import log_epoch, log_resumed, run_id
-from train.common.values import Fitted, Splits
+from train.common.fitting.trainer import fine_tune
+from train.common.tracking.log import log_epoch, log_resumed, run_id
+from train.common.data.types import Fitted, Splits
 
 
 def fit(splits: Splits, config: DictConfig) -> Fitted:

@@ -1,0 +1,1 @@
+"""How files come to this machine and stay whole: downloads, archives, disk, locks."""

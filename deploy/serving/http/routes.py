@@ -1,0 +1,208 @@
+"""The routes that every service has: the page, `/predict`, `/model`, `/docs.json`, `/metrics`.
+
+They are an ASGI application of their own that BentoML mounts at `/`. What is read and what is
+answered is said by the two services, of images (`app`) and of tables (`table_app`).
+
+```mermaid
+classDiagram
+    class Service["Service"]{
+        labels ~Labels~
+        texts ~Labels~
+        classifier ~Servable~
+        sample ~Path~
+
+        -__init__(labels ~Labels~, texts ~Labels~) None
+        +open(classifier ~Servable~) None
+        +app() ~Starlette~
+        #read(request ~Request~, classifier ~Servable~, admission ~Admission~) ~Work~
+        #described() ~dict~
+        #specification() ~dict~
+    }
+    Service <|-- ImageService
+    Service <|-- TableService
+    Service <|-- Servable
+    Service <|-- Admission
+```
+"""
+
+import asyncio
+import time
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from ..loading import Servable
+from .admission import RETRY_SECONDS, Admission
+from .limits import ANSWER_SECONDS, Limits
+from .metrics import Metrics, exposition
+from .middleware import failure
+from .refusals import Refused
+from .sample import SAMPLE, media_type
+
+SHARED = Path(__file__).parents[1] / "pages" / "shared"
+"""Folder of what all pages load."""
+Labels = Mapping[str, Mapping[str, str]]
+Answers = list[dict[str, Any]]
+Model = TypeVar("Model", bound=Servable)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is left to do for a request once it is read: to be called in a thread."""
+
+    answers: Callable[[], Answers]
+    pixels: int = 0
+    """How many of the pixels that all requests share it needs."""
+
+
+class Service(ABC, Generic[Model]):
+    """State of the routes: the model, and what is under way.
+
+    `labels` are names for people, by language and class; `texts` the `title` and the `notice` of
+    the page, by language. `open` is called once the process that serves is running.
+    """
+
+    kind: type[Model]
+    """What answers."""
+    page: Path
+    """Folder of the page, with an `index.html`."""
+    limits: ClassVar[Limits] = Limits()
+    """Limits where the environment sets none."""
+
+    def __init__(self, labels: Labels, texts: Labels) -> None:
+        self.labels = labels
+        self.texts = texts
+        self.sample: Path | None = None  # known once there is a deployment
+        self.classifier: Model | None = None
+        self.metrics: Metrics | None = None
+        self._admission: Admission | None = None
+
+    def open(self, classifier: Model) -> None:
+        """Serve `classifier`, from the moment it is ready."""
+        self.metrics = Metrics(classifier.facts.classes)
+        self.classifier = classifier
+        classifier.start()
+
+    def app(self) -> Starlette:
+        """The ASGI application to mount at `/`."""
+        return Starlette(
+            routes=[
+                Route("/", self._page),
+                Route("/model", self._model),
+                Route("/predict", self._predict, methods=["POST"]),
+                Route("/docs.json", self._docs),
+                Route("/metrics", self._metrics),
+                Route(f"/{SAMPLE}", self._sample),
+                Mount("/static", StaticFiles(directory=self.page)),
+                Mount("/shared", StaticFiles(directory=SHARED)),
+            ]
+        )
+
+    @abstractmethod
+    async def read(self, request: Request, classifier: Model, admission: Admission) -> Work:
+        """What `request` asks of the model, read and checked. Raises `Refused`."""
+
+    @abstractmethod
+    def described(self, classifier: Model) -> dict[str, Any]:
+        """What the page needs to know beside facts, classes, labels and texts."""
+
+    @abstractmethod
+    def specification(self) -> dict[str, Any]:
+        """The OpenAPI document, also before there is a model."""
+
+    async def _page(self, _: Request) -> Response:
+        return FileResponse(self.page / "index.html")
+
+    async def _sample(self, _: Request) -> Response:
+        if self.sample is None:
+            raise HTTPException(404)
+        return FileResponse(self.sample, media_type=media_type(self.sample))
+
+    async def _model(self, _: Request) -> Response:
+        """What the page shows about the model."""
+        if self.classifier is None:
+            return _refusal(Refused(503, "not_ready", "the service is starting", RETRY_SECONDS))
+        facts = self.classifier.facts
+        return JSONResponse(
+            {
+                **facts.public(),
+                "classes": facts.classes,
+                "labels": self.labels,
+                "texts": self.texts,
+                "max_bytes": self.classifier.limits.max_bytes,
+                **self.described(self.classifier),
+            }
+        )
+
+    async def _docs(self, _: Request) -> Response:
+        return JSONResponse(self.specification())
+
+    async def _metrics(self, _: Request) -> Response:
+        content, media_type = exposition()
+        return Response(content, media_type=media_type)
+
+    async def _predict(self, request: Request) -> Response:
+        started = time.perf_counter()
+        try:
+            response: Response = await self._answer(request, started)
+        except Refused as refused:
+            response = _refusal(refused)
+            if self.metrics:
+                self.metrics.rejections.labels(refused.code).inc()
+        except Exception as error:
+            response = failure(request.scope, error)
+        if self.metrics:
+            self.metrics.requests.labels(response.status_code).inc()
+            self.metrics.seconds.observe(time.perf_counter() - started)
+        return response
+
+    async def _answer(self, request: Request, started: float) -> Response:
+        classifier = self.classifier
+        if classifier is None or not classifier.ready:
+            raise Refused(503, "not_ready", "the model is still being loaded", RETRY_SECONDS)
+        admission = self._admission = self._admission or Admission(classifier.limits)
+        with admission.place(request) as counted:
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    work = await self.read(counted, classifier, admission)
+                    return await admission.compute(
+                        work.pixels, self._computed, work, classifier, started
+                    )
+            except TimeoutError:
+                raise Refused(
+                    504,
+                    "too_long",
+                    f"there is no answer after {ANSWER_SECONDS} s: send less at a time",
+                ) from None
+
+    def _computed(self, work: Work, classifier: Model, started: float) -> Response:
+        """The answer to `work`, written out: for 10,000 rows that takes a while as well."""
+        answers = work.answers()
+        if self.metrics:
+            for label, count in Counter(answer["label"] for answer in answers).items():
+                self.metrics.predictions.labels(label).inc(count)
+        return JSONResponse(
+            {
+                "model": classifier.facts.public(),
+                "predictions": answers,
+                "milliseconds": round((time.perf_counter() - started) * 1000, 1),
+            }
+        )
+
+
+def _refusal(refused: Refused) -> JSONResponse:
+    headers: dict[str, str] = {}
+    if refused.retry_after is not None:
+        headers["Retry-After"] = str(refused.retry_after)
+    body = {"error": refused.code, "message": refused.message}
+    return JSONResponse(body, refused.status, headers)

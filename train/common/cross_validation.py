@@ -1,0 +1,188 @@
+"""Cross-validation: a run for each fold, and one that joins their answers into one figure.
+
+    python -m train +pipeline=train_<name> split.by=cluster split.folds=5
+
+```mermaid
+flowchart LR
+    fold0["run, split.fold=0"] & fold1["run, split.fold=1"] & more["..."] --> join["run, all folds"]
+```
+
+Folds that are finished are not trained again, so a killed command goes on, and folds may be trained
+anywhere before (`split.fold=2`, or Hydra's `--multirun 'split.fold=range(5)'`). What belongs
+together is found in MLflow, by the settings and the digest of the data: after a corrected label
+all folds are trained again. A fold's model is not registered: it judges the
+recipe.
+"""
+
+import functools
+import logging
+from dataclasses import replace
+
+import pandas as pd
+from omegaconf import DictConfig, OmegaConf
+
+from conf.errors import UserError
+from train.common.data.pixels import gather_named
+from train.common.data.types import Report
+from train.common.evaluation import metrics, words
+from train.common.evaluation.images import SHOWN, judge
+from train.common.tracking.connection import connect
+from train.common.tracking.load import FoldRun, fetch_table, finished_folds
+from train.common.tracking.log import Train, log_folds, log_report, tracked
+from train.common.tracking.origin import names_a_model, pinned
+
+log = logging.getLogger(__name__)
+
+
+def cross_validated(train: Train) -> Train:
+    """Let `train(config)` train every fold and join them, where `split.folds` names no `fold`.
+
+    Raises `UserError` before the next fold is trained when one was trained twice, and before the
+    figure is made when the data changed meanwhile.
+    """
+
+    @functools.wraps(train)
+    def run(config: DictConfig) -> object:
+        if names_a_model(config.model.weights):
+            connect(config)
+            config = pinned(config)
+        folds = config.split.folds
+        if folds is None or config.split.fold is not None:
+            return train(config)
+        import keras
+
+        connect(config)
+        digest = functools.cache(lambda: gather_named(config).digest)
+        for number in range(folds):
+            if done := finished_folds(config, digest).get(number):
+                log.info("fold %d of %d is finished: run %s", number, folds, done.run_id)
+            else:
+                train(_one_fold(config, number))
+                keras.utils.clear_session()
+        runs = finished_folds(config, lambda: gather_named(config).digest)
+        if missing := sorted(set(range(folds)) - set(runs)):
+            raise UserError(
+                f"the data changed while folds were trained: there is no fold {missing[0]} of what "
+                "it is now; repeat the command, which trains what is missing"
+            )
+        return tracked(functools.partial(_join, runs))(config)
+
+    return run
+
+
+def _one_fold(config: DictConfig, number: int) -> DictConfig:
+    changed = config.copy()
+    OmegaConf.set_readonly(changed, False)
+    changed.split.fold = number
+    OmegaConf.set_readonly(changed, True)
+    return changed
+
+
+def _join(runs: dict[int, FoldRun], config: DictConfig) -> Report:
+    """Log the figures of all `runs` together: each image is answered where it was test."""
+    report = join(
+        {number: fetch_table(run, "tables/predictions.csv") for number, run in runs.items()},
+        {number: fetch_table(run, "data/splits.csv") for number, run in runs.items()},
+        config,
+    )
+    if len({run.tags["git_revision"] for run in runs.values()}) > 1:
+        report.notes.append(
+            f"The folds come from several revisions: {_named(runs, 'git_revision')}."
+        )
+    if seen := sum(int(run.tags.get("started_from_seen_test", 0)) for run in runs.values()):
+        report.notes.append(
+            f"The folds went on from {runs[0].tags['started_from']}, which was trained on or "
+            f"chosen by {seen} of the images that are test here: the figures are optimistic."
+        )
+    report.facts["data digest"] = runs[0].tags["data_digest"][:16]
+    report.facts["runs"] = ", ".join(f"fold {k}: {run.run_id}" for k, run in sorted(runs.items()))
+    log_folds(runs)
+    log_report(report, config)
+    return report
+
+
+def _named(runs: dict[int, FoldRun], tag: str) -> str:
+    return ", ".join(f"fold {k} {run.tags[tag][:12]}" for k, run in sorted(runs.items()))
+
+
+def join(
+    predictions: dict[int, pd.DataFrame], splits: dict[int, pd.DataFrame], config: DictConfig
+) -> Report:
+    """The report of all folds together, by fold the tables that its run logged.
+
+    Metrics and intervals are those of the pooled answers; mean and standard deviation over the
+    folds stand beside, without being an interval: the folds share training images [1].
+
+    1. Bengio, Grandvalet: *No Unbiased Estimator of the Variance of K-Fold Cross-Validation*,
+       JMLR 5 (2004).
+    """
+    classes = tuple(config.dataset.classes)
+    parts = []
+    for number, answers in sorted(predictions.items()):
+        tested = splits[number].query("split == 'test'")[["file", "label", "cluster"]]
+        answers = answers[["file", *classes]].assign(fold=number)
+        parts.append(tested.merge(answers, on="file", validate="one_to_one"))
+    table = pd.concat(parts, ignore_index=True)
+    given = table[list(classes)]
+    table[list(classes)] = given.div(given.sum(axis=1), axis=0)  # float32, rounded in a CSV
+    if table["file"].duplicated().any() or len(table) != len(splits[0]):
+        raise UserError(
+            f"the folds answer {len(table)} times for {len(splits[0])} images, not once for each: "
+            "they were split by different versions; delete their runs, and train them again"
+        )
+    report = judge(table, table[list(classes)].to_numpy(), classes, config)
+    by_fold = _by_fold(table, classes)
+    scalars = report.scalars.copy()
+    for name in SHOWN:
+        scalars |= {
+            f"test_{name}_fold_mean": by_fold[name].mean(),
+            f"test_{name}_fold_std": by_fold[name].std(),
+        }
+    summary = by_fold.agg(["mean", "std"])
+    predicted = report.tables["predictions"].assign(fold=table["fold"])
+    labels, titles = table["label"].to_numpy(), tuple(words.titles(config.dataset).values())
+    return replace(
+        report,
+        scalars=scalars,
+        tables=report.tables
+        | {
+            "folds": pd.concat([by_fold, summary]).rename_axis("fold").reset_index(),
+            "predictions": predicted,
+        },
+        notes=[
+            *report.notes,
+            *metrics.caveats(labels, titles, _crossing(splits)),
+            f"{len(splits)} models answered, each for the images it was not trained on: the "
+            "figures are those of the recipe, not of one model.",
+        ],
+        facts={
+            "data": f"{config.dataset.name}, {config.dataset.source.name}",
+            "images": f"{len(table)}, each test once in {len(splits)} folds",
+            "split by": config.split.by.name,
+            "backbone weights": config.model.weights,
+            **report.facts,
+        },
+        captions={
+            "folds": "Mean and standard deviation over the folds are no interval: the folds share "
+            "training images.",
+        },
+    )
+
+
+def _by_fold(table: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
+    """A row a fold: the metrics at the top of the report, then the recall of each class."""
+    rows = {}
+    for number, part in table.groupby("fold"):
+        labels, probabilities = part["label"].to_numpy(), part[list(classes)].to_numpy()
+        values = metrics.scores(labels, probabilities, classes)
+        rows[number] = {k: values[k] for k in (*SHOWN, *(f"recall_{name}" for name in classes))}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _crossing(splits: dict[int, pd.DataFrame]) -> int:
+    """Clusters with images in more than one split of any fold."""
+    crossing: set[int] = set()
+    for table in splits.values():
+        parts = table.groupby("cluster")["split"].nunique()
+        crossing |= set(parts.index[parts > 1])
+    return len(crossing)

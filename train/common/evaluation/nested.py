@@ -1,0 +1,186 @@
+r"""Estimators of a table compared on the same outer folds, each searched anew inside of them.
+
+Nested cross-validation [1]: an outer fold is answered by searches that saw none of its groups, so
+what a search chose by chance does not favour it. The run itself takes the estimator whose search
+scores best; the same choice is made in each outer fold, and `OF_EACH_FOLD` is the figure of that:
+what to expect of the model that the run publishes.
+
+```mermaid
+flowchart LR
+    outer["outer fold, by group"] --> inner["a search of each estimator<br/>on the other folds"]
+    inner -->|best score| choice["best of each fold"]
+    inner --> each["answers of each estimator"]
+    choice & each --> table["figures with intervals,<br/>paired differences"]
+```
+
+1. Varma, Simon: *Bias in error estimation when using cross-validation for model selection*, BMC
+   Bioinformatics 7, 91 (2006).
+"""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from omegaconf import DictConfig
+from rich.progress import track
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GroupKFold
+
+from conf.schema import Estimator
+from train.common.data.types import TableFitted, TableSplits
+from train.common.evaluation import metrics
+from train.common.fitting.search import chosen, fitted
+
+OVERALL = ["roc_auc_macro", "average_precision_macro", "brier", "log_loss", "accuracy", "mcc"]
+SHOWN = {"roc_auc_macro": "ROC AUC", "brier": "Brier score", "accuracy": "accuracy", "mcc": "MCC"}
+PANELS = {name: SHOWN[name] for name in ("roc_auc_macro", "brier")}
+OF_EACH_FOLD = "best of each fold"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What the outer folds answered."""
+
+    answers: dict[Estimator, np.ndarray]
+    """Probabilities (N, classes) of all rows, each by a search that saw nothing of its group."""
+    choices: list[Estimator]
+    """Of each outer fold, the estimator whose search scored best."""
+    held_out: np.ndarray
+    """Probabilities (N, classes) of all rows, of each by the choice of its fold."""
+    seconds: dict[Estimator, float]
+    """Of the searches in all outer folds."""
+
+
+def cross_validated(given: TableFitted, splits: TableSplits, folds: int, seed: int) -> Compared:
+    """Fit the searches of `given` anew in each of `folds` outer folds by group."""
+    everything = np.arange(len(splits.data.frame))
+    frame, labels = splits.inputs(everything), splits.labels(everything)
+    groups = splits.groups(everything)
+    held_out = np.empty((len(labels), len(splits.data.classes)))
+    answers = {kind: np.empty_like(held_out) for kind in given.searches}
+    seconds = dict.fromkeys(given.searches, 0.0)
+    choices = []
+    parts = GroupKFold(folds, shuffle=True, random_state=seed).split(frame, labels, groups)
+    jobs = ((rows, list(given.searches.items())) for rows in parts)
+    for (seen, unseen), searches in track(jobs, "cross-validation", total=folds):
+        done = {}
+        for kind, search in searches:
+            started = time.perf_counter()
+            done[kind] = fitted(kind, search, frame.iloc[seen], labels[seen], groups[seen])
+            seconds[kind] += time.perf_counter() - started
+            answers[kind][unseen] = done[kind].predict_proba(frame.iloc[unseen])
+        choices.append(chosen(done))
+        held_out[unseen] = answers[choices[-1]][unseen]
+    return Compared(answers, choices, held_out, seconds)
+
+
+def intervals(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    groups: np.ndarray,
+    classes: tuple[str, ...],
+    config: DictConfig,
+) -> pd.DataFrame:
+    """`metrics.intervals` with the settings of `config`, of whole groups."""
+    settings = config.metrics
+    return metrics.intervals(
+        labels, probabilities, groups, classes, settings.bootstrap, settings.confidence, config.seed
+    )
+
+
+def estimators(compared: Compared, splits: TableSplits, config: DictConfig) -> pd.DataFrame:
+    """A row an estimator by name, and `OF_EACH_FOLD`; columns (metric, value | low | high).
+
+    The metrics are `OVERALL` and `difference`: ROC AUC minus that of `OF_EACH_FOLD`, over the same
+    resamples of groups.
+    """
+    everything = np.arange(len(splits.data.frame))
+    labels, groups = splits.labels(everything), splits.groups(everything)
+    answers = {kind.name: given for kind, given in compared.answers.items()}
+    answers[OF_EACH_FOLD] = compared.held_out
+    rows = {}
+    for name, given in answers.items():
+        table = intervals(labels, given, groups, splits.data.classes, config).loc[OVERALL]
+        table.loc["difference"] = _difference(labels, given, compared.held_out, groups, config)
+        rows[name] = table.stack()
+    return pd.DataFrame(rows).T
+
+
+def _difference(
+    labels: np.ndarray, ours: np.ndarray, theirs: np.ndarray, groups: np.ndarray, config: DictConfig
+) -> list[float]:
+    """ROC AUC of `ours` minus that of `theirs`: value, low, high over resamples of whole groups."""
+
+    def gain(rows: np.ndarray) -> float:
+        both = [_auc(labels[rows], given[rows]) for given in (ours, theirs)]
+        return both[0] - both[1]
+
+    settings = config.metrics
+    drawn = [gain(rows) for rows in metrics.resampled(groups, settings.bootstrap, config.seed)]
+    tail = (1 - settings.confidence) / 2
+    low, high = np.nanquantile(drawn, [tail, 1 - tail])
+    return [gain(np.arange(len(labels))), float(low), float(high)]
+
+
+def _auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Mean ROC AUC of the classes that are there, as `metrics.scores` has it."""
+    found = [k for k in range(probabilities.shape[1]) if 0 < (labels == k).sum() < len(labels)]
+    aucs = [roc_auc_score(labels == k, probabilities[:, k]) for k in found]
+    return float(np.mean(aucs)) if aucs else np.nan
+
+
+def flat(figured: pd.DataFrame) -> dict[str, float]:
+    """`estimators` as metrics of a run: `cv_<estimator>_<metric>`, `..._low` and `..._high`."""
+    scalars: dict[str, float] = {}
+    for name, row in figured.drop(index=OF_EACH_FOLD).iterrows():
+        table = row.unstack()[["value", "low", "high"]]
+        scalars |= metrics.flat(table, f"cv_{name}")
+    return scalars
+
+
+def shown(figured: pd.DataFrame, compared: Compared, given: TableFitted) -> pd.DataFrame:
+    """The table of the report: a row an estimator, best inner score first, then the choice."""
+    rows = []
+    for kind in sorted(given.scores, key=given.scores.__getitem__, reverse=True):
+        name = f"{kind.name} (taken)" if kind == given.estimator else kind.name
+        rows.append(
+            {"estimator": name, "score on train": f"{given.scores[kind]:.3f}"}
+            | _cells(figured.loc[kind.name])
+            | {"best in folds": compared.choices.count(kind), "seconds": compared.seconds[kind]}
+        )
+    last = {"best in folds": len(compared.choices), "seconds": sum(compared.seconds.values())}
+    best = {"estimator": OF_EACH_FOLD, "score on train": ""} | _cells(figured.loc[OF_EACH_FOLD])
+    return pd.DataFrame([*rows, best | last]).astype({"seconds": int})
+
+
+def _cells(row: pd.Series) -> dict[str, str]:
+    titles = SHOWN | {"difference": "ROC AUC minus best of each fold"}
+    return {
+        title: "{:.3f} [{:.3f}, {:.3f}]".format(
+            *(row[name, end] for end in ("value", "low", "high"))
+        )
+        for name, title in titles.items()
+    }
+
+
+def caption(given: TableFitted, config: DictConfig, group: str) -> str:
+    """What a reader must know of the table."""
+    scoring = config.fit.scoring.name
+    return (
+        f"Nested cross-validation: the same {config.metrics.folds} outer folds by {group} for all, "
+        f"and in each a search of {config.fit.candidates} settings of each estimator. "
+        f"{given.estimator.name} was taken by its {scoring} on train ('score on train'), before "
+        f"these figures were known. '{OF_EACH_FOLD}' makes that choice in every outer fold: it is "
+        "the figure to quote for the model of this run."
+    )
+
+
+def chosen_among(given: TableFitted, config: DictConfig) -> str:
+    """Which estimator the run took, and by what."""
+    if len(given.searches) == 1:
+        return given.estimator.name
+    return (
+        f"{given.estimator.name}, of {', '.join(kind.name for kind in given.searches)} by "
+        f"{config.fit.scoring.name} cross-validated on train"
+    )

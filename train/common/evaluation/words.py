@@ -1,0 +1,204 @@
+"""What a report says first, in words: how good, against what, how sure, and where to look.
+
+Figures become sentences here and nowhere else, so that each sentence can be tested with figures
+that are known: a model at chance is said to be at chance.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from omegaconf import DictConfig
+
+from conf.schema import Source
+
+FEW_GROUPS = 30
+"""Independent groups below which a bootstrap of groups is too sure of itself (Cameron, Gelbach,
+Miller: *Bootstrap-based improvements for inference with clustered errors*, 2008)."""
+HANGS_ON = (
+    "what do the answers hang on? A column that is known only afterwards gives the outcome away"
+)
+"""What to ask of the importance of a table's features."""
+SURE = 0.9
+"""Probability from which a wrong answer was given with confidence."""
+DRAWN = (
+    "The data were drawn by the program (dataset.source=sample): the figures show that everything "
+    "runs, and say nothing about real data."
+)
+
+
+def titles(dataset: DictConfig) -> dict[str, str]:
+    """What people call each class of `dataset`: `dataset.titles`, or its name without the number.
+
+    `1_ulcerative_colitis` becomes Ulcerative colitis. Where two would be called alike, all keep
+    their names.
+    """
+    read = {name: dataset.titles.get(name) or _title(name) for name in dataset.classes}
+    return read if len(set(read.values())) == len(read) else {name: name for name in read}
+
+
+def _title(name: str) -> str:
+    words = re.sub(r"[_\-\s]+", " ", re.sub(r"^\d+[_\-\s]+", "", name)).strip() or name
+    return words[0].upper() + words[1:]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Answers of a model, or of several, to samples it was not trained on."""
+
+    labels: np.ndarray
+    """Class numbers (N,)."""
+    probabilities: np.ndarray
+    """(N, classes)."""
+    metrics: pd.DataFrame
+    """Rows by name, columns value, low, high: `train.common.evaluation.metrics.intervals`."""
+    titles: tuple[str, ...]
+    """Of the classes, in the order of the probabilities."""
+    groups: int
+    """Independent groups among the N."""
+    group: str = "near-duplicate clusters"
+    """What these are."""
+    unit: str = "test images"
+    """What the N are."""
+    who: str = "The model is"
+    confidence: float = 0.95
+
+    @property
+    def answers(self) -> np.ndarray:
+        """Class numbers (N,)."""
+        return self.probabilities.argmax(axis=1)
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Samples of each class."""
+        return np.bincount(self.labels, minlength=len(self.titles))
+
+    @property
+    def at_chance(self) -> bool:
+        """Whether chance (a Matthews correlation of 0) is in its interval."""
+        low, high = self.metrics.loc["mcc", ["low", "high"]]
+        return bool(low <= 0 <= high)
+
+
+def summary(judged: Judged) -> list[str]:
+    """The first paragraph: how good, against chance, how sure, and the weakest class."""
+    return [_how_good(judged), *_against(judged), _how_sure(judged), *_weakest(judged)]
+
+
+def look_first(judged: Judged, figures: Iterable[str]) -> tuple[str, str]:
+    """Name of the one of `figures` to look at first, and why."""
+    shown = list(figures)
+    wrong = judged.answers != judged.labels
+    sure = int((wrong & (judged.probabilities.max(axis=1) > SURE)).sum())
+    if judged.at_chance and "curves" in shown:
+        return "curves", "does the loss on training images fall, and that on validation with it?"
+    if not wrong.any():
+        return "confusion_matrix", (
+            "not one mistake is a reason for doubt: does something other than the finding give the "
+            "class away? The study of the dataset (python -m datasets +pipeline=study_...) tells"
+        )
+    if sure and "worst_mistakes" in shown:
+        return "worst_mistakes", (
+            f"{sure} of {wrong.sum()} wrong answers {'was' if sure == 1 else 'were'} given with a "
+            f"probability over {SURE}"
+        )
+    return "confusion_matrix", f"it shows what the {wrong.sum()} wrong answers were"
+
+
+def balance(counted: pd.DataFrame, unit: str, titles: Mapping[str, str]) -> str:
+    """How many there are, and of which class most and fewest.
+
+    `counted` has a row a class: its name in `class`, its number in the column `unit`.
+    """
+    numbers = dict(zip(counted["class"], counted[unit].astype(int), strict=True))
+    most, rarest = max(numbers, key=numbers.__getitem__), min(numbers, key=numbers.__getitem__)
+    total = sum(numbers.values())
+    return (
+        f"{total:,} {unit} of {len(numbers)} classes: {titles[most]} is the most frequent "
+        f"({percent(numbers[most] / total)}), {titles[rarest]} the rarest ({numbers[rarest]:,})."
+    )
+
+
+def drawn(config: DictConfig) -> list[str]:
+    """The warning that data are no real ones, where they are not."""
+    return [DRAWN] if config.dataset.source == Source.sample else []
+
+
+def few_groups(groups: int, name: str) -> list[str]:
+    """The warning that `groups` independent ones settle little, where they are few."""
+    if groups >= FEW_GROUPS:
+        return []
+    return [
+        f"Only {groups} independent {name} were tested, and a bootstrap needs about {FEW_GROUPS}: "
+        "intervals are likely too narrow, and others may give quite other figures."
+    ]
+
+
+def _how_good(judged: Judged) -> str:
+    value, low, high = judged.metrics.loc["accuracy"]
+    said = (
+        f"{judged.who} right for {percent(value)} of {len(judged.labels):,} {judged.unit} "
+        f"({100 * judged.confidence:.0f} % interval {100 * low:.1f} to {percent(high)})"
+    )
+    if len(judged.titles) == 2:
+        value, low, high = judged.metrics.loc["roc_auc_macro"]
+        said += f", with a ROC AUC of {value:.3f} [{low:.3f}, {high:.3f}]"
+    return f"{said}."
+
+
+def _against(judged: Judged) -> list[str]:
+    mcc, low, high = judged.metrics.loc["mcc"]
+    share, most = judged.counts.max() / len(judged.labels), judged.titles[judged.counts.argmax()]
+    always = f"always answering {most}, the most frequent class"
+    measured = f"Matthews correlation {mcc:.2f} [{low:.2f}, {high:.2f}]; chance is 0"
+    same = judged.titles[judged.answers[0]] if len(set(judged.answers)) == 1 else ""
+    if judged.at_chance:
+        said = [
+            f"That is no better than chance ({measured}): no evidence that it has learned to tell "
+            f"the classes apart; {always}, would be right for {percent(share)}."
+        ]
+        return [*said, f"It gave the same answer, {same}, every time."] if same else said
+    if high < 0:
+        return [f"That is worse than chance ({measured}): are labels, or classes, swapped?"]
+    if judged.metrics.loc["accuracy", "low"] > share:
+        guess = f"guessing ({percent(1 / len(judged.titles))})"
+        return [f"That is better than {always} ({percent(share)}), and than {guess}."]
+    return [
+        f"It tells the classes apart better than chance ({measured}), but is not shown to be right "
+        f"more often than {always} ({percent(share)})."
+    ]
+
+
+def _how_sure(judged: Judged) -> str:
+    low, high = judged.metrics.loc["accuracy", ["low", "high"]]
+    said = f"The interval is {100 * (high - low):.1f} points wide and comes from {judged.groups:,} "
+    if judged.groups < FEW_GROUPS:
+        return f"{said}independent {judged.group}: too few to be sure of it."
+    return f"{said}independent {judged.group}."
+
+
+def _weakest(judged: Judged) -> list[str]:
+    answers, counts = judged.answers, judged.counts
+    absent = [title for title, count in zip(judged.titles, counts, strict=True) if not count]
+    said = [f"None of the {judged.unit} shows {title}." for title in absent]
+    if (answers == judged.labels).all():
+        return ["Every class was recognised without a mistake.", *said]
+    hits = np.bincount(judged.labels[answers == judged.labels], minlength=len(counts))
+    recall = np.where(counts > 0, hits / np.maximum(counts, 1), np.inf)
+    worst = int(recall.argmin())
+    mistakes = answers[(judged.labels == worst) & (answers != worst)]
+    other, times = np.bincount(mistakes).argmax(), np.bincount(mistakes).max()
+    verb = "is" if times == 1 else "are"
+    return [
+        f"The weakest class is {judged.titles[worst]}: {hits[worst]} of {counts[worst]} are "
+        f"recognised ({percent(recall[worst])}), and {times} {verb} taken for "
+        f"{judged.titles[other]}.",
+        *said,
+    ]
+
+
+def percent(share: float) -> str:
+    """0.918 as `91.8 %`."""
+    return f"{100 * share:.1f} %"

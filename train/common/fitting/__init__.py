@@ -1,0 +1,1 @@
+"""Training: the trainer, its inputs, cached features, checkpoints, searches."""

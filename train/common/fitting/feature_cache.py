@@ -1,0 +1,259 @@
+"""What the frozen part of a network answers, computed once and kept on disk.
+
+The layers up to the freeze boundary never change, so their answer to an image is the same in every
+epoch, every run and every sweep. Only augmentation changes the image: each gets a few views, drawn
+once.
+
+```mermaid
+flowchart LR
+    pixels["pixels uint8 (N, S, S, 3)"] --> view["view k: one affine warp"]
+    view --> prefix["frozen part<br/>OpenVINO"]
+    prefix --> store[("activations<br/>float16 (N, h, w, C)")]
+    store --> tail["tail, trained by Keras"]
+    store --> still["tail as it starts<br/>OpenVINO"]
+    still --> pooled[("pooled features<br/>float16 (N, C)")]
+    pooled --> head["head, warmed up by Keras"]
+```
+
+The files (`row_store`) lie under `<cache>/activations/<key>/`, one for each view of all images, row
+i for row i of the images' table. Rows are filled when they are first needed, so that the splits of
+a cross-validation share them. Of two runs that need the same rows, one computes them and the other
+waits.
+"""
+
+import hashlib
+import json
+import logging
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+
+from conf.errors import UserError
+from datasets.common.fetching import disk
+from train.common.data.types import Samples
+from train.common.fitting import augment
+from train.common.fitting.precision import computing_in
+from train.common.fitting.row_store import Rows
+
+if TYPE_CHECKING:
+    import keras
+
+log = logging.getLogger(__name__)
+
+Compute = Callable[[np.ndarray], np.ndarray]
+Advance = Callable[[int], None]
+
+BATCH = 8
+"""Images that go through the frozen part together; more are not faster on a CPU."""
+FORMAT = 1
+"""Raised when files of an older program must not be read."""
+SAME = 2e-2
+"""Largest accepted difference of recomputed activations, relative to their largest: float16 and
+another number of threads stay far below it, another network far above."""
+
+
+HINTS = {"float32": "f32", "bfloat16": "bf16"}
+"""OpenVINO's words for `fit.precision`."""
+
+
+def openvino(model: "keras.Model", precision: str) -> Compute:
+    """`model` as a function of arrays (B, ...), compiled by OpenVINO for all cores.
+
+    Measured against TensorFlow with oneDNN and ONNX Runtime: tests/benchmarks/training.py.
+    """
+    import openvino as ov
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.xml")
+        with computing_in("float32", model):  # OpenVINO rounds by itself, where it is told to
+            model.export(str(path), format="openvino", verbose=False)
+        core = ov.Core()
+        compiled = core.compile_model(
+            core.read_model(path),
+            "CPU",
+            {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": HINTS[precision]},
+        )
+    request = compiled.create_infer_request()
+
+    def compute(inputs: np.ndarray) -> np.ndarray:
+        return next(iter(request.infer([inputs], share_inputs=True).values()))
+
+    return compute
+
+
+def weights_of(model: "keras.Model") -> str:
+    """Hex sha256 of the values of `model`'s weights, in the order of its layers."""
+    digest = hashlib.sha256()
+    for weight in model.weights:
+        digest.update(weight.numpy().tobytes())
+    return digest.hexdigest()
+
+
+class Activations:
+    """The activations of all `samples` at the freeze boundary, and the pooled features behind it.
+
+    `prefix` ends at the boundary; `still` leads from there to the pooled features and is not
+    trained yet. View `None` is the image as it is. Views of another `scope` are not shared.
+    """
+
+    def __init__(
+        self,
+        prefix: "keras.Model",
+        still: "keras.Model",
+        samples: Samples,
+        config: DictConfig,
+        scope: str = "",
+    ) -> None:
+        self.prefix, self.still, self.samples, self.config = prefix, still, samples, config
+        assert samples.pixels is not None
+        start = weights_of(prefix)
+        key = {
+            "format": FORMAT,
+            "data": [samples.digest, samples.pixels.name],
+            "model": [config.model.name, config.model.freeze, config.model.image_size],
+            "weights": start,
+            "precision": config.fit.precision.name,
+        }
+        self.home = Path(config.env.cache) / "activations"
+        self.folder = self.home / _short(key)
+        self._views = _short([OmegaConf.to_container(config.fit.augment), config.seed, scope])
+        self._still = _short([start, weights_of(still)])
+        self._engines: dict[str, Compute] = {}
+        self._stores: dict[Path, Rows] = {}
+        self._checked: set[Path] = set()
+
+    @property
+    def augmented(self) -> bool:
+        """Whether views differ from the images at all."""
+        settings = self.config.fit.augment
+        return any(value for name, value in settings.items() if name != "fill_value")
+
+    def at_boundary(self, view: int | None, rows: np.ndarray, advance: Advance) -> Rows:
+        """Activations float16 (N, h, w, C), whole for `rows`; `advance` hears of images done."""
+        shape = self.prefix.output.shape[1:]
+        store = self._store(f"{self._name(view)}.npy", shape)
+        filled = self._fill(
+            store,
+            rows,
+            lambda missing: self._through(
+                self._engine("prefix", self.prefix), self._images(view, missing), advance
+            ),
+        )
+        if not self._checked or filled < len(rows):
+            self._check(store, view, rows[:1])
+        self._checked.add(store.path)
+        return store
+
+    def pooled(self, view: int | None, rows: np.ndarray, advance: Advance) -> Rows:
+        """Pooled features float16 (N, C) of the untrained tail, whole for `rows`."""
+        activations = self.at_boundary(view, rows, advance)
+        shape = self.still.output.shape[1:]
+        store = self._store(f"{self._name(view)}-pooled-{self._still}.npy", shape)
+
+        def answers(missing: np.ndarray) -> Iterator[np.ndarray]:
+            parts = (activations.read(part).astype(np.float32) for part in _parts(missing))
+            return self._through(self._engine("still", self.still), parts, advance)
+
+        self._fill(store, rows, answers)
+        return store
+
+    def _fill(
+        self, store: Rows, rows: np.ndarray, answers: Callable[[np.ndarray], Iterator[np.ndarray]]
+    ) -> int:
+        """Fill those of `rows` that are missing with their `answers`; how many that were."""
+        if not len(store.missing(rows)):
+            return 0
+        with store.alone():
+            missing = store.missing(rows)
+            if len(missing):
+                self._reserve(len(missing) * store.row_bytes)
+                store.fill(missing, answers(missing))
+        return len(missing)
+
+    def forget(self, view: int) -> None:
+        """Remove what is stored of `view`."""
+        for path in self.folder.glob(f"{self._name(view)}*"):
+            path.unlink()
+            self._stores.pop(path, None)
+
+    def _check(self, store: Rows, view: int | None, row: np.ndarray) -> None:
+        """Compare one stored row with Keras' own answer: of the first file, and of older ones.
+
+        Raises `UserError` where they differ: the model's graph was changed, or the engine errs.
+        """
+        if store.path in self._checked:
+            return
+        theirs = store.read(row).astype(np.float32)
+        ours = np.asarray(self.prefix(next(self._images(view, row)), training=False))
+        difference = np.abs(theirs - ours).max() / max(np.abs(ours).max(), 1e-6)
+        if not difference <= SAME:
+            raise UserError(
+                f"{store.path} differs from what {self.prefix.name} computes now by "
+                f"{difference:.2g} of its range: make clean-cache removes what is stored, and "
+                f"fit.precision=float32 (now {self.config.fit.precision.name}) is the most exact"
+            )
+
+    def _name(self, view: int | None) -> str:
+        return "images" if view is None else f"{self._views}-view{view:03d}"
+
+    def _store(self, name: str, shape: tuple[int, ...]) -> Rows:
+        path = self.folder / name
+        if path not in self._stores:
+            self._stores[path] = Rows(path, len(self.samples.table), shape)
+        return self._stores[path]
+
+    def _engine(self, name: str, model: "keras.Model") -> Compute:
+        if name not in self._engines:
+            self._engines[name] = openvino(model, self.config.fit.precision.name)
+        return self._engines[name]
+
+    def _images(self, view: int | None, rows: np.ndarray) -> Iterator[np.ndarray]:
+        """Batches uint8 (B, S, S, 3) of `rows` as `view` shows them."""
+        count, size = self.samples.load().shape[:2]
+        settings = self.config.fit.augment
+        rng = np.random.default_rng([self.config.seed, view or 0])
+        transforms = augment.draw(rng, count, size, settings)
+        for part in _parts(rows):
+            pixels = self.samples.read(part)
+            if view is not None:
+                pixels = augment.warp(pixels, transforms[part], settings.fill_value).numpy()
+            yield pixels
+
+    def _through(
+        self, compute: Compute, batches: Iterator[np.ndarray], advance: Advance
+    ) -> Iterator[np.ndarray]:
+        for batch in batches:
+            with np.errstate(over="ignore"):
+                values = compute(batch).astype(np.float16)
+            if not np.isfinite(values).all():
+                raise UserError(
+                    f"activations at model.freeze={self.config.model.freeze} exceed the range of "
+                    "float16: train without them, fit.cache=none"
+                )
+            yield values
+            advance(len(batch))
+
+    def _reserve(self, size: int) -> None:
+        """Raise `UserError` where `size` more bytes exceed the budget or the disk."""
+        budget = self.config.env.cache_limit_gb
+        used = sum(file.stat().st_blocks * 512 for file in self.home.rglob("*") if file.is_file())
+        if budget is not None and used + size > budget * 1e9:
+            raise UserError(
+                f"{self.home} holds {used / 1e9:.2f} GB of activations, and {size / 1e9:.2f} GB on "
+                f"top exceed env.cache_limit_gb={budget}: make clean-cache removes what is stored; "
+                "or raise the limit, lower fit.views, or train without, fit.cache=none"
+            )
+        disk.need(self.folder, size)
+
+
+def _parts(rows: np.ndarray) -> Iterator[np.ndarray]:
+    return (rows[start : start + BATCH] for start in range(0, len(rows), BATCH))
+
+
+def _short(facts: Any) -> str:
+    text = json.dumps(facts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

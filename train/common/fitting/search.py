@@ -1,0 +1,122 @@
+"""The train step for tables: a random search of hyper-parameters, cross-validated by group.
+
+With `model.estimator=null` every estimator has a search of its own, and the scores of the searches
+choose one of them. Validation and test have no say in it.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from omegaconf import DictConfig, OmegaConf
+from rich.progress import track
+from sklearn.base import clone
+from sklearn.model_selection import GroupKFold, RandomizedSearchCV
+
+from conf.errors import UserError
+from conf.schema import Estimator
+from train.common.data.tables import categories
+from train.common.data.types import TableFitted, TableSplits
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+log = logging.getLogger(__name__)
+
+Build = Callable[[Any, Mapping[str, Sequence[Any]], Sequence[str], int], "Pipeline"]
+"""From the model's settings, the categorical and the numeric columns and a seed to a pipeline."""
+Space = Callable[[Estimator], dict[str, Any]]
+"""From an estimator to the distributions of its hyper-parameters."""
+FIGURES = {"mean_test_score": "score", "std_test_score": "spread", "mean_fit_time": "seconds"}
+
+
+def search_table(
+    splits: TableSplits, config: DictConfig, build: Build, space: Space
+) -> TableFitted:
+    """The best of `config.fit.candidates` settings on train, fitted again on all of train.
+
+    That of the estimator `config.model.estimator`, or, where it is null, of the best of all.
+    Imputation, scaling and encoding are part of what is fitted in each fold. Neither validation
+    nor test is seen. Raises `UserError` when train has fewer groups than there are folds.
+    """
+    groups = splits.groups(splits.train)
+    if (count := len(set(groups))) < config.fit.folds or config.fit.folds < 2:
+        raise UserError(
+            f"fit.folds={config.fit.folds}: two or more are needed, and at most the {count} values "
+            f"of {splits.data.group} in train"
+        )
+    one: Estimator | None = config.model.estimator
+    kinds = [one] if one else list(Estimator)
+    searches = {kind: _search(kind, splits, config, build, space) for kind in kinds}
+    inputs, labels = splits.inputs(splits.train), splits.labels(splits.train)
+    started = time.perf_counter()
+    done = {
+        kind: fitted(kind, search, inputs, labels, groups)
+        for kind, search in track(searches.items(), "search on train", total=len(searches))
+    }
+    best = chosen(done)
+    log.info("%s is taken, of %s", best.name, ", ".join(kind.name for kind in done))
+    candidates = pd.concat([_candidates(kind, each.cv_results_) for kind, each in done.items()])
+    return TableFitted(
+        done[best].best_estimator_,
+        best,
+        searches,
+        {kind: float(each.best_score_) for kind, each in done.items()},
+        time.perf_counter() - started,
+        candidates.sort_values("score", ascending=False, ignore_index=True),
+    )
+
+
+def chosen(done: Mapping[Estimator, RandomizedSearchCV]) -> Estimator:
+    """The estimator whose fitted search scored best."""
+    return max(done, key=lambda kind: done[kind].best_score_)
+
+
+def fitted(
+    kind: Estimator,
+    search: RandomizedSearchCV,
+    inputs: pd.DataFrame,
+    labels: np.ndarray,
+    groups: np.ndarray,
+) -> RandomizedSearchCV:
+    """A copy of `search`, fitted on `inputs` (N, features) and `labels` (N,) by `groups` (N,)."""
+    started = time.perf_counter()
+    done = clone(search).fit(inputs, labels, groups=groups)
+    log.info(
+        "searched %d settings of %s in %.0f s: %s %.4f with %s",
+        search.n_iter, kind.name, time.perf_counter() - started, search.scoring, done.best_score_,
+        done.best_params_,
+    )  # fmt: skip
+    return done
+
+
+def _search(
+    kind: Estimator, splits: TableSplits, config: DictConfig, build: Build, space: Space
+) -> RandomizedSearchCV:
+    known = categories(splits.data)
+    numbers = [name for name in splits.data.features if name not in known]
+    return RandomizedSearchCV(
+        build(OmegaConf.merge(config.model, {"estimator": kind}), known, numbers, config.seed),
+        space(kind),
+        n_iter=config.fit.candidates,
+        scoring=config.fit.scoring.name,
+        cv=GroupKFold(config.fit.folds, shuffle=True, random_state=config.seed),
+        n_jobs=config.fit.workers,
+        random_state=config.seed,
+        error_score="raise",
+    )
+
+
+def _candidates(kind: Estimator, results: Mapping[str, Any]) -> pd.DataFrame:
+    settings = [
+        ", ".join(
+            f"{name.rpartition('__')[2]}={value if isinstance(value, str) else f'{value:.4g}'}"
+            for name, value in each.items()
+        )
+        for each in results["params"]
+    ]
+    figures = {title: results[name] for name, title in FIGURES.items()}
+    return pd.DataFrame({"estimator": kind.name, "settings": settings, **figures})

@@ -1,0 +1,153 @@
+"""What a training starts from: a network with weights for its backbone, or a registered model.
+
+```mermaid
+flowchart LR
+    uri["model.weights=models:/name/3"] --> run["its run"] --> theirs["that run's model keras"]
+    theirs -->|"layer by layer, up to pool"| ours["the network of this training"]
+    theirs -->|"the head, where the classes are the same"| ours
+```
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from conf.errors import UserError
+from models.common import weights_digest
+from train.common.data.types import Splits
+from train.common.fitting.feature_cache import weights_of
+from train.common.tracking.load import Registered, fetch_keras, fetch_table
+from train.common.tracking.log import log_origin
+from train.common.tracking.origin import names_a_model, origin
+
+if TYPE_CHECKING:
+    import keras
+
+log = logging.getLogger(__name__)
+
+Build = Callable[[DictConfig, int], "keras.Model"]
+
+UNNAMED = {"name", "dtype", "trainable"}
+"""Settings of a layer that do not decide what it computes, or that the training changes."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """A network before its first step."""
+
+    model: "keras.Model"
+    digest: str
+    """Hex sha256 of the weights that were loaded; a word for those that are no file's."""
+    notes: list[str] = field(default_factory=list)
+    """What the report must say of it."""
+
+
+def begin(build: Build, splits: Splits, config: DictConfig) -> Start:
+    """The network that `build` makes, with the weights that `model.weights` names.
+
+    From a registered model all weights carry over, also to images of another size; where its
+    classes are others, the head is new, and the log says so. Raises `UserError` for a model of
+    another network.
+    """
+    classes = splits.samples.classes
+    if not names_a_model(config.model.weights):
+        model = build(config.model, len(classes))
+        return Start(model, weights_digest(config.model.weights))
+    known = origin(config.model.weights)
+    theirs = fetch_keras(known)
+    settings = config.model.copy()
+    OmegaConf.set_readonly(settings, False)
+    settings.weights = "none"
+    model = build(settings, len(classes))
+    _carry_over(theirs, model, known, list(classes))
+    digest = weights_of(theirs)
+    seen = _seen_before(known, splits)
+    log_origin(known, digest, seen)
+    return Start(model, digest, _notes(known, seen, len(splits.test)))
+
+
+def structure(model: "keras.Model") -> str:
+    """Hex sha256 of the layers of `model`: their kinds, settings and weights' shapes, no names."""
+    layers = [
+        [
+            type(layer).__name__,
+            {name: value for name, value in layer.get_config().items() if name not in UNNAMED},
+            _shapes(layer),
+        ]
+        for layer in model.layers
+    ]
+    return hashlib.sha256(json.dumps(layers, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _shapes(layer: Any) -> list[list[int]]:
+    return [list(weight.shape) for weight in layer.weights]
+
+
+def _carry_over(
+    theirs: "keras.Model", ours: "keras.Model", known: Registered, classes: list[str]
+) -> None:
+    """Give `ours` the weights of `theirs`, all of them or all but those of the head."""
+    uri, size = known.uri, theirs.input.shape[1]
+    if theirs.name != ours.name:
+        raise UserError(
+            f"model.weights={uri} is a {theirs.name}, and this pipeline trains a {ours.name}: name "
+            f"a version of a {ours.name}, or give the backbone alone as a .weights.h5 file"
+        )
+    same = known.metadata["classes"] == classes
+    pairs = list(zip(_layers(theirs, head=same), _layers(ours, head=same), strict=False))
+    for old, new in pairs:
+        if type(old) is not type(new) or _shapes(old) != _shapes(new):
+            raise UserError(
+                f"model.weights={uri} has the layer {old.name} with weights {_shapes(old)}, and "
+                f"here {new.name} has {_shapes(new)}: train with the settings of its run "
+                f"{known.run_id} (model.hidden, for one), or from other weights"
+            )
+    if len(theirs.layers) != len(ours.layers):
+        raise UserError(
+            f"model.weights={uri} has {len(theirs.layers)} layers, and {ours.name} has "
+            f"{len(ours.layers)} in this revision: use that of its run {known.run_id}, or train "
+            "from other weights"
+        )
+    for old, new in pairs:
+        new.set_weights(old.get_weights())
+    if size != ours.input.shape[1]:
+        log.warning(
+            "%s saw images of %d pixels, and this training shows %d (model.image_size)",
+            uri, size, ours.input.shape[1],
+        )  # fmt: skip
+    if same:
+        log.info("weights of %s, run %s, take their place, the head's too", uri, known.run_id)
+    else:
+        log.warning(
+            "weights of %s, run %s, take their place, but for the head, which is new: its classes "
+            "are %s", uri, known.run_id, ", ".join(known.metadata["classes"]),
+        )  # fmt: skip
+
+
+def _layers(model: "keras.Model", head: bool) -> list[Any]:
+    """The layers of `model`, or those up to and with `pool`."""
+    names = [layer.name for layer in model.layers]
+    return model.layers if head else model.layers[: names.index("pool") + 1]
+
+
+def _seen_before(known: Registered, splits: Splits) -> int:
+    """Test images of `splits` that `known` was trained on or chosen by."""
+    table = fetch_table(known, "data/splits.csv")
+    seen = set(table.loc[table["split"] != "test", "sha256"])
+    return int(splits.samples.table["sha256"].iloc[splits.test].isin(seen).sum())
+
+
+def _notes(known: Registered, seen: int, count: int) -> list[str]:
+    notes = [f"The training went on from {known.uri}, run {known.run_id}."]
+    if seen:
+        notes.append(
+            f"{seen} of the {count} test images were training or validation images of that model: "
+            "the figures are optimistic. Start from a model with the same splits, or from none."
+        )
+        log.warning(notes[-1])
+    return notes

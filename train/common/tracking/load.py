@@ -1,0 +1,229 @@
+"""Finished runs and the models that they registered, read back by those who go on from them.
+
+Whoever may write to MLflow may write a model, so none is believed: MLflow's own loaders, which take
+the format and the trusted types from the model itself, are not used. Files of three formats are
+read, from a fixed place, with our own list of trusted types: ONNX, Keras in its safe mode, skops.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from omegaconf import DictConfig, OmegaConf
+
+from conf.errors import UserError
+from datasets.common.images import READER
+from models.tables import TRUSTED
+from train.common.tracking.connection import NOT_FOUND, experiment, status_of
+from train.common.tracking.provenance import settings_digest
+
+if TYPE_CHECKING:
+    import keras
+    from sklearn.pipeline import Pipeline
+
+log = logging.getLogger(__name__)
+
+FILES = {"onnx": "model.onnx", "tensorflow": "data/model.keras", "sklearn": "model.skops"}
+"""The file that is read of a model, by MLflow's flavour."""
+NO_ALIAS = 400
+"""The status for an alias that a registered model lacks; `NOT_FOUND` is that of the model."""
+PICKLES = (".pkl", ".pickle", ".cloudpickle", ".joblib", ".dill")
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A model that a training registered, and what is known of it."""
+
+    name: str
+    version: str
+    uri: str
+    run_id: str
+    metadata: dict[str, Any]
+    """Classes, image size and data digest, as logged with the model."""
+    tags: dict[str, str]
+    """Of its run."""
+
+
+@dataclass(frozen=True)
+class FoldRun:
+    """The finished run of one fold of a cross-validation."""
+
+    run_id: str
+    tags: dict[str, str]
+
+
+def registered(config: DictConfig, uri: str | None) -> Registered:
+    """The model behind `uri`; without one, the champion of the registry, else its challenger.
+
+    Raises `UserError` when there is none, and when it is no model that a training registered.
+    """
+    name = f"{config.model.name}-{config.dataset.name}"
+    choices = f"models:/{name}/<version>, models:/{name}@<alias> or runs:/<run id>/serving"
+    if uri and not uri.startswith(("models:/", "runs:/")):
+        raise UserError(f"model_uri={uri}: expected {choices}")
+    client = mlflow.MlflowClient()
+    found = uri or _alias(name, "champion") or _alias(name, "challenger")
+    if not found:
+        raise UserError(
+            f"env.tracking_uri={config.env.tracking_uri} has neither champion nor challenger of "
+            f"{name}: train one (python -m train +pipeline=train_{config.model.name}), or name a "
+            f"model, model_uri={choices}"
+        )
+    try:
+        info = mlflow.models.get_model_info(found)
+        tags = client.get_run(info.run_id).data.tags
+    except (MlflowException, OSError) as error:
+        raise UserError(f"model_uri={found} cannot be found ({error}); {choices}") from None
+    metadata = info.metadata or {}
+    if not metadata.get("classes"):
+        raise UserError(f"model_uri={found} is no model that a training registered; {choices}")
+    if "image_size" in metadata and metadata.get("reader") != READER:
+        raise UserError(
+            f"model_uri={found} was trained on other pixels than this revision reads from the same "
+            f"files: train it again, or use the revision of its run, {tags.get('git_revision')}"
+        )
+    versions = client.search_model_versions(f"run_id='{info.run_id}'")
+    version = str(versions[0].version) if versions else "unregistered"
+    log.info("%s is version %s of %s, run %s", found, version, name, info.run_id)
+    return Registered(name, version, found, info.run_id, metadata, tags)
+
+
+def fetch_model(model: Registered) -> Path:
+    """The ONNX file of a registered model of images."""
+    return _file(model.uri, "onnx")
+
+
+def fetch_keras(model: Registered) -> "keras.Model":
+    """The model of research that the run of `model` logged beside it."""
+    return load_keras(keras_uri(model.run_id, model.uri))
+
+
+def load_keras(uri: str) -> "keras.Model":
+    """The Keras model at `uri`. Raises `UserError` for one that wants to run code of its own."""
+    import keras
+
+    try:
+        return keras.models.load_model(_file(uri, "tensorflow"), compile=False, safe_mode=True)
+    except (ValueError, TypeError, OSError, KeyError) as error:
+        raise UserError(
+            f"{uri} is refused: Keras does not read it in safe mode ({str(error).strip()}); only "
+            "layers of Keras itself are taken"
+        ) from None
+
+
+def keras_uri(run_id: str, named: str) -> str:
+    """The URI of the model `keras` of a run, which `named` led to."""
+    client = mlflow.MlflowClient()
+    experiment = client.get_run(run_id).info.experiment_id
+    logged = client.search_logged_models([experiment], f"source_run_id='{run_id}'")
+    uri = next((found.model_uri for found in logged if found.name == "keras"), None)
+    if uri is None:
+        raise UserError(f"run {run_id} of {named} logged no Keras model: choose another")
+    return str(uri)
+
+
+def fetch_sklearn(model: Registered) -> "Pipeline":
+    """The pipeline of a registered model of tables.
+
+    skops builds the types of `models.tables.TRUSTED` beside those it knows; `UserError` names any
+    other.
+    """
+    import skops.io
+    from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
+
+    try:
+        return skops.io.load(_file(model.uri, "sklearn"), trusted=list(TRUSTED))
+    except (UntrustedTypesFoundException, UnsupportedTypeException, ValueError, OSError) as error:
+        raise UserError(
+            f"{model.uri} is refused: skops does not read it with the types that are trusted "
+            f"({str(error).strip()})"
+        ) from None
+
+
+def _file(uri: str, flavor: str) -> Path:
+    """The one file that is read of the model at `uri`, from where trainings put it.
+
+    Raises `UserError` for a model that is stored in another way, or brings code.
+    """
+    folder = Path(mlflow.artifacts.download_artifacts(uri))
+    flavors = mlflow.models.Model.load(str(folder)).flavors
+    pickled = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if _pickle(p))
+    known = FILES.keys() & flavors.keys()
+    stored = flavors.get("sklearn", {}).get("serialization_format", "skops")
+    code = flavors.get("python_function", {}).get("code")
+    if known != {flavor} or not (folder / FILES[flavor]).is_file():
+        reason = f"expected {FILES[flavor]} of MLflow's flavour {flavor}, found {_named(flavors)}"
+    elif stored != "skops":
+        reason = f"it is stored as {stored}, which runs code when it is loaded"
+    elif pickled:
+        reason = f"it holds {', '.join(pickled)}, which run code when they are loaded"
+    elif code:
+        reason = f"it brings code of its own, {code}"
+    else:
+        return folder / FILES[flavor]
+    raise UserError(f"{uri} is refused: {reason}; train the model here, or choose another")
+
+
+def _pickle(path: Path) -> bool:
+    return path.suffix in PICKLES
+
+
+def _named(flavors: dict[str, Any]) -> str:
+    return ", ".join(sorted(flavors)) or "none"
+
+
+def fetch_table(run: Registered | FoldRun, artifact: str) -> pd.DataFrame:
+    """A CSV that a run logged, or the run of a model: `data/splits.csv`, for example."""
+    path = mlflow.artifacts.download_artifacts(run_id=run.run_id, artifact_path=artifact)
+    return pd.read_csv(path, dtype={"file": str})
+
+
+def fetch_config(model: Registered) -> DictConfig:
+    """The resolved configuration of the run of `model`."""
+    path = mlflow.artifacts.download_artifacts(run_id=model.run_id, artifact_path="config.yaml")
+    loaded = OmegaConf.load(path)
+    assert isinstance(loaded, DictConfig)
+    return loaded
+
+
+def finished_folds(config: DictConfig, data_digest: Callable[[], str]) -> dict[int, FoldRun]:
+    """By fold, the finished runs with the settings of `config` on the data of `data_digest`.
+
+    The digest is asked for only where there are runs with these settings. Raises `UserError` when
+    a fold has two.
+    """
+    known = mlflow.get_experiment_by_name(experiment(config))
+    runs = mlflow.MlflowClient().search_runs(
+        [known.experiment_id] if known else [],
+        f"attributes.status = 'FINISHED' and tags.settings_digest = '{settings_digest(config)}' "
+        "and params.`split.fold` != 'None'",
+    )
+    found: dict[int, FoldRun] = {}
+    for run in runs:
+        if run.data.tags.get("data_digest") != data_digest():
+            log.info("run %s of a fold saw other data than these", run.info.run_id)
+            continue
+        number = int(run.data.params["split.fold"])
+        if number in found:
+            raise UserError(
+                f"fold {number} was trained twice, by the runs {run.info.run_id} and "
+                f"{found[number].run_id}: delete one of them (mlflow runs delete --run-id ...)"
+            )
+        found[number] = FoldRun(run.info.run_id, run.data.tags)
+    return found
+
+
+def _alias(name: str, alias: str) -> str:
+    """The URI of the version of `name` with `alias`; "" where there is none."""
+    try:
+        version = mlflow.MlflowClient().get_model_version_by_alias(name, alias).version
+    except MlflowException as error:
+        if status_of(error) in (NO_ALIAS, NOT_FOUND):
+            return ""
+        raise
+    return f"models:/{name}/{version}"

@@ -1,0 +1,63 @@
+"""The registered model that a training goes on from: `model.weights=models:/<name>/<version>`."""
+
+import re
+
+import mlflow
+from mlflow.exceptions import MlflowException
+from omegaconf import DictConfig, OmegaConf
+
+from conf.errors import UserError
+from train.common.tracking.load import Registered, keras_uri
+
+WEIGHTS = re.compile(
+    r"models:/(?P<name>[^/@]+)(/(?P<version>\d+)|@(?P<alias>[^/@]+))|runs:/(?P<run>\w+)(/.*)?"
+)
+"""How `model.weights` names the model of a version, or that of a run."""
+
+
+def names_a_model(weights: str) -> bool:
+    """Whether `model.weights` names a model in MLflow."""
+    return weights.startswith(("models:/", "runs:/"))
+
+
+def origin(weights: str) -> Registered:
+    """The model that `model.weights` names: by version or alias, or as that of a run.
+
+    The versions of the registry are models to serve; what training goes on from is the Keras
+    model of their run. Raises `UserError` where there is none.
+    """
+    choices = "models:/<name>/<version>, models:/<name>@<alias> or runs:/<run id>/keras"
+    given = WEIGHTS.fullmatch(weights)
+    if given is None:
+        raise UserError(f"model.weights={weights}: expected {choices}")
+    client, name, version = mlflow.MlflowClient(), given["name"] or "", given["version"] or ""
+    try:
+        run_id = given["run"]
+        if name:
+            found = (
+                client.get_model_version_by_alias(name, given["alias"])
+                if given["alias"]
+                else client.get_model_version(name, version)
+            )
+            version, run_id = str(found.version), found.run_id
+            weights = f"models:/{name}/{version}"
+        info = mlflow.models.get_model_info(keras_uri(run_id, weights))
+        tags = client.get_run(run_id).data.tags
+    except (MlflowException, OSError) as error:
+        raise UserError(f"model.weights={weights} cannot be found ({error}); {choices}") from None
+    metadata = info.metadata or {}
+    if not metadata.get("classes"):
+        raise UserError(f"model.weights={weights} is no model that a training registered")
+    return Registered(name, version, weights, run_id, metadata, tags)
+
+
+def pinned(config: DictConfig) -> DictConfig:
+    """`config` with the version that the alias in `model.weights` stands for: aliases move on."""
+    weights = str(OmegaConf.select(config, "model.weights"))
+    if not names_a_model(weights):
+        return config
+    changed = config.copy()
+    OmegaConf.set_readonly(changed, False)
+    changed.model.weights = origin(weights).uri
+    OmegaConf.set_readonly(changed, True)
+    return changed

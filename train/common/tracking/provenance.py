@@ -1,0 +1,77 @@
+"""Where a run comes from: code, lock, machine, versions, settings."""
+
+import functools
+import hashlib
+import json
+import platform
+import subprocess
+from collections.abc import Mapping
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+
+import psutil
+from omegaconf import DictConfig, OmegaConf
+
+from conf.redaction import redact
+from datasets.common.fetching.download import file_sha256
+from datasets.common.images import READER
+
+ROOT = Path(__file__).resolve().parents[3]
+PACKAGES = ("keras", "numpy", "pandas", "scikit-learn", "mlflow", "onnx", "pillow", "hydra-core")
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+@functools.cache
+def _installed() -> Mapping[str, list[str]]:
+    return packages_distributions()  # reads the list of files of every package: a second
+
+
+def requirements(*names: str) -> list[str]:
+    """Installed versions as pip pins; `tensorflow` is what provides it, tensorflow-cpu on Linux."""
+    installed = _installed()
+    return [f"{name}=={version(name)}" for name in (installed.get(n, [n])[0] for n in names)]
+
+
+@functools.cache
+def provenance() -> dict[str, str]:
+    """Flat facts for tags: git revision and dirty flag, lock hash, hardware, versions."""
+    revision, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
+    lock = ROOT / "Pipfile.lock"
+    facts = {
+        "git_revision": revision or "unknown",
+        "git_dirty": "unknown" if changes is None else str(bool(changes)).lower(),
+        "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else "none",
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": f"{psutil.cpu_count()} x {platform.processor() or platform.machine()}",
+        "memory_gib": f"{psutil.virtual_memory().total / 2**30:.0f}",
+        "tensorflow": requirements("tensorflow")[0],
+    }
+    return facts | {f"version_{name}": version(name) for name in PACKAGES}
+
+
+def settings_digest(config: DictConfig) -> str:
+    """Hex sha256 of what decides what a run answers, but for its data and for which fold is test.
+
+    Equal for the folds of one cross-validation. Beside the settings that is the reader of images,
+    and what is in a file of weights.
+    """
+    settings = OmegaConf.to_container(config, enum_to_str=True)
+    assert isinstance(settings, dict)
+    for part, without in {"split": "fold", "fit": "resume", "dataset": "titles"}.items():
+        settings.get(part, {}).pop(without, None)
+    decisive = {k: v for k, v in settings.items() if k not in ("env", "metrics", "publish")}
+    weights = Path(str(settings.get("model", {}).get("weights")))
+    decisive |= {"reader": READER, "weights": file_sha256(weights) if weights.is_file() else None}
+    # Redacted, for a URL that is signed anew names the same data.
+    text = redact(json.dumps(decisive, sort_keys=True))
+    return hashlib.sha256(text.encode()).hexdigest()

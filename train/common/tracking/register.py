@@ -1,0 +1,104 @@
+"""Models on their way out of training: logged to MLflow, and registered as challengers."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+import numpy as np
+from mlflow.models import ModelSignature, infer_signature
+from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+from omegaconf import DictConfig
+
+from models.common import PROBABILITIES, onnx_predict
+from train.common.export.examples import drawn_images, typical_rows
+from train.common.tracking.provenance import requirements
+
+if TYPE_CHECKING:
+    import keras
+    from sklearn.pipeline import Pipeline
+
+log = logging.getLogger(__name__)
+
+
+def log_models(
+    model: "keras.Model",
+    onnx_path: Path,
+    config: DictConfig,
+    metadata: dict[str, Any],
+) -> str:
+    """Log `keras` and `serving` (ONNX), register the latter as `challenger`, return its version.
+
+    The input example is drawn: what leaves with a model holds no patient's data. The keras model
+    is stored without its optimizer, which would triple its size.
+    """
+    import onnx
+
+    pixels = drawn_images(metadata["image_size"])  # (1, S, S, 3)
+    outputs = onnx_predict(onnx_path, pixels)
+    signature = infer_signature(pixels, outputs)
+    bare = type(model)(model.input, model.output, name=model.name)
+    mlflow.tensorflow.log_model(
+        bare,
+        name="keras",
+        signature=infer_signature(pixels, outputs[PROBABILITIES]),
+        pip_requirements=requirements("tensorflow", "keras", "numpy"),
+        metadata=metadata,
+    )
+    info = mlflow.onnx.log_model(
+        onnx.load(onnx_path),
+        name="serving",
+        signature=signature,
+        input_example=pixels,
+        onnx_execution_providers=["CPUExecutionProvider"],
+        pip_requirements=requirements("onnxruntime", "onnx", "numpy"),
+        metadata=metadata,
+        save_as_external_data=False,  # one file: nothing is left behind where the model is copied
+    )
+    return _register(info.model_uri, config)
+
+
+def log_table_model(
+    model: "Pipeline",
+    trusted: Sequence[str],
+    config: DictConfig,
+    metadata: dict[str, Any],
+) -> str:
+    """Log `serving` as skops, register it as `challenger`, return its version.
+
+    Signature and input example are made from `metadata["schema"]`, the JSON Schema of the
+    dataset's contract; `trusted` are the types that skops may build.
+    """
+    columns = metadata["schema"]["properties"]
+    outputs = TensorSpec(np.dtype(np.float64), (-1, len(metadata["classes"])), PROBABILITIES)
+    info = mlflow.sklearn.log_model(
+        model,
+        name="serving",
+        serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_SKOPS,
+        skops_trusted_types=list(trusted),
+        pyfunc_predict_fn="predict_proba",
+        signature=ModelSignature(
+            Schema([_column(name, each) for name, each in columns.items()]), Schema([outputs])
+        ),
+        input_example=typical_rows(metadata["schema"]),
+        pip_requirements=requirements("scikit-learn", "skops", "numpy", "pandas"),
+        metadata=metadata,
+    )
+    return _register(info.model_uri, config)
+
+
+def _column(name: str, schema: dict[str, Any]) -> ColSpec:
+    """MLflow's type of a column; one that may be null is optional."""
+    kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
+    known = {"string": DataType.string, "integer": DataType.long, "number": DataType.double}
+    return ColSpec(known[kinds[0]], name, required="null" not in kinds)
+
+
+def _register(uri: str, config: DictConfig) -> str:
+    """Make the logged model at `uri` the newest version, and the challenger."""
+    name = f"{config.model.name}-{config.dataset.name}"
+    version = mlflow.register_model(uri, name, tags={"env": config.env.name})
+    mlflow.MlflowClient().set_registered_model_alias(name, "challenger", version.version)
+    log.info("registered %s version %s as challenger", name, version.version)
+    return str(version.version)

@@ -1,0 +1,183 @@
+"""What a model could learn instead of the finding: `python -m datasets +pipeline=study_<name>`."""
+
+import functools
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from omegaconf import DictConfig
+
+from train.common.data.pixels import decode
+from train.common.data.types import Report, Samples
+from train.common.evaluation import words
+from train.common.evaluation.figures import COLUMNS, gallery
+from train.common.tracking.log import log_report, tracked
+from train.jobs import pictures, probes
+from train.jobs.common import contact_sheets, counts, facts, named, verified
+
+CLUSTERS = 6
+"""Near-duplicate clusters shown, a row each."""
+SIZES = 15
+"""Sizes listed."""
+FEW = 5
+"""Images of a size below which it is chance that they are of one class."""
+CAPTIONS = {
+    "leak_probes": "How often something that is no finding gives the class away. At random, "
+    "near-copies of an image may be learned from; by cluster they may not. High at random and low "
+    "by cluster: a random split measures copies. High by cluster: a shortcut that models will "
+    "find as well. Balanced is the mean recall of the classes.",
+    "metadata_one_by_one": "The same forest, by cluster, with a single property of the file.",
+    "image_sizes": "A size that one class has to itself gives that class away.",
+    "near_duplicates": "Images of the largest near-duplicate clusters, those first that lie in "
+    "several classes or splits: a row a cluster.",
+}
+
+
+@tracked
+def run(config: DictConfig) -> Report:
+    """Class balance, sizes, near-duplicates, leak probes and contact sheets as one report."""
+    samples = decode(verified(config), config)
+    counted, shown = counts(samples), named(samples, config)
+    table, alone, notes = leaks(samples, config)
+    chance = float(counted["share"].max())
+    report = Report(
+        scalars={"chance": chance}
+        | {f"{r.probe}_{r.validated}".replace(" ", "_"): r.value for r in table.itertuples()},
+        tables={
+            "class_balance": counted,
+            "leak_probes": table,
+            "metadata_one_by_one": alone,
+            "image_sizes": sizes(samples),
+            "near_duplicates": crossing(samples),
+        },
+        figures={
+            "class_balance": pictures.balance(counts(shown)),
+            "leak_probes": pictures.probes(table, chance),
+            "image_sizes": pictures.sizes(samples.table, shown.classes),
+            "near_duplicates": near_duplicates(shown),
+            **contact_sheets(samples, config.sheet, config.seed),
+        },
+        notes=[*words.drawn(config), *notes],
+        facts=facts(samples, config),
+        captions=CAPTIONS,
+        summary=[words.balance(counted, "images", words.titles(config.dataset))],
+        first=("leak_probes", "does anything that is no finding give the class away?"),
+    )
+    log_report(report, config)
+    return report
+
+
+def leaks(samples: Samples, config: DictConfig) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    """The probes, the metadata one by one, and what a reader must know of both."""
+    rows = probes.whole_clusters(
+        samples.table["cluster"].to_numpy(), config.probes.images, config.seed
+    )
+    table = samples.table.iloc[rows]
+    labels, clusters = table["label"].to_numpy(), table["cluster"].to_numpy()
+    pixels = samples.load()[rows]
+    known, small = probes.metadata(table, pixels), probes.thumbnails(pixels)
+
+    def of_metadata(groups: np.ndarray | None, names: list[str]) -> np.ndarray | None:
+        return probes.forest(known[names], labels, groups, config)
+
+    def of_pixels(groups: np.ndarray | None) -> np.ndarray | None:
+        return probes.neighbour(small, labels, groups)
+
+    everything = functools.partial(of_metadata, names=list(known))
+    found = pd.concat(
+        [
+            probes.compare("metadata", everything, labels, clusters, config),
+            probes.compare("nearest neighbour", of_pixels, labels, clusters, config),
+        ],
+        ignore_index=True,
+    )
+    single = []
+    for name in known.columns[known.nunique() > 1]:
+        said = of_metadata(clusters, [name])
+        if said is not None:
+            single.append((name, *probes.accuracy(said == labels, clusters, config)))
+    alone = pd.DataFrame(single, columns=["property", "value", "low", "high"])
+    alone = alone.sort_values("value", ascending=False)
+    return found, alone, _caveats(samples, found, len(rows))
+
+
+def _caveats(samples: Samples, found: pd.DataFrame, looked_at: int) -> list[str]:
+    """Sentences a reader must know before splitting or training."""
+    table, notes = samples.table, []
+    chance = table["label"].value_counts(normalize=True).max()
+    by = {(row.probe, row.validated): row for row in found.itertuples()}
+    metadata = by.get(("metadata", "by cluster")) or by.get(("metadata", "at random"))
+    if metadata and metadata.low > chance:
+        notes.append(
+            f"Metadata alone give the class of {metadata.value:.1%} of the images away "
+            f"({metadata.validated}; always the largest class: {chance:.1%}): a model can score "
+            "without looking at the finding."
+        )
+    for probe, kind in by:
+        copies, others = by[probe, kind], by.get((probe, "by cluster"))
+        if kind == "at random" and others and copies.low > others.value:
+            notes.append(
+                f"The probe {probe} is right for {copies.value:.1%} at random and for "
+                f"{others.value:.1%} [{others.low:.1%}, {others.high:.1%}] by cluster: a random "
+                "split would measure how well near-copies are recognised. Choose split.by=cluster."
+            )
+    clusters = table.groupby("cluster")
+    if several := int((clusters["label"].nunique() > 1).sum()):
+        notes.append(f"{several} near-duplicate clusters lie in several classes: wrong labels?")
+    if several := int((clusters["split"].nunique() > 1).sum()):
+        notes.append(f"{several} near-duplicate clusters lie in several official splits.")
+    if looked_at < len(table):
+        notes.append(f"The probes looked at {looked_at} of {len(table)} images (probes.images).")
+    return notes
+
+
+def sizes(samples: Samples) -> pd.DataFrame:
+    """A row a size, the most frequent ones: width, height, images of each class."""
+    names = pd.Categorical.from_codes(samples.table["label"], list(samples.classes))
+    grouped = samples.table.assign(label=names).groupby(
+        ["width", "height", "label"], observed=False
+    )
+    found = grouped.size().unstack()
+    found = found[found.sum(axis=1) > 0]
+    images, classes = found.sum(axis=1), (found > 0).sum(axis=1)
+    found.columns = list(samples.classes)
+    found["only one class"] = np.where((classes == 1) & (images >= FEW), "yes", "")
+    order = images.sort_values(ascending=False, kind="stable").index
+    return found.loc[order].head(SIZES).reset_index()
+
+
+def crossing(samples: Samples) -> pd.DataFrame:
+    """A row a cluster of two or more: first those in several classes, then splits, then size."""
+    names = np.array(samples.classes)
+    found = samples.table.assign(name=names[samples.table["label"]]).groupby("cluster")
+    rows = pd.DataFrame(
+        {
+            "images": found.size(),
+            "classes": found["name"].unique().map(sorted).str.join(", "),
+            "splits": found["split"].unique().map(sorted).str.join(", "),
+            "several classes": found["label"].nunique() > 1,
+            "several splits": found["split"].nunique() > 1,
+            "first file": found["file"].first(),
+        }
+    )
+    rows = rows[rows["images"] > 1].reset_index()
+    order = ["several classes", "several splits", "images"]
+    return rows.sort_values(order, ascending=False, ignore_index=True, kind="stable")
+
+
+def near_duplicates(samples: Samples) -> Figure:
+    """The first clusters of `crossing`, a row each."""
+    pixels, table = samples.load(), samples.table
+    shown, titles = [], []
+    for cluster in crossing(samples)["cluster"].head(CLUSTERS):
+        members = table[table["cluster"] == cluster]
+        # One of every class and split before a second of any.
+        rank = members.groupby(["label", "split"]).cumcount()
+        members = members.loc[rank.sort_values(kind="stable").index].head(COLUMNS)
+        blank = [np.full((1, 1, 3), 255, np.uint8)] * (COLUMNS - len(members))
+        shown += [*pixels[members.index], *blank]
+        titles += [
+            f"{samples.classes[m.label]} {m.split}\n{m.file[-24:]}" for m in members.itertuples()
+        ]
+        titles += [""] * len(blank)
+    return gallery(shown, titles, "no near-duplicates")

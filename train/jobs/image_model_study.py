@@ -1,0 +1,192 @@
+"""What a registered classifier looks at, and how sure it is: `+pipeline=study_<model>`.
+
+It studies validation images; test is looked at once, by the training. Who they are says the split
+file of the model's run, and the digest of the data must be that of the run.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from omegaconf import DictConfig, OmegaConf
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+
+from conf.errors import UserError
+from conf.schema import Embedding
+from train.common.data.pixels import decode
+from train.common.data.types import Report, Samples
+from train.common.evaluation import figures, metrics, words
+from train.common.tracking.load import Registered, fetch_keras, fetch_table, registered
+from train.common.tracking.log import log_report, tracked
+from train.jobs import explain, pictures
+from train.jobs.common import NOTES, check_digest, named, verified
+
+if TYPE_CHECKING:
+    import keras
+
+BINS = 10
+PERPLEXITY = 30
+"""Of t-SNE, scikit-learn's default; a third of the images where they are few."""
+CAPTIONS = {
+    "grad_cam": "What the answer rests on (Grad-CAM, by autograd), beside the image: the least "
+    "certain answers, then the most certain ones.",
+    "layer_activations": "The most certain image in the last layer of each size, and the channels "
+    "that vary most over it.",
+    "embedding": "Pooled features before the head, laid out on a plane. Distances between groups "
+    "mean little.",
+    "calibration": "How often an answer is right, by the probability it was given with. ECE, the "
+    "expected calibration error, is the mean gap, weighted by images (Guo et al., ICML 2017).",
+}
+
+
+@tracked
+def run(config: DictConfig) -> Report:
+    """Galleries, activations, embedding and calibration of a registered model as one report."""
+    model = registered(config, config.study.model_uri)
+    samples = studied(verified(config), model, config)
+    size, study = model.metadata["image_size"], config.study
+    decoding = {"image_size": size, "workers": study.workers}
+    settings = OmegaConf.create(
+        {"env": config.env, "dataset": config.dataset, "transform": decoding}
+    )
+    assert isinstance(settings, DictConfig)
+    pixels = decode(samples, settings).load()
+    network = fetch_keras(model)
+    probabilities, pooled = explain.features(network, pixels)
+    labels = samples.table["label"].to_numpy()
+    points = plane(pooled, study.embedding, config.seed)
+    calibrated, error = calibration(labels, probabilities)
+    scores = metrics.scores(labels, probabilities, samples.classes)
+    kept = {name: scores[name] for name in ("accuracy", "mcc", "log_loss")} | {"ece": error}
+    certain = np.argsort(-probabilities.max(axis=1), kind="stable")
+    most, least = certain[: study.pictures], certain[::-1][: study.pictures]
+    cams = [*least[: study.pictures // 2], *most[: study.pictures // 2]]
+    shown = named(samples, config)
+    titles = _titles(shown, probabilities)
+    report = Report(
+        scalars={f"{study.part.name}_{name}": value for name, value in kept.items()},
+        tables={
+            "scores": pd.DataFrame(kept.items(), columns=["metric", "value"]),
+            "calibration": calibrated,
+            "predictions": predictions(samples, probabilities, points),
+        },
+        figures={
+            "grad_cam": grad_cams(network, pixels, probabilities, cams, titles),
+            "most_certain": gallery(pixels, titles, most),
+            "least_certain": gallery(pixels, titles, least),
+            "embedding": pictures.embedding(
+                points, labels, probabilities.argmax(axis=1), shown.classes
+            ),
+            "calibration": figures.reliability(labels, probabilities),
+            "layer_activations": pictures.activations(
+                pixels[most[0]], explain.activations(network, pixels[most[0]])
+            ),
+        },
+        notes=[NOTES[study.part].format(what="images")],
+        facts={
+            "model": f"{model.name} version {model.version}, {model.uri}",
+            "run of the model": model.run_id,
+            "data": f"{samples.name}, {config.dataset.source.name}",
+            "data digest": samples.digest,
+            "images": f"{len(samples.table)} of {study.part.name}",
+            "embedding by": study.embedding.name,
+        },
+        captions=CAPTIONS,
+        summary=[
+            f"{model.name} version {model.version} is right for "
+            f"{words.percent(scores['accuracy'])} of "
+            f"{len(labels):,} {study.part.name} images; its probabilities are "
+            f"{100 * error:.1f} points off on average."
+        ],
+        first=("grad_cam", "do the answers rest on the finding?"),
+    )
+    log_report(report, config)
+    return report
+
+
+def studied(samples: Samples, model: Registered, config: DictConfig) -> Samples:
+    """The images of `study.part` of the model's run, at most `study.images` of them.
+
+    Raises `UserError` where the run saw other data than these.
+    """
+    check_digest(samples.digest, model, config)
+    splits = fetch_table(model, "data/splits.csv")
+    files = set(splits.loc[splits["split"] == config.study.part.name, "file"])
+    table = samples.table[samples.table["file"].isin(files)]
+    if table.empty:
+        raise UserError(f"run {model.run_id} has no {config.study.part.name} images (study.part)")
+    if len(table) > config.study.images:
+        share = config.study.images / len(table)
+        table = table.groupby("label").sample(frac=share, random_state=config.seed).sort_index()
+    return replace(samples, table=table.reset_index(drop=True))
+
+
+def plane(pooled: np.ndarray, kind: Embedding, seed: int) -> np.ndarray:
+    """Features (N, C) on a plane: (N, 2)."""
+    if kind == Embedding.pca or len(pooled) < PERPLEXITY // 3:
+        return PCA(2, random_state=seed).fit_transform(pooled)
+    perplexity = min(PERPLEXITY, (len(pooled) - 1) / 3)
+    return TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(pooled)
+
+
+def calibration(labels: np.ndarray, probabilities: np.ndarray) -> tuple[pd.DataFrame, float]:
+    r"""Answers by the probability given, and the expected calibration error.
+
+    $$ \mathrm{ECE} = \sum_b \frac{n_b}{N} \left| \mathrm{right}_b - \mathrm{given}_b \right| $$
+
+    over bins \(b\) of equal width (Guo et al., *On Calibration of Modern Neural Networks*, 2017).
+    """
+    given, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    edges = np.linspace(0, 1, BINS + 1)
+    bins = pd.cut(given, edges, include_lowest=True)
+    grouped = pd.DataFrame({"given": given, "right": right}).groupby(bins, observed=True)
+    table = grouped.agg(images=("given", "size"), given=("given", "mean"), right=("right", "mean"))
+    gap = (table["right"] - table["given"]).abs()
+    table.insert(0, "probability", [f"{b.left:.1f} to {b.right:.1f}" for b in table.index])
+    return table.reset_index(drop=True), float(np.average(gap, weights=table["images"]))
+
+
+def predictions(samples: Samples, probabilities: np.ndarray, points: np.ndarray) -> pd.DataFrame:
+    """A row an image: probabilities, place on the plane, file, label, answer."""
+    names = np.array(samples.classes)
+    return pd.DataFrame(probabilities, columns=names).assign(
+        x=points[:, 0],
+        y=points[:, 1],
+        file=samples.table["file"].to_numpy(),
+        label=names[samples.table["label"]],
+        answer=names[probabilities.argmax(axis=1)],
+    )
+
+
+def gallery(pixels: np.ndarray, titles: list[str], rows: Sequence[int] | np.ndarray) -> Figure:
+    """The images of `rows` under their titles."""
+    return figures.gallery([pixels[r] for r in rows], [titles[r] for r in rows], "no image")
+
+
+def grad_cams(
+    network: "keras.Model",
+    pixels: np.ndarray,
+    probabilities: np.ndarray,
+    rows: list[int],
+    titles: list[str],
+) -> Figure:
+    """Each image of `rows`, and what its answer rests on beside it."""
+    cams = explain.grad_cam(network, pixels[rows], probabilities[rows].argmax(axis=1))
+    pairs = [
+        (pixels[row], pictures.overlay(pixels[row], cam))
+        for row, cam in zip(rows, cams, strict=True)
+    ]
+    shown = [picture for pair in pairs for picture in pair]
+    under = [title for row in rows for title in (titles[row], "what it rests on")]
+    return figures.gallery(shown, under, "no image")
+
+
+def _titles(samples: Samples, probabilities: np.ndarray) -> list[str]:
+    """Answer, class and file of each image."""
+    names, answers = samples.classes, probabilities.argmax(axis=1)
+    given = zip(answers, probabilities.max(axis=1), samples.table.itertuples(), strict=True)
+    return [f"{names[a]} {p:.2f}\nis {names[r.label]}\n{r.file[-24:]}" for a, p, r in given]

@@ -1,0 +1,140 @@
+"""What a model could learn instead of the outcome: `python -m datasets +pipeline=study_<name>`."""
+
+import numpy as np
+import pandas as pd
+from omegaconf import DictConfig
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.tree import DecisionTreeClassifier
+
+from datasets.common.tables import Table, load
+from train.common.data.types import Report
+from train.common.evaluation import words
+from train.common.evaluation.metrics import resampled
+from train.common.tracking.log import log_report, tracked
+from train.jobs import pictures
+from train.jobs.probes import LEAF, TREES, held_out
+from train.jobs.table_common import counts, described, facts, reasons, verified
+
+LEAVES = 8
+"""Of the tree that sees one column."""
+TELLING = 0.95
+"""ROC AUC from which one column says nearly all."""
+TOGETHER = "the features together"
+CAPTIONS = {
+    "leak_probes": "How well a tree of 8 leaves on one column alone tells the outcome (ROC AUC), "
+    "also of columns that are refused as features. Near 1: the column is known only afterwards. "
+    "High at random and low by group: it names the group. Below them a forest on all features.",
+    "missing_values": "Share of rows without a value, by class. Where it differs, that a value is "
+    "missing tells the outcome.",
+}
+
+
+@tracked
+def run(config: DictConfig) -> Report:
+    """Class balance, missing values and leak probes as one report."""
+    table = verified(config)
+    offered = everything(table, config)
+    probes, notes = leaks(offered, table, config)
+    counted = counts(table)
+    by = probes.set_index(["probe", "validated"])["value"]
+    report = Report(
+        scalars={
+            "rows": len(table.frame),
+            **{f"auc_{column}_{kind}".replace(" ", "_"): v for (column, kind), v in by.items()},
+        },
+        tables={
+            "class_balance": counted,
+            "leak_probes": probes,
+            "missing_values": missing(offered, table),
+            "left_out": reasons(table),
+        },
+        figures={
+            "class_balance": pictures.bars(counted, "class", "rows"),
+            "leak_probes": pictures.probes(probes, 0.5, "ROC AUC", "chance"),
+        },
+        notes=[*words.drawn(config), *notes],
+        facts=facts(table, config),
+        captions=CAPTIONS,
+        summary=[words.balance(counted, "rows", words.titles(config.dataset))],
+        first=("leak_probes", "does a column tell what is known only afterwards?"),
+    )
+    log_report(report, config)
+    return report
+
+
+def everything(table: Table, config: DictConfig) -> pd.DataFrame:
+    """All columns of the file, those that are no features too, for the rows of `table`."""
+    module = described(config)
+    frame = load(config.dataset, module.CONTRACT, module.draw)
+    return frame.iloc[table.frame["row"].to_numpy() - 1].reset_index(drop=True)
+
+
+def missing(offered: pd.DataFrame, table: Table) -> pd.DataFrame:
+    """A row for each column that lacks values: column, share in all rows, share in each class."""
+    empty = offered.isna()
+    shares = empty.groupby(table.frame["label"]).mean().T
+    shares.columns = list(table.classes)
+    shares.insert(0, "all", empty.mean())
+    return shares[shares["all"] > 0].rename_axis("column").reset_index()
+
+
+def leaks(
+    offered: pd.DataFrame, table: Table, config: DictConfig
+) -> tuple[pd.DataFrame, list[str]]:
+    """Every column and the features together, at random and by group; and what to know of it."""
+    coded = offered.apply(lambda c: c if c.dtype.kind in "if" else pd.factorize(c)[0])
+    labels, groups = table.frame["label"].to_numpy(), table.frame["group"].to_numpy()
+    tree = DecisionTreeClassifier(max_leaf_nodes=LEAVES, min_samples_leaf=LEAF, random_state=0)
+    forest = RandomForestClassifier(TREES, min_samples_leaf=LEAF, random_state=0, n_jobs=-1)
+    probes = [(name, tree, [name]) for name in coded]
+    probes.append((TOGETHER, forest, list(table.features)))
+    rows = []
+    for name, model, columns in probes:
+        for kind, given in (("at random", None), ("by group", groups)):
+            said = held_out(model, coded[columns], labels, given, config, "predict_proba")
+            if said is not None:
+                value, low, high = _auc(said, labels, groups, config)
+                rows.append((name, kind, value, low, high))
+    found = pd.DataFrame(rows, columns=["probe", "validated", "value", "low", "high"])
+    found["refused because"] = found["probe"].map(described(config).CONTRACT.refused).fillna("")
+    best = found.groupby("probe")["value"].transform("max")
+    found = found.assign(best=best, last=found["probe"] == TOGETHER)
+    found = found.sort_values(["last", "best"], ascending=[True, False], kind="stable")
+    return found.drop(columns=["best", "last"]).reset_index(drop=True), _caveats(found)
+
+
+def _auc(
+    said: np.ndarray, labels: np.ndarray, groups: np.ndarray, config: DictConfig
+) -> tuple[float, float, float]:
+    """ROC AUC, the mean over classes against the rest, and its interval over whole groups."""
+    numbers = range(said.shape[1])
+
+    def area(rows: np.ndarray) -> float:
+        known = [k for k in numbers if 0 < (labels[rows] == k).sum() < len(rows)]
+        areas = [roc_auc_score(labels[rows] == k, said[rows, k]) for k in known]
+        return float(np.mean(areas)) if areas else np.nan
+
+    drawn = [area(rows) for rows in resampled(groups, config.probes.bootstrap, config.seed)]
+    tail = (1 - config.probes.confidence) / 2
+    low, high = np.nanquantile(drawn, [tail, 1 - tail])
+    return area(np.arange(len(labels))), float(low), float(high)
+
+
+def _caveats(found: pd.DataFrame) -> list[str]:
+    """Sentences a reader must know before choosing features."""
+    notes = []
+    single = found[found["probe"] != TOGETHER]
+    worst = single.groupby("probe", sort=False).agg(
+        value=("value", "max"), why=("refused because", "first")
+    )
+    for column, row in worst[worst["value"] >= TELLING].iterrows():
+        known = f"it is refused: {row['why']}" if row["why"] else "is it known when one asks?"
+        notes.append(f"{column} alone tells the outcome (ROC AUC {row['value']:.3f}); {known}.")
+    by = found[found["probe"] == TOGETHER].set_index("validated")
+    if len(by) == 2 and by.loc["at random", "value"] - by.loc["by group", "value"] > 0.02:
+        notes.append(
+            f"The features reach {by.loc['at random', 'value']:.3f} at random and "
+            f"{by.loc['by group', 'value']:.3f} by group: a random split flatters."
+        )
+    return notes

@@ -1,0 +1,140 @@
+"""A CSV file scored by a registered model: `python -m models +pipeline=predict_<model>`.
+
+Columns are found by name, in any order; those that are no features are not looked at.
+"""
+
+import csv
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pandera
+import pyarrow as pa
+import rich.progress
+from omegaconf import DictConfig
+
+from conf.errors import UserError
+from datasets.common.fetching.download import file_sha256
+from datasets.common.tables import EMPTY, Contract, json_schema, validated
+from train.common.tracking.load import fetch_sklearn, registered
+from train.common.tracking.log import log_report, tracked
+from train.jobs.scoring import Scores, answer, report
+from train.jobs.table_common import described
+
+log = logging.getLogger(__name__)
+
+Cells = list[str]
+
+
+@tracked
+def run(config: DictConfig) -> Path:
+    """The Parquet file with a row a record: row, label, probabilities, reason."""
+    path = Path(config.predict.input).expanduser().absolute()
+    if not path.is_file():
+        raise UserError(f"predict.input={str(path)!r} is no file; name a CSV file")
+    model = registered(config, config.predict.model_uri)
+    features = list(model.metadata["schema"]["properties"])
+    contract = of_features(described(config).CONTRACT, features)
+    pipeline, classes = fetch_sklearn(model), model.metadata["classes"]
+    given = f"{path}, sha256 {file_sha256(path)}"
+    with Scores([pa.field("row", pa.int64())], model, given, config) as scores:
+        done, started = scores.rows, time.perf_counter()
+        for number, block in blocks(path, features, config.predict.part_size, done):
+            frame, reasons = checked(block, contract)
+            rows: list[dict[str, Any]] = [
+                {"row": number + place, "reason": reasons.get(place)} for place in range(len(block))
+            ]
+            if len(frame):
+                for place, values in zip(frame.index, pipeline.predict_proba(frame), strict=True):
+                    rows[place] |= answer(values, classes)
+            scores.write(rows)
+        if not scores.rows:
+            raise UserError(f"predict.input={path} has a header and no rows: nothing to score")
+        now = scores.rows - done
+        scores.close()
+        log_report(report(scores, model, now, time.perf_counter() - started), config)
+    log.info("%s: scored %d rows in this run, %d in all", scores.output, now, now + done)
+    return scores.output
+
+
+def blocks(
+    path: Path, features: list[str], size: int, skip: int
+) -> Iterator[tuple[int, list[Cells | str]]]:
+    """Rows after the first `skip`, `size` at a time, with the number of the first, from 1.
+
+    A row is its cells of `features`, or the reason why it has none. Raises `UserError` for what is
+    no CSV in UTF-8 and for a column that is missing or there twice.
+    """
+    opened = rich.progress.open(path, "r", encoding="utf-8-sig", newline="", description="scoring")
+    with opened as file:
+        lines = csv.reader(file, strict=True)
+        try:
+            names = [name.strip() for name in next(lines, [])]
+            for name in features:
+                if names.count(name) != 1:
+                    how = "twice" if name in names else "not"
+                    raise UserError(
+                        f"{path} has the column {name} {how}; the model takes {', '.join(features)}"
+                    )
+            places = [names.index(name) for name in features]
+            rows = islice((line for line in lines if line), skip, None)
+            number = skip + 1
+            while block := list(islice(rows, size)):
+                yield number, [_cells(line, names, places) for line in block]
+                number += len(block)
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise UserError(
+                f"{path}, line {lines.line_num + 1} cannot be read as CSV in UTF-8: {error}"
+            ) from error
+
+
+def _cells(line: Cells, names: list[str], places: list[int]) -> Cells | str:
+    if len(line) != len(names):
+        return f"{len(line)} cells, and the header has {len(names)}"
+    return [line[place].strip() for place in places]
+
+
+def checked(block: list[Cells | str], contract: Contract) -> tuple[pd.DataFrame, dict[int, str]]:
+    """The typed rows that keep the contract, by their place in `block`, and why others do not."""
+    names = list(contract.columns.columns)
+    reasons = {place: row for place, row in enumerate(block) if isinstance(row, str)}
+    known = {
+        place: [None if cell in EMPTY else cell for cell in row]
+        for place, row in enumerate(block)
+        if not isinstance(row, str)
+    }
+    frame = pd.DataFrame.from_dict(known, orient="index", columns=names, dtype=object)
+    if frame.empty:
+        return frame, reasons
+    try:
+        good = [validated(frame, contract)]
+    except UserError:  # then each row by itself, to know which it is
+        good = []
+        for place in frame.index:
+            try:
+                good.append(validated(frame.loc[[place]], contract))
+            except UserError as error:
+                reasons[place] = str(error).replace(", row 1:", ":").replace("\n", "; ")
+    if not good:
+        return frame.head(0), reasons
+    properties = json_schema(contract, names)["properties"].items()
+    numbers = {
+        n: np.float64 for n, p in properties if "enum" not in p and "string" not in p["type"]
+    }
+    return pd.concat(good).astype(numbers), reasons
+
+
+def of_features(contract: Contract, features: list[str]) -> Contract:
+    """`contract` for a table that holds `features` alone."""
+    known = contract.columns.columns
+    if absent := [name for name in features if name not in known]:
+        raise UserError(
+            f"the model takes {absent[0]}, which is no column of the dataset any more: train anew"
+        )
+    return replace(contract, columns=pandera.DataFrameSchema({n: known[n] for n in features}))
