@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 FEATURE_MAP = "feature_map"
 PROBABILITIES = "probabilities"
 """Names of the two outputs of a serving model."""
+POOL = "pool"
+"""Name of the layer between backbone and head."""
 ONNX_BATCH = 32
 """Images that `onnx_predict` holds activations of at a time."""
 
@@ -74,14 +76,14 @@ def head(features: Any, classes: int, hidden: int, dropout: float) -> Any:
     """Probabilities (B, classes) from a feature map (B, h, w, C)."""
     from keras import layers
 
-    x = layers.GlobalAveragePooling2D(name="pool")(features)  # (B, C)
+    x = layers.GlobalAveragePooling2D(name=POOL)(features)  # (B, C)
     x = layers.Dense(hidden, activation="relu", name="hidden")(x)
     x = layers.Dropout(dropout, name="dropout")(x)
     return layers.Dense(classes, activation="softmax", name=PROBABILITIES)(x)
 
 
-def freeze(model: "keras.Model", boundary: str) -> None:
-    """Make the layers up to and with `boundary`, and every BatchNorm, not trainable.
+def layers_after(model: "keras.Model", boundary: str) -> "list[keras.Layer]":
+    """The layers behind `boundary` that can train: all but BatchNorm.
 
     A BatchNorm that is not trainable runs in inference mode in Keras. Raises `UserError` when no
     layer has that name.
@@ -91,15 +93,25 @@ def freeze(model: "keras.Model", boundary: str) -> None:
     names = [layer.name for layer in model.layers]
     if boundary not in names:
         raise UserError(f"model.freeze={boundary} is no layer of {model.name}; see model.summary()")
-    last = names.index(boundary)
-    for position, layer in enumerate(model.layers):
-        batch_norm = isinstance(layer, keras.layers.BatchNormalization)
-        layer.trainable = position > last and not batch_norm
+    behind = model.layers[names.index(boundary) + 1 :]
+    return [layer for layer in behind if not isinstance(layer, keras.layers.BatchNormalization)]
 
 
-def freeze_backbone(model: "keras.Model") -> None:
-    """Leave only the head, everything behind the `pool` layer, trainable."""
-    freeze(model, "pool")
+def head_layers(model: "keras.Model") -> "list[keras.Layer]":
+    """The layers of the head: those behind `pool`."""
+    return layers_after(model, POOL)
+
+
+def train_only(model: "keras.Model", layers: "list[keras.Layer]") -> None:
+    """Make `layers` of `model` trainable, and all others not."""
+    chosen = {id(layer) for layer in layers}
+    for layer in model.layers:
+        layer.trainable = id(layer) in chosen
+
+
+def freeze(model: "keras.Model", boundary: str) -> None:
+    """Make the layers up to and with `boundary`, and every BatchNorm, not trainable."""
+    train_only(model, layers_after(model, boundary))
 
 
 def split_at(model: "keras.Model", boundary: str) -> tuple["keras.Model", "keras.Model"]:
@@ -129,7 +141,7 @@ def serving_model(model: "keras.Model") -> "keras.Model":
     """The same graph with two outputs: probabilities and the feature map before pooling."""
     import keras
 
-    outputs = {PROBABILITIES: model.output, FEATURE_MAP: model.get_layer("pool").input}
+    outputs = {PROBABILITIES: model.output, FEATURE_MAP: model.get_layer(POOL).input}
     return keras.Model(model.input, outputs, name=model.name)
 
 

@@ -49,10 +49,10 @@ classDiagram
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from conf.schema.base import (
     Cache,
@@ -153,7 +153,9 @@ __all__ = [
     "Transform",
     "cap",
     "native_precision",
+    "plain",
     "register",
+    "typed",
     "unless",
 ]
 
@@ -195,6 +197,27 @@ def native_precision(facts: Path = Path("/proc/cpuinfo")) -> str:
     """
     known = facts.read_text().split() if facts.exists() else []
     return "float32" if {"avx512_bf16", "amx_bf16"}.isdisjoint(known) else "bfloat16"
+
+
+Recipe = TypeVar("Recipe", bound=Config)
+
+
+def typed(config: DictConfig, recipe: type[Recipe]) -> Recipe:
+    """`config` as an object of its `recipe`, so that mypy sees every field from there on.
+
+    Raises `TypeError` where the pipeline names another recipe.
+    """
+    settings = OmegaConf.to_object(config)
+    if not isinstance(settings, recipe):
+        raise TypeError(f"recipe {type(settings).__name__} where {recipe.__name__} is expected")
+    return settings
+
+
+def plain(settings: Any) -> dict[str, Any]:
+    """Settings as dicts, lists, numbers and words, enums by their names: for YAML and JSON."""
+    container = OmegaConf.to_container(OmegaConf.structured(settings), enum_to_str=True)
+    assert isinstance(container, dict)
+    return {str(name): value for name, value in container.items()}
 
 
 def register() -> None:

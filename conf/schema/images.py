@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
 
 from omegaconf import II, MISSING, SI
 
@@ -256,7 +255,8 @@ class Publish:
 class ImageTraining(Config):
     """`recipe: image_training`: an image classifier is trained."""
 
-    model: Any = MISSING
+    dataset: ImageDataset = MISSING
+    model: ImageModel = MISSING
     transform: Transform = field(default_factory=Transform)
     split: Split = field(default_factory=Split)
     fit: Fit = field(default_factory=Fit)
@@ -268,6 +268,7 @@ class ImageTraining(Config):
 class ImageDatasetJob(Config):
     """`recipe: image_dataset`: a set of images is built, verified and reported."""
 
+    dataset: ImageDataset = MISSING
     transform: Transform = field(default_factory=lambda: Transform(image_size=96))
     """The pictures of the report."""
     sheet: int = 24
@@ -285,7 +286,8 @@ class ImageDatasetStudy(ImageDatasetJob):
 class ImageModelStudy(Config):
     """`recipe: image_model_study`: what a registered image classifier looks at, and how sure."""
 
-    model: Any = MISSING
+    dataset: ImageDataset = MISSING
+    model: ImageModel = MISSING
     study: ModelStudy = field(default_factory=ModelStudy)
 
 
@@ -293,5 +295,6 @@ class ImageModelStudy(Config):
 class ImagePrediction(Config):
     """`recipe: image_prediction`: a registered image classifier scores a folder."""
 
-    model: Any = MISSING
+    dataset: ImageDataset = MISSING
+    model: ImageModel = MISSING
     predict: Predict = field(default_factory=Predict)

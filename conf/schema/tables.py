@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
 
 from omegaconf import MISSING, SI
 
@@ -103,7 +102,8 @@ class TableMetrics:
 class TableTraining(Config):
     """`recipe: table_training`: a classifier of a table's rows is trained."""
 
-    model: Any = MISSING
+    dataset: TableDataset = MISSING
+    model: TableModel = MISSING
     split: TableSplit = field(default_factory=TableSplit)
     fit: TableFit = field(default_factory=TableFit)
     metrics: TableMetrics = field(default_factory=TableMetrics)
@@ -113,6 +113,7 @@ class TableTraining(Config):
 class TableDatasetJob(Config):
     """`recipe: table_dataset`: a table is built, verified, reported and written."""
 
+    dataset: TableDataset = MISSING
     table: str = MISSING
     """Its name, `<model>_dataset_<version>`."""
 
@@ -121,6 +122,7 @@ class TableDatasetJob(Config):
 class TableDatasetStudy(Config):
     """`recipe: table_dataset_study`: what a model could learn instead of the outcome."""
 
+    dataset: TableDataset = MISSING
     probes: Probes = field(
         default_factory=lambda: Probes(bootstrap=SI("${cap:200,${env.limits.resamples}}"))
     )
@@ -130,7 +132,8 @@ class TableDatasetStudy(Config):
 class TableModelStudy(Config):
     """`recipe: table_model_study`: what a registered model of a table goes by, and how sure."""
 
-    model: Any = MISSING
+    dataset: TableDataset = MISSING
+    model: TableModel = MISSING
     study: ModelStudy = field(default_factory=ModelStudy)
 
 
@@ -138,5 +141,6 @@ class TableModelStudy(Config):
 class TablePrediction(Config):
     """`recipe: table_prediction`: a registered model scores the rows of a CSV file."""
 
-    model: Any = MISSING
+    dataset: TableDataset = MISSING
+    model: TableModel = MISSING
     predict: Predict = field(default_factory=Predict)

@@ -25,7 +25,7 @@ from omegaconf import DictConfig
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from datasets.kvasir4.dataset import build as build_images
-from models.common import freeze, freeze_backbone, split_at
+from models.common import freeze, split_at
 from tests.benchmarks.turns import GIVEN, chosen, say, settings, time_steps
 from train.common.data.pixels import gather
 
@@ -58,7 +58,7 @@ def train(config: DictConfig) -> None:
     flow = augment.flow(*train, batch_size=config.fit.batch_size, seed=config.seed)
     best, weights = np.inf, model.get_weights()
     for phase in ("warmup", "finetune"):
-        freeze_backbone(whole) if phase == "warmup" else freeze(whole, config.model.freeze)
+        freeze(whole, "pool") if phase == "warmup" else freeze(whole, config.model.freeze)
         rate = config.fit[phase].learning_rate
         model.compile(
             keras.optimizers.Adam(rate), loss="categorical_crossentropy", metrics=["accuracy"]

@@ -14,7 +14,6 @@ from models.common import (
     PROBABILITIES,
     export_onnx,
     freeze,
-    freeze_backbone,
     onnx_predict,
     serving_model,
     split_at,
@@ -75,7 +74,7 @@ def test_the_graph_is_flat(model) -> None:
 
 
 def test_warm_up_trains_the_head_alone(model) -> None:
-    freeze_backbone(model)
+    freeze(model, "pool")
     assert {w.path.split("/")[0] for w in model.trainable_weights} == {"hidden", PROBABILITIES}
 
 

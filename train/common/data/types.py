@@ -1,15 +1,15 @@
-"""The typed values that flow between steps. Nothing else does."""
+"""The values that flow between the steps of a pipeline."""
 
 import functools
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from conf.schema import Estimator
-from datasets.common.tables import Table
+from datasets.common.contract import Dataset, Images
 
 if TYPE_CHECKING:
     import keras
@@ -27,26 +27,14 @@ def _mapped(path: Path) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Samples:
-    """A verified dataset, before and after its pixels are decoded."""
+class DecodedImages(Images):
+    """A verified set of images with their pixels on disk."""
 
-    name: str
-    classes: tuple[str, ...]
-    table: pd.DataFrame
-    """One row an image: path, file, label, split, sha256, cluster, width, height."""
-    quarantined: pd.DataFrame
-    """Unreadable images, left out: file and reason."""
-    duplicates: pd.DataFrame
-    """Byte-identical images in several official splits: file, sha256, split, label."""
-    digest: str
-    """Hex sha256 of the whole set."""
-    pixels: Path | None = None
-    """A `.npy` of uint8 (N, S, S, 3), row i for row i of `table`; set by the transform step."""
+    pixels: Path
+    """A `.npy` of uint8 (N, S, S, 3), row i for row i of `frame`."""
 
     def load(self) -> np.ndarray:
         """The pixels as a memory map: uint8 (N, S, S, 3), read from disk where it is indexed."""
-        if self.pixels is None:
-            raise ValueError("the transform step has not run: these samples have no pixels yet")
         return _mapped(self.pixels)
 
     def read(self, rows: np.ndarray) -> np.ndarray:
@@ -54,76 +42,69 @@ class Samples:
 
         The file is mapped for this call alone: what was read does not stay in memory.
         """
-        if self.pixels is None:
-            raise ValueError("the transform step has not run: these samples have no pixels yet")
         return np.load(self.pixels, mmap_mode="r")[rows]
 
 
-@dataclass(frozen=True)
-class Splits:
-    """Row numbers of `samples.table` for each split.
+Data = TypeVar("Data", bound=Dataset)
 
-    Disjoint, also by near-duplicate cluster when they were made by cluster.
+
+@dataclass(frozen=True)
+class Splits(Generic[Data]):
+    """Row numbers of `data.frame` for each split.
+
+    Disjoint, also by group (near-duplicate cluster of images) when they were drawn by group.
     """
 
-    samples: Samples
+    data: Data
     train: np.ndarray
     validation: np.ndarray
     test: np.ndarray
     digest: str
     """Hex sha256 of who is where."""
-    crossing: int
-    """Near-duplicate clusters with images in more than one split."""
+    crossing: int = 0
+    """Groups with samples in more than one split."""
+
+    @property
+    def parts(self) -> dict[str, np.ndarray]:
+        """The rows of each split, by its name."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
 
     def labels(self, rows: np.ndarray) -> np.ndarray:
         """Class numbers of `rows`, int64 (len(rows),)."""
-        return self.samples.table["label"].to_numpy(dtype=np.int64)[rows]
+        return self.data.frame["label"].to_numpy(dtype=np.int64)[rows]
+
+    def groups(self, rows: np.ndarray) -> np.ndarray:
+        """What `rows` belong to, int64 (len(rows),)."""
+        return self.data.frame[self.data.group_column].to_numpy()[rows]
 
     def table(self) -> pd.DataFrame:
-        """The splits as a table: file, label, split, sha256, cluster."""
-        parts = {"train": self.train, "validation": self.validation, "test": self.test}
-        columns = ["file", "label", "sha256", "cluster"]
+        """The splits as a table: the columns that name a sample, its label, its group; split."""
+        columns = list(self.data.identity)
         frames = [
-            self.samples.table.iloc[rows][columns].assign(split=name)
-            for name, rows in parts.items()
+            self.data.frame.iloc[rows][columns].assign(split=name)
+            for name, rows in self.parts.items()
         ]
         return pd.concat(frames, ignore_index=True)
 
 
 @dataclass(frozen=True)
-class TableSplits:
-    """Row numbers of `data.frame` for each split, disjoint by group."""
+class TrainedModel:
+    """A network at its best epoch, and how it got there."""
 
-    data: Table
-    train: np.ndarray
-    validation: np.ndarray
-    test: np.ndarray
-    digest: str
-    """Hex sha256 of who is where."""
-
-    def inputs(self, rows: np.ndarray) -> pd.DataFrame:
-        """The features of `rows`, a frame (len(rows), features)."""
-        return self.data.frame.iloc[rows][list(self.data.features)]
-
-    def labels(self, rows: np.ndarray) -> np.ndarray:
-        """Class numbers of `rows`, int64 (len(rows),)."""
-        return self.data.frame["label"].to_numpy()[rows]
-
-    def groups(self, rows: np.ndarray) -> np.ndarray:
-        """What `rows` belong to, int64 (len(rows),)."""
-        return self.data.frame["group"].to_numpy()[rows]
-
-    def table(self) -> pd.DataFrame:
-        """The splits as a table: row, label, group, split."""
-        parts = {"train": self.train, "validation": self.validation, "test": self.test}
-        columns = ["row", "label", "group"]
-        frames = [self.data.frame.iloc[r][columns].assign(split=n) for n, r in parts.items()]
-        return pd.concat(frames, ignore_index=True)
+    model: "keras.Model"
+    history: pd.DataFrame
+    """One row an epoch: epoch, phase, loss, accuracy, val_loss, val_accuracy, seconds."""
+    best_epoch: int
+    """1-based, over all phases."""
+    checkpoints: "Checkpoints"
+    """What a killed run resumes from; removed once the run is logged."""
+    notes: list[str] = field(default_factory=list)
+    """What a reader of the report must know of where the training started from."""
 
 
 @dataclass(frozen=True)
-class TableFitted:
-    """The pipeline of the estimator whose search scored best, and the searches."""
+class TrainedPipeline:
+    """The scikit-learn pipeline of the estimator whose search scored best, and the searches."""
 
     model: "Pipeline"
     estimator: Estimator
@@ -138,18 +119,19 @@ class TableFitted:
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """A trained model at its best epoch, and how it got there."""
+class Predictions:
+    """What one model, or those of all folds, predict for images they were not trained on."""
 
-    model: "keras.Model"
-    history: pd.DataFrame
-    """One row an epoch: epoch, phase, loss, accuracy, val_loss, val_accuracy, seconds."""
-    best_epoch: int
-    """1-based, over both phases."""
-    checkpoints: "Checkpoints"
-    """What a killed run resumes from; removed once the run is logged."""
-    notes: list[str] = field(default_factory=list)
-    """What a reader of the report must know of where the training started from."""
+    frame: pd.DataFrame
+    """One row an image: file, label (a class number), cluster."""
+    probabilities: np.ndarray
+    """(N, classes)."""
+    classes: tuple[str, ...]
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Class numbers, int64 (N,)."""
+        return self.frame["label"].to_numpy(dtype=np.int64)
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import UserError
+from conf.schema import ImageTraining, plain
 from datasets.common.fetching import disk
-from train.common.data.types import Samples
+from train.common.data.types import DecodedImages
 from train.common.fitting import augment
 from train.common.fitting.precision import computing_in
 from train.common.fitting.row_store import Rows
@@ -93,8 +93,8 @@ def weights_of(model: "keras.Model") -> str:
     return digest.hexdigest()
 
 
-class Activations:
-    """The activations of all `samples` at the freeze boundary, and the pooled features behind it.
+class FeatureCache:
+    """The activations of all `images` at the freeze boundary, and the pooled features behind it.
 
     `prefix` ends at the boundary; `still` leads from there to the pooled features and is not
     trained yet. View `None` is the image as it is. Views of another `scope` are not shared.
@@ -104,23 +104,22 @@ class Activations:
         self,
         prefix: "keras.Model",
         still: "keras.Model",
-        samples: Samples,
-        config: DictConfig,
+        images: DecodedImages,
+        settings: ImageTraining,
         scope: str = "",
     ) -> None:
-        self.prefix, self.still, self.samples, self.config = prefix, still, samples, config
-        assert samples.pixels is not None
+        self.prefix, self.still, self.images, self.settings = prefix, still, images, settings
         start = weights_of(prefix)
         key = {
             "format": FORMAT,
-            "data": [samples.digest, samples.pixels.name],
-            "model": [config.model.name, config.model.freeze, config.model.image_size],
+            "data": [images.digest, images.pixels.name],
+            "model": [settings.model.name, settings.model.freeze, settings.model.image_size],
             "weights": start,
-            "precision": config.fit.precision.name,
+            "precision": settings.fit.precision.name,
         }
-        self.home = Path(config.env.cache) / "activations"
+        self.home = Path(settings.env.cache) / "activations"
         self.folder = self.home / _short(key)
-        self._views = _short([OmegaConf.to_container(config.fit.augment), config.seed, scope])
+        self._views = _short([plain(settings.fit.augment), settings.seed, scope])
         self._still = _short([start, weights_of(still)])
         self._engines: dict[str, Compute] = {}
         self._stores: dict[Path, Rows] = {}
@@ -129,8 +128,8 @@ class Activations:
     @property
     def augmented(self) -> bool:
         """Whether views differ from the images at all."""
-        settings = self.config.fit.augment
-        return any(value for name, value in settings.items() if name != "fill_value")
+        views = plain(self.settings.fit.augment)
+        return any(value for name, value in views.items() if name != "fill_value")
 
     def at_boundary(self, view: int | None, rows: np.ndarray, advance: Advance) -> Rows:
         """Activations float16 (N, h, w, C), whole for `rows`; `advance` hears of images done."""
@@ -194,7 +193,7 @@ class Activations:
             raise UserError(
                 f"{store.path} differs from what {self.prefix.name} computes now by "
                 f"{difference:.2g} of its range: make clean-cache removes what is stored, and "
-                f"fit.precision=float32 (now {self.config.fit.precision.name}) is the most exact"
+                f"fit.precision=float32 (now {self.settings.fit.precision.name}) is the most exact"
             )
 
     def _name(self, view: int | None) -> str:
@@ -203,22 +202,22 @@ class Activations:
     def _store(self, name: str, shape: tuple[int, ...]) -> Rows:
         path = self.folder / name
         if path not in self._stores:
-            self._stores[path] = Rows(path, len(self.samples.table), shape)
+            self._stores[path] = Rows(path, len(self.images.frame), shape)
         return self._stores[path]
 
     def _engine(self, name: str, model: "keras.Model") -> Compute:
         if name not in self._engines:
-            self._engines[name] = openvino(model, self.config.fit.precision.name)
+            self._engines[name] = openvino(model, self.settings.fit.precision.name)
         return self._engines[name]
 
     def _images(self, view: int | None, rows: np.ndarray) -> Iterator[np.ndarray]:
         """Batches uint8 (B, S, S, 3) of `rows` as `view` shows them."""
-        count, size = self.samples.load().shape[:2]
-        settings = self.config.fit.augment
-        rng = np.random.default_rng([self.config.seed, view or 0])
+        count, size = self.images.load().shape[:2]
+        settings = self.settings.fit.augment
+        rng = np.random.default_rng([self.settings.seed, view or 0])
         transforms = augment.draw(rng, count, size, settings)
         for part in _parts(rows):
-            pixels = self.samples.read(part)
+            pixels = self.images.read(part)
             if view is not None:
                 pixels = augment.warp(pixels, transforms[part], settings.fill_value).numpy()
             yield pixels
@@ -231,7 +230,7 @@ class Activations:
                 values = compute(batch).astype(np.float16)
             if not np.isfinite(values).all():
                 raise UserError(
-                    f"activations at model.freeze={self.config.model.freeze} exceed the range of "
+                    f"activations at model.freeze={self.settings.model.freeze} exceed the range of "
                     "float16: train without them, fit.cache=none"
                 )
             yield values
@@ -239,7 +238,7 @@ class Activations:
 
     def _reserve(self, size: int) -> None:
         """Raise `UserError` where `size` more bytes exceed the budget or the disk."""
-        budget = self.config.env.cache_limit_gb
+        budget = self.settings.env.cache_limit_gb
         used = sum(file.stat().st_blocks * 512 for file in self.home.rglob("*") if file.is_file())
         if budget is not None and used + size > budget * 1e9:
             raise UserError(

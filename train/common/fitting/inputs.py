@@ -1,9 +1,9 @@
-"""What a phase of training trains, and what it is fed: pixels, or stored activations.
+"""What a phase of training trains, and its batches: pixels, or stored activations.
 
 ```mermaid
 flowchart LR
     pixels --> full["the whole model"]
-    activations["stored activations"] --> tail["what is behind the boundary"]
+    activations["stored activations"] --> tail["the layers behind the freeze boundary"]
     pooled["stored pooled features"] --> head["the head, in warm-up"]
 ```
 
@@ -13,60 +13,81 @@ The parts share their layers with the whole model, which is what training return
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from omegaconf import DictConfig
 
 from conf.errors import UserError
-from models.common import split_at
-from train.common.data.types import Splits
+from conf.schema import Cache, ImageTraining
+from models.common import POOL, split_at
+from train.common.data.types import DecodedImages, Splits
 from train.common.fitting import augment
-from train.common.fitting.feature_cache import Activations, Rows
+from train.common.fitting.feature_cache import FeatureCache, Rows
 from train.common.fitting.progress import EpochBar
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
+BATCH = 8
+"""Images that go through the whole network together: 32 take 190 MB more, little less time."""
 
-class Feed(Protocol):
-    """What `fit` needs to know of a way to train."""
 
-    def part(self, phase: str) -> "keras.Model":
-        """The model that `phase` trains."""
+class Inputs(Protocol):
+    """What the trainer needs to know of a way to train.
+
+    `head_only` says that no layer before `pool` has trained yet, nor will in this phase.
+    """
+
+    def part(self, head_only: bool) -> "keras.Model":
+        """The model that a phase trains."""
 
     def training(
-        self, phase: str, epoch: int, rows: np.ndarray, rng: np.random.Generator
+        self, head_only: bool, epoch: int, rows: np.ndarray, rng: np.random.Generator
     ) -> "tf.data.Dataset":
-        """Batches of `rows`, in order, as `epoch` sees them."""
+        """Batches of `rows`, in order, as `epoch` (1-based) sees them."""
 
-    def validation(self, phase: str) -> "tf.data.Dataset":
+    def validation(self, head_only: bool) -> "tf.data.Dataset":
         """Batches of the validation images."""
 
     def reset(self) -> None:
-        """Undo training where a checkpoint of another phase would not."""
+        """Undo training where a checkpoint of the head alone would not."""
 
     def finish(self, epochs: int) -> None:
         """Remove what no other run can use, after the last of `epochs`."""
 
 
-class FromPixels:
+def inputs_of(
+    model: "keras.Model",
+    splits: Splits[DecodedImages],
+    settings: ImageTraining,
+    bar: EpochBar,
+    scope: str,
+) -> Inputs:
+    """Those that `fit.cache` asks for; `scope` keeps views of one epoch apart from other runs'."""
+    if settings.fit.cache == Cache.none:
+        return PixelInputs(model, splits, settings)
+    return CachedInputs(model, splits, settings, bar, scope)
+
+
+class PixelInputs:
     """Every step runs the whole model."""
 
-    def __init__(self, model: "keras.Model", splits: Splits, config: DictConfig) -> None:
-        self.model, self.splits, self.fit = model, splits, config.fit
+    def __init__(
+        self, model: "keras.Model", splits: Splits[DecodedImages], settings: ImageTraining
+    ) -> None:
+        self.model, self.splits, self.fit = model, splits, settings.fit
 
-    def part(self, _phase: str) -> "keras.Model":
+    def part(self, _head_only: bool) -> "keras.Model":
         """The whole model."""
         return self.model
 
     def training(
-        self, _phase: str, _epoch: int, rows: np.ndarray, rng: np.random.Generator
+        self, _head_only: bool, _epoch: int, rows: np.ndarray, rng: np.random.Generator
     ) -> "tf.data.Dataset":
         """Views of the images, drawn from `rng`."""
-        size = self.splits.samples.load().shape[1]
+        size = self.splits.data.load().shape[1]
         views = augment.draw(rng, len(rows), size, self.fit.augment)
         return batches(self.splits, rows, self.fit.batch_size, views, self.fit.augment.fill_value)
 
-    def validation(self, _phase: str) -> "tf.data.Dataset":
+    def validation(self, _head_only: bool) -> "tf.data.Dataset":
         """The images as they are."""
         return batches(self.splits, self.splits.validation, self.fit.batch_size, None)
 
@@ -77,73 +98,81 @@ class FromPixels:
         """Nothing to do: nothing was stored."""
 
 
-class FromActivations:
-    """Every step runs what trains; what is frozen answers once."""
+class CachedInputs:
+    """Every step runs what trains; frozen layers compute their activations once."""
 
     def __init__(
         self,
         model: "keras.Model",
-        splits: Splits,
-        config: DictConfig,
+        splits: Splits[DecodedImages],
+        settings: ImageTraining,
         bar: EpochBar,
         scope: str,
     ) -> None:
         import keras
 
-        if config.fit.views is not None and config.fit.views < 1:
+        fit, boundary = settings.fit, settings.model.freeze
+        if fit.views is not None and fit.views < 1:
             raise UserError(
-                f"fit.views={config.fit.views}: 1 or more, or null for new ones in every epoch"
+                f"fit.views={fit.views}: 1 or more, or null for new ones in every epoch"
             )
-        prefix, tail = split_at(model, config.model.freeze)
-        edge, pooled = (model.get_layer(name).output for name in (config.model.freeze, "pool"))
+        prefix, self.tail = split_at(model, boundary)
+        edge, pooled = (model.get_layer(name).output for name in (boundary, POOL))
         still = keras.Model(edge, pooled)
-        _, head = split_at(model, "pool")
-        self.parts = {"warmup": head, "finetune": tail}
-        self.splits, self.fit, self.bar = splits, config.fit, bar
-        fresh = self.fit.views is None
-        self.activations = Activations(
-            prefix, still, splits.samples, config, scope if fresh else ""
+        _, self.head = split_at(model, POOL)
+        self.splits, self.fit, self.bar = splits, fit, bar
+        self.cache = FeatureCache(
+            prefix, still, splits.data, settings, scope if fit.views is None else ""
         )
-        self._start = tail.get_weights()
+        self._start = self.tail.get_weights()
 
-    def part(self, phase: str) -> "keras.Model":
-        """The head or the tail."""
-        return self.parts[phase]
+    def part(self, head_only: bool) -> "keras.Model":
+        """The head, or all that is behind the boundary."""
+        return self.head if head_only else self.tail
 
     def training(
-        self, phase: str, epoch: int, rows: np.ndarray, _rng: np.random.Generator
+        self, head_only: bool, epoch: int, rows: np.ndarray, _rng: np.random.Generator
     ) -> "tf.data.Dataset":
         """View (epoch - 1) modulo `fit.views` of the images."""
         view = None
-        if self.activations.augmented:
+        if self.cache.augmented:
             view = epoch - 1 if self.fit.views is None else (epoch - 1) % self.fit.views
             if self.fit.views is None and epoch > 1:
-                self.activations.forget(epoch - 2)
-        return self._stored(phase, view, rows)
+                self.cache.forget(epoch - 2)
+        return self._stored(head_only, view, rows)
 
-    def validation(self, phase: str) -> "tf.data.Dataset":
+    def validation(self, head_only: bool) -> "tf.data.Dataset":
         """The images as they are."""
-        return self._stored(phase, None, self.splits.validation)
+        return self._stored(head_only, None, self.splits.validation)
 
     def reset(self) -> None:
-        """Bring the tail back to where it started: checkpoints of warm-up hold the head alone."""
-        self.parts["finetune"].set_weights(self._start)
+        """Bring the tail back to where it started."""
+        self.tail.set_weights(self._start)
 
     def finish(self, epochs: int) -> None:
         """Remove the last of the views that one epoch saw."""
         if self.fit.views is None:
-            self.activations.forget(epochs - 1)
+            self.cache.forget(epochs - 1)
 
-    def _stored(self, phase: str, view: int | None, rows: np.ndarray) -> "tf.data.Dataset":
+    def _stored(self, head_only: bool, view: int | None, rows: np.ndarray) -> "tf.data.Dataset":
         images = "images" if view is None else f"view {view + 1} of the images"
         with self.bar.task(f"frozen layers, {images}", len(rows)) as advance:
-            compute = self.activations.pooled if phase == "warmup" else self.activations.at_boundary
+            compute = self.cache.pooled if head_only else self.cache.at_boundary
             store = compute(view, rows, advance)
         return stored(self.splits, rows, store, self.fit.batch_size)
 
 
+def predict(model: "keras.Model", splits: Splits[DecodedImages], rows: np.ndarray) -> np.ndarray:
+    """Probabilities (len(rows), classes) of `rows`, in their order."""
+    return model.predict(batches(splits, rows, BATCH, None), verbose=0)
+
+
 def batches(
-    splits: Splits, rows: np.ndarray, batch_size: int, views: np.ndarray | None, fill_value: int = 0
+    splits: Splits[DecodedImages],
+    rows: np.ndarray,
+    batch_size: int,
+    views: np.ndarray | None,
+    fill_value: int = 0,
 ) -> "tf.data.Dataset":
     """Batches of images uint8 (B, S, S, 3) and one-hot labels float32 (B, classes), in order.
 
@@ -152,11 +181,11 @@ def batches(
     """
     import tensorflow as tf
 
-    classes = len(splits.samples.classes)
-    size = splits.samples.load().shape[1]
+    classes = len(splits.data.classes)
+    size = splits.data.load().shape[1]
 
     def load(chosen: Any, labels: Any, *transforms: Any) -> tuple[Any, Any]:
-        images = tf.numpy_function(splits.samples.read, [chosen], tf.uint8, stateful=False)
+        images = tf.numpy_function(splits.data.read, [chosen], tf.uint8, stateful=False)
         images = tf.ensure_shape(images, (None, size, size, 3))
         if transforms:
             images = augment.warp(images, transforms[0], fill_value)
@@ -167,11 +196,11 @@ def batches(
     return data.map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
 
-def stored(splits: Splits, rows: np.ndarray, store: Rows, batch_size: int) -> "tf.data.Dataset":
+def stored(splits: Splits[DecodedImages], rows: np.ndarray, store: Rows, batch_size: int) -> "tf.data.Dataset":
     """Batches of what `store` holds for `rows`, float32 (B, ...), and one-hot labels, in order."""
     import tensorflow as tf
 
-    classes = len(splits.samples.classes)
+    classes = len(splits.data.classes)
 
     def load(chosen: Any, labels: Any) -> tuple[Any, Any]:
         values = tf.numpy_function(store.read, [chosen], tf.float16, stateful=False)

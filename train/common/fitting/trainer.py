@@ -185,7 +185,7 @@ def _compile(model: "keras.Model", feed: Feed, phase: str, config: DictConfig) -
     import keras
 
     if phase == "warmup":
-        freeze_backbone(model)
+        freeze(model, "pool")
     else:
         freeze(model, config.model.freeze)
     part, rate = feed.part(phase), config.fit[phase].learning_rate

@@ -1,0 +1,188 @@
+"""Who is in train, validation and test: official splits, or whole groups, stratified by class."""
+
+import hashlib
+import logging
+from collections.abc import Callable
+from itertools import islice
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
+
+from conf.errors import UserError
+from conf.schema import Split, SplitBy, TableSplit
+from datasets.common.contract import Images
+from datasets.common.tables import Table
+from train.common.data.types import DecodedImages, Splits
+
+log = logging.getLogger(__name__)
+
+SHOWN = 3
+"""Examples in a message."""
+FEWEST_IMAGES = 2
+"""Images of a class a split needs at least for its metrics to mean anything."""
+Few = Callable[[int, int, int, str, float], str]
+"""What to say when a class has too few groups: its number, how many it has, how many are needed,
+and the split with its share."""
+
+
+def split_images(images: DecodedImages, settings: Split) -> Splits[DecodedImages]:
+    """Train, validation and test: the official ones, or new ones, by cluster or by class alone.
+
+    Raises `UserError` when official splits are missing or share images (also near-duplicates,
+    unless `settings.allow_crossing`), when there is no such fold, or when a class has too few
+    images for a split of its own.
+    """
+    _check_fold(settings)
+    official = settings.by == SplitBy.official
+    names = _official(images) if official else _drawn(images, settings)
+    parts = {name: np.flatnonzero(names == name) for name in ("train", "validation", "test")}
+    for name, rows in parts.items():
+        counts = images.frame["label"].iloc[rows].value_counts()
+        for label, class_name in enumerate(images.classes):
+            if counts.get(label, 0) < FEWEST_IMAGES:
+                raise UserError(
+                    f"split {name} has {counts.get(label, 0)} images of class {class_name}; at "
+                    f"least {FEWEST_IMAGES} are needed: add images, or raise split.validation and "
+                    "split.test with split.by=cluster"
+                )
+    crossing, said = _crossing(images.frame, names)
+    if crossing and official and not settings.allow_crossing:
+        raise UserError(
+            f"{said}\nChoose split.by=cluster to make splits without them from all images, or "
+            "accept them, and a report that says so: split.allow_crossing=true"
+        )
+    if crossing:
+        log.warning("%s\nsplit.by=cluster makes splits without them", said)
+    label = images.frame["label"].map(dict(enumerate(images.classes)))
+    who = images.frame["file"] + images.frame["sha256"] + names + label
+    digest = hashlib.sha256("\n".join(sorted(who)).encode()).hexdigest()
+    log.info("split by %s: %s", settings.by.name, {name: len(rows) for name, rows in parts.items()})
+    return Splits(images, parts["train"], parts["validation"], parts["test"], digest, crossing)
+
+
+def _crossing(table: pd.DataFrame, names: np.ndarray) -> tuple[int, str]:
+    """How many near-duplicate clusters have images in several of the splits `names`, in words too.
+
+    The words count the images of test that are concerned, and give examples.
+    """
+    placed = table[["file", "cluster"]].assign(split=names).reset_index(drop=True)
+    counted = placed.groupby("cluster")["split"].transform("nunique")
+    across = placed[counted > 1]
+    if across.empty:
+        return 0, ""
+    clusters, test = across["cluster"].nunique(), int((across["split"] == "test").sum())
+    pairs = across.drop_duplicates(["cluster", "split"]).groupby("cluster")
+    examples = [
+        " and ".join(f"{row.file} ({row.split})" for row in pair.itertuples())
+        for _, pair in islice(pairs, SHOWN)
+    ]
+    return clusters, (
+        f"{clusters} near-duplicate clusters have images in more than one split, {test} of the "
+        f"{int((names == 'test').sum())} test images among them: figures on test are optimistic. "
+        f"For example: {'; '.join(examples)}"
+    )
+
+
+def _check_fold(settings: Split) -> None:
+    if settings.folds is None and settings.fold is None:
+        return
+    if settings.by == SplitBy.official:
+        raise UserError(
+            f"split.folds={settings.folds} needs split.by=cluster: the official splits are one"
+        )
+    folds, fold = settings.folds or 0, -1 if settings.fold is None else settings.fold
+    if folds < 2 or not 0 <= fold < folds:
+        raise UserError(
+            f"split.fold={settings.fold} of split.folds={settings.folds} is no fold: two or more are "
+            "needed, and they count from 0"
+        )
+
+
+def _official(images: Images) -> np.ndarray:
+    names = images.frame["split"].to_numpy(dtype=str)
+    absent = {"train", "validation", "test"} - set(names)
+    if absent:
+        raise UserError(
+            f"split.by=official, but {images.name} has no {', '.join(sorted(absent))} split; "
+            "choose split.by=cluster to make splits from all images"
+        )
+    if len(images.duplicates):
+        raise UserError(
+            f"{len(images.duplicates)} images of {images.name} stand byte for byte in more than "
+            f"one official split (first: {images.duplicates['file'].iat[0]}): test figures would "
+            "not hold; choose split.by=cluster to re-make the splits"
+        )
+    return names
+
+
+def _drawn(images: Images, settings: Split) -> np.ndarray:
+    """Names of new splits, of whole clusters or of single images."""
+
+    def few(label: int, found: int, needed: int, name: str, share: float) -> str:
+        return (
+            f"class {images.classes[label]} has {found} independent images (near-duplicates count "
+            f"once) and {needed} are needed for split.{name}={share:.2g}: add images or "
+            f"raise split.{name}"
+        )
+
+    labels = images.frame["label"].to_numpy()
+    by_cluster = settings.by == SplitBy.cluster
+    groups = images.frame["cluster"].to_numpy() if by_cluster else np.arange(len(labels))
+    test = 1 / settings.folds if settings.folds else settings.test
+    return draw(labels, groups, settings.validation, test, settings.seed, few, settings.fold or 0)
+
+
+def split_table(table: Table, settings: TableSplit) -> Splits[Table]:
+    """Train, validation and test of whole groups, stratified by class as far as groups allow.
+
+    Raises `UserError` for shares that leave nothing, and when there are too few groups of a class.
+    """
+
+    def few(label: int, found: int, needed: int, name: str, share: float) -> str:
+        return (
+            f"class {table.classes[label]} has rows in {found} values of {table.group} and "
+            f"{needed} are needed for split.{name}={share}: add some, or raise split.{name}"
+        )
+
+    labels, groups = table.frame["label"].to_numpy(), table.frame["group"].to_numpy()
+    names = draw(labels, groups, settings.validation, settings.test, settings.seed, few)
+    parts = {name: np.flatnonzero(names == name) for name in ("train", "validation", "test")}
+    sizes = {name: len(rows) for name, rows in parts.items()}
+    log.info("split by %s: %s", table.group, sizes)
+    who = [f"{name} {row}" for name, rows in parts.items() for row in table.frame["row"].iloc[rows]]
+    digest = hashlib.sha256("\n".join([table.digest, *sorted(who)]).encode()).hexdigest()
+    return Splits(table, parts["train"], parts["validation"], parts["test"], digest)
+
+
+def draw(
+    labels: np.ndarray,
+    groups: np.ndarray,
+    validation: float,
+    test: float,
+    seed: int,
+    few: Few,
+    fold: int = 0,
+) -> np.ndarray:
+    """Names of the splits (N,): first test, its fold number `fold`, then validation from the rest.
+
+    `validation` and `test` are shares of the N. Raises `UserError` where they leave nothing, and
+    with the words of `few` where groups are too few.
+    """
+    if not 0 < validation + test < 1 or min(validation, test) <= 0:
+        raise UserError(
+            f"split.validation={validation} and split.test={test} must be positive and leave "
+            "something to train on"
+        )
+    names = np.full(len(labels), "train", dtype="<U10")
+    rest, left = np.arange(len(labels)), 1.0
+    for name, share, number in (("test", test, fold), ("validation", validation, 0)):
+        folds = max(2, round(left / share))
+        found = pd.Series(groups[rest]).groupby(labels[rest]).nunique()
+        if found.min() < folds:
+            raise UserError(few(int(found.idxmin()), int(found.min()), folds, name, share))
+        folder = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+        _, chosen = next(islice(folder.split(rest, labels[rest], groups[rest]), number, None))
+        names[rest[chosen]] = name
+        rest, left = np.delete(rest, chosen), left - share
+    return names
