@@ -17,6 +17,7 @@ Whatever fails is a `conf.errors.UserError` that names the folder, the figure an
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ from omegaconf import DictConfig
 
 from conf.errors import UserError
 from datasets.common import digests, folders
+from datasets.common.types import Dataset
 
 log = logging.getLogger(__name__)
 
@@ -34,22 +36,21 @@ SHOWN = 5
 """Examples in a message."""
 
 
-@dataclass(frozen=True)
-class Images:
-    """A verified set of images. Nothing is decoded in it; `path` says where the pixels are."""
+@dataclass(frozen=True, kw_only=True)
+class Images(Dataset):
+    """A verified set of images. It holds no pixels; column `path` says where they are.
 
-    name: str
-    classes: tuple[str, ...]
-    table: pd.DataFrame
-    """One row an image: path (absolute), file (relative), label (int), split (train, validation,
-    test or ""), sha256, cluster (int, equal for near-duplicates), width, height. Of a DICOM file of
-    several frames, each is an image, and path and file name it: `scan.dcm#3`."""
-    quarantined: pd.DataFrame
-    """What is left out: file, reason."""
+    `frame` has one row an image: path (absolute), file (relative), label (int), split (train,
+    validation, test or ""), sha256, cluster (int, equal for near-duplicates), width, height. Each
+    frame of a multi-frame DICOM file is an image, and path and file name it: `scan.dcm#3`.
+    `quarantined` has the columns file and reason. `digest` covers files, contents, labels, splits.
+    """
+
+    SPLIT_COLUMNS: ClassVar[tuple[str, ...]] = ("file", "label", "sha256", "cluster")
+    GROUP_COLUMN: ClassVar[str] = "cluster"
+
     duplicates: pd.DataFrame
     """Byte-identical images in several official splits: file, sha256, split, label."""
-    digest: str
-    """Hex sha256 of the files, contents, labels and splits in `table`."""
 
 
 def verify(
@@ -91,12 +92,12 @@ def verify(
         config.name, len(table), len(quarantined), (table["cluster"].value_counts() > 1).sum(),
     )  # fmt: skip
     return Images(
-        config.name,
-        tuple(config.classes),
-        table,
-        quarantined,
-        duplicates,
-        digests.digest(table),
+        name=config.name,
+        classes=tuple(config.classes),
+        frame=table,
+        quarantined=quarantined,
+        duplicates=duplicates,
+        digest=digests.digest(table),
     )
 
 

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,7 @@ from omegaconf import DictConfig
 
 from conf.errors import UserError
 from conf.schema import Source
+from datasets.common.types import Dataset
 
 log = logging.getLogger(__name__)
 
@@ -60,24 +61,29 @@ class Contract:
     """The column whose rows stay together: they are not independent."""
 
 
-@dataclass(frozen=True)
-class Table:
-    """A verified table."""
+@dataclass(frozen=True, kw_only=True)
+class Table(Dataset):
+    """A verified table.
 
-    name: str
-    classes: tuple[str, ...]
+    `frame` has one row a record: the features, label (int, the class number), group (int), row
+    (its number in the file). `quarantined` has the columns row and reason. `digest` covers all
+    columns of the file.
+    """
+
+    SPLIT_COLUMNS: ClassVar[tuple[str, ...]] = ("row", "label", "group")
+    GROUP_COLUMN: ClassVar[str] = "group"
+
     features: tuple[str, ...]
-    frame: pd.DataFrame
-    """One row a record: the features, label (int, the class number), group (int), row (its number
-    in the file)."""
-    quarantined: pd.DataFrame
-    """What is left out: row, reason."""
     group: str
-    """What the groups are, such as `Plot`."""
+    """The column of the file that makes the groups, such as `Plot`."""
     schema: dict[str, Any]
     """JSON Schema of one record of features."""
-    digest: str
-    """Hex sha256 of all columns of the rows in `frame`, whatever their order."""
+
+    @property
+    def categories(self) -> dict[str, list[str | int]]:
+        """The features with a fixed choice of values, each with its choices."""
+        properties = self.schema["properties"]
+        return {name: each["enum"] for name, each in properties.items() if "enum" in each}
 
 
 def load(config: DictConfig, contract: Contract, draw: Draw) -> pd.DataFrame:
@@ -119,17 +125,16 @@ def tabulate(
                 f"dataset {config.name} has no row of class {name} whose outcome is known; add some"
             )
     log.info("%s: %d rows, %d without a known outcome", config.name, len(kept), len(quarantined))
+    columns = {"label": labels[known].astype(np.int64), "group": kept[contract.group]}
     return Table(
-        config.name,
-        tuple(config.classes),
-        features,
-        kept[list(features)]
-        .assign(label=labels[known].astype(np.int64), group=kept[contract.group], row=rows[known])
-        .reset_index(drop=True),
-        quarantined.reset_index(drop=True),
-        contract.group,
-        json_schema(contract, features),
-        digest(kept),
+        name=config.name,
+        classes=tuple(config.classes),
+        features=features,
+        frame=kept[list(features)].assign(**columns, row=rows[known]).reset_index(drop=True),
+        quarantined=quarantined.reset_index(drop=True),
+        group=contract.group,
+        schema=json_schema(contract, features),
+        digest=digest(kept),
     )
 
 

@@ -24,12 +24,12 @@ def root(tmp_path: Path) -> Path:
 
 def test_a_folder_a_class_is_read(root: Path) -> None:
     images = build(root)
-    assert images.table.columns.tolist() == COLUMNS
-    assert images.table["label"].tolist() == [0] * 4 + [1] * 4
-    assert set(images.table["split"]) == {""}
-    assert images.table["file"].iat[0] == "0_first/0.png"
-    assert Path(images.table["path"].iat[0]).is_absolute()
-    assert (images.table["width"].iat[0], images.table["height"].iat[0]) == (48, 40)
+    assert images.frame.columns.tolist() == COLUMNS
+    assert images.frame["label"].tolist() == [0] * 4 + [1] * 4
+    assert set(images.frame["split"]) == {""}
+    assert images.frame["file"].iat[0] == "0_first/0.png"
+    assert Path(images.frame["path"].iat[0]).is_absolute()
+    assert (images.frame["width"].iat[0], images.frame["height"].iat[0]) == (48, 40)
     assert images.quarantined.empty and images.duplicates.empty and len(images.digest) == 64
 
 
@@ -106,7 +106,7 @@ def test_bad_files_are_quarantined_each_with_its_reason(root: Path) -> None:
     (root / "0_first" / ".DS_Store").write_bytes(b"\0")
     images = build(root, max_bad_share=0.5)
     reasons = images.quarantined.set_index("file")["reason"].to_dict()
-    assert len(images.table) == 8
+    assert len(images.frame) == 8
     assert set(reasons) == {
         "0_first/cut.png", "0_first/empty.png", "0_first/notes.txt",
         "1_second/deep/tiny.png", "loose.png",
@@ -124,26 +124,26 @@ def test_identical_images_in_two_splits_are_listed(tmp_path: Path) -> None:
     shutil.copy(root / "train" / "0_first" / "1.png", root / "train" / "0_first" / "twin.png")
     images = build(root)
     assert images.duplicates["file"].tolist() == ["test/0_first/again.png", "train/0_first/0.png"]
-    clusters = images.table.set_index("file")["cluster"]
+    clusters = images.frame.set_index("file")["cluster"]
     assert clusters["train/0_first/1.png"] == clusters["train/0_first/twin.png"]
 
 
 def test_the_limit_draws_single_images_and_keeps_their_clusters(tmp_path: Path) -> None:
     root = image_set(tmp_path / "set", count=20)
     write_manifest(root, group=[f"g{number // 10}" for number in range(40)])  # two series a class
-    drawn = [build(root, limit=8, seed=seed).table for seed in range(6)]
+    drawn = [build(root, limit=8, seed=seed).frame for seed in range(6)]
     for table in drawn:
         assert table.groupby("label").size().tolist() == [8, 8]
         assert table["cluster"].nunique() > 2  # not one whole series of a class
     assert len({tuple(table["file"]) for table in drawn}) == 6
-    fewer = build(root, limit=5, seed=0).table
+    fewer = build(root, limit=5, seed=0).frame
     assert set(fewer["file"]) < set(drawn[0]["file"])
 
 
 def test_the_limit_holds_for_each_class_and_split_and_follows_the_seed(tmp_path: Path) -> None:
     root = image_set(tmp_path / "set", count=8, splits=("train", "test"))
     images = build(root, limit=3)
-    assert set(images.table.groupby(["label", "split"]).size()) == {3}
+    assert set(images.frame.groupby(["label", "split"]).size()) == {3}
     assert build(root, limit=3).digest == images.digest
     assert build(root, limit=3, seed=1).digest != images.digest
     assert build(root, limit=99).digest == build(root).digest
@@ -168,11 +168,11 @@ def test_archives_become_the_three_splits(tmp_path: Path) -> None:
     entries = archived(tmp_path, count=3)
     settings = {"source": Source.archives, "archives": entries, "path": None}
     images = build(tmp_path / "x", **settings, expected=dict.fromkeys(SPLITS, 6))
-    assert images.table.groupby("split").size().to_dict() == dict.fromkeys(SPLITS, 6)
-    assert images.table["file"].str.fullmatch(r"(\w+)/\d_\w+/\d\.png").all()
+    assert images.frame.groupby("split").size().to_dict() == dict.fromkeys(SPLITS, 6)
+    assert images.frame["file"].str.fullmatch(r"(\w+)/\d_\w+/\d\.png").all()
     assert build(tmp_path / "x", **settings).digest == images.digest
     by_class = {"0_first": 9, "1_second": 9, "2_third": 4}  # the last is not chosen
-    assert len(build(tmp_path / "x", **settings, expected=by_class).table) == 18
+    assert len(build(tmp_path / "x", **settings, expected=by_class).frame) == 18
     with pytest.raises(UserError, match=r"class 1_second has 9 files, expected 8 .*1_second\)"):
         build(tmp_path / "x", **settings, expected=by_class | {"1_second": 8})
     with pytest.raises(UserError, match="split test has 6 files, expected 7"):
@@ -186,7 +186,7 @@ def test_one_archive_may_hold_the_whole_set(tmp_path: Path, splits: tuple[str, .
     settings = {"source": Source.archives, "archives": {"all": Archive(uri=path)}, "path": None}
     count = 6 * max(1, len(splits))
     images = build(tmp_path / "x", **settings, expected={"all": count})
-    assert len(images.table) == count and set(images.table["split"]) == set(splits or [""])
+    assert len(images.frame) == count and set(images.frame["split"]) == set(splits or [""])
     with pytest.raises(UserError, match=rf"the set has {count} files, expected 9 .*expected\.all"):
         build(tmp_path / "x", **settings, expected={"all": 9})
 
@@ -225,4 +225,4 @@ def test_real_endoscopy_frames_keep_the_contract(data_root: Path, tmp_path: Path
     classes = sorted(path.name for path in folder.iterdir() if path.is_dir())
     images = load(config(path=str(folder), classes=classes, limit=40), tmp_path, draw)
     assert images.quarantined.empty and images.duplicates.empty
-    assert images.table["label"].value_counts().max() == 40
+    assert images.frame["label"].value_counts().max() == 40

@@ -196,7 +196,7 @@ def build(root: Path, **values: Any):
 
 
 def test_a_series_is_one_cluster_and_each_frame_one_image(root: Path) -> None:
-    table = build(root).table
+    table = build(root).frame
     assert len(table) == 11 and table["sha256"].is_unique
     assert (table["width"].eq(48) & table["height"].eq(40)).all()
     volume = table[table["file"].str.contains("volume")]
@@ -210,14 +210,14 @@ def test_a_series_is_one_cluster_and_each_frame_one_image(root: Path) -> None:
 
 def test_pictures_and_dicom_may_lie_side_by_side(root: Path) -> None:
     save(root / CLASSES[0] / "export.png", 5)
-    assert len(build(root).table) == 12
+    assert len(build(root).frame) == 12
 
 
 def test_another_window_is_other_data_and_an_old_answer_is_not_taken_for_it(root: Path) -> None:
     whole = build(root)
     soft = build(root, dicom=Dicom(60, 50))
     assert soft.digest != whole.digest
-    assert not set(soft.table["sha256"]) & set(whole.table["sha256"])
+    assert not set(soft.frame["sha256"]) & set(whole.frame["sha256"])
     assert build(root).digest == whole.digest
 
 

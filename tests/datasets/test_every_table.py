@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from omegaconf import DictConfig, OmegaConf
+from pandas.api.types import is_integer_dtype
 
 from conf.errors import UserError
 from conf.schema import TableDataset
@@ -39,6 +40,8 @@ def test_the_sample_is_complete(config: DictConfig, tmp_path: Path) -> None:
     assert table.name == config.name and table.classes == tuple(config.classes)
     assert set(table.features) == set(config.features)
     assert table.frame.columns.tolist() == [*table.features, "label", "group", "row"]
+    assert set(table.SPLIT_COLUMNS) <= set(table.frame.columns)
+    assert table.frame[["label", table.GROUP_COLUMN]].dtypes.map(is_integer_dtype).all()
     assert table.frame.index.tolist() == list(range(len(table.frame)))
     assert set(table.frame["label"]) == set(range(len(table.classes)))
     assert len(table.frame) + len(table.quarantined) == ROWS
@@ -71,6 +74,7 @@ def test_features_have_types_limits_and_words_for_people(config: DictConfig) -> 
         assert each["title"] and each["description"]
         assert "enum" in each or "minimum" in each, column
         values = table.frame[column]
+        assert table.categories.get(column) == each.get("enum")
         if "enum" in each:
             assert set(values.dropna()) <= set(each["enum"])
         else:

@@ -19,13 +19,13 @@ def root(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("validation", ["val", "valid", "validation", "Val"])
 def test_official_splits_are_found_by_their_usual_names(tmp_path: Path, validation: str) -> None:
     images = build(image_set(tmp_path / "set", splits=("train", validation, "test")))
-    assert images.table.groupby("split").size().to_dict() == dict.fromkeys(SPLITS, 8)
+    assert images.frame.groupby("split").size().to_dict() == dict.fromkeys(SPLITS, 8)
 
 
 def test_a_single_folder_around_the_set_is_stepped_into(tmp_path: Path) -> None:
     image_set(tmp_path / "set" / "download" / "v2", splits=SPLITS)
     (tmp_path / "set" / "__MACOSX").mkdir()
-    assert len(build(tmp_path / "set").table) == 24
+    assert len(build(tmp_path / "set").frame) == 24
 
 
 def test_folders_that_are_no_class_are_left_out_and_named(
@@ -33,8 +33,8 @@ def test_folders_that_are_no_class_are_left_out_and_named(
 ) -> None:
     root = image_set(tmp_path / "set", splits=SPLITS, classes=["Cyst", "Normal", "Stone", "Tumor"])
     images = build(root, classes=["Tumor", "Normal"])
-    assert set(images.table["file"].str.split("/").str[1]) == {"Tumor", "Normal"}
-    assert len(images.table) == 24 and images.quarantined.empty
+    assert set(images.frame["file"].str.split("/").str[1]) == {"Tumor", "Normal"}
+    assert len(images.frame) == 24 and images.quarantined.empty
     assert "dataset.classes=[Tumor, Normal] does not name them: Cyst, Stone" in caplog.text
 
 
@@ -50,7 +50,7 @@ def test_labels_that_are_no_class_are_left_out_and_named(
         root = image_set(tmp_path / "set", classes=names)
         write_manifest(root)
     images = build(root, classes=["Normal", "Tumor"])
-    assert images.table["label"].value_counts().to_dict() == {0: 4, 1: 4}
+    assert images.frame["label"].value_counts().to_dict() == {0: 4, 1: 4}
     assert images.quarantined.empty
     assert "does not name them: Cyst" in caplog.text
     with pytest.raises(
@@ -64,14 +64,14 @@ def test_a_set_is_found_in_the_folders_that_an_archive_puts_around_it(tmp_path: 
     image_set(around, classes=["Cyst", "Normal", "Stone", "Tumor"])
     (tmp_path / "set" / "kidneyData.csv").write_text("id,path,diag\n")
     images = build(tmp_path / "set", classes=["Normal", "Tumor"])
-    assert images.table["file"].str.fullmatch(r"(Normal|Tumor)/\d\.png").all()
-    assert len(images.table) == 8
+    assert images.frame["file"].str.fullmatch(r"(Normal|Tumor)/\d\.png").all()
+    assert len(images.frame) == 8
 
 
 def test_a_manifest_gives_splits_and_groups(root: Path) -> None:
     group = ["g1", "", "g1", "", "", "", "", ""]
     write_manifest(root, split=["train", "train", "val", "test"] * 2, group=group)
-    table = build(root).table
+    table = build(root).frame
     assert table["split"].tolist() == ["train", "train", "validation", "test"] * 2
     assert table["cluster"].iat[0] == table["cluster"].iat[2] and table["cluster"].nunique() == 7
 
@@ -80,7 +80,7 @@ def test_a_manifest_may_hold_the_labels_of_a_flat_folder(tmp_path: Path) -> None
     for k in range(4):
         save(tmp_path / "set" / "images" / f"{k}.png", k)
     write_manifest(tmp_path / "set", label=["1_second", "0_first"] * 2)
-    assert build(tmp_path / "set").table["label"].tolist() == [1, 0, 1, 0]
+    assert build(tmp_path / "set").frame["label"].tolist() == [1, 0, 1, 0]
 
 
 def test_what_the_manifest_and_the_folder_disagree_on_is_quarantined(root: Path) -> None:

@@ -32,7 +32,7 @@ def test_odd_files_in_a_class_are_quarantined_with_their_reasons(tmp_path: Path)
     root = image_set(tmp_path / "set")
     names = {f"{CLASSES[0]}/{name}" for name in lay(root / CLASSES[0])}
     images = build(root)
-    assert len(images.table) == 8
+    assert len(images.frame) == 8
     found = images.quarantined.set_index("file")["reason"]
     assert set(found.index) == names
     for name, reason in REASONS.items():
@@ -49,7 +49,7 @@ def test_odd_files_of_a_manifest_are_quarantined_with_their_reasons(tmp_path: Pa
     missing = f"{CLASSES[0]}/pólipo.png"  # as the manifest spells what is there in Latin-1
     pd.DataFrame({"file": [*good, *listed, missing]}).to_csv(root / MANIFEST, index=False)
     images = build(root)
-    assert images.table["file"].tolist() == good
+    assert images.frame["file"].tolist() == good
     found = images.quarantined.set_index("file")["reason"]
     for name in listed:
         assert REASONS[name.split("/")[1]] in found[name]

@@ -90,7 +90,7 @@ def test_brightness_does_not_give_the_class_away(
 
 def test_series_stay_in_one_split_and_one_cluster(tmp_path: Path) -> None:
     settings = config(classes=CLASSES, source=Source.sample, sample_images=20)
-    table = build(settings, tmp_path).table
+    table = build(settings, tmp_path).frame
     sizes = table.groupby(["label", "split", "cluster"]).size().reset_index(name="slices")
     assert sizes["cluster"].is_unique
     assert sizes["slices"].tolist() == [4, 4, 4, 4, 4] * 2
@@ -107,8 +107,8 @@ def test_the_reports_set_is_read_series_by_series(data_root: Path, tmp_path: Pat
     if not folder.is_dir():
         pytest.skip(f"there is no {folder}")
     images = build(config(classes=CLASSES, path=str(folder)), tmp_path)
-    assert images.table["label"].value_counts().to_dict() == {0: 240, 1: 225}
-    assert images.table["cluster"].nunique() <= 16
+    assert images.frame["label"].value_counts().to_dict() == {0: 240, 1: 225}
+    assert images.frame["cluster"].nunique() <= 16
     assert images.quarantined.empty
 
 
@@ -120,7 +120,7 @@ def test_of_the_public_set_two_folders_are_taken_and_200_slices_of_each(
         pytest.skip(f"there is no {folder}")
     given = f"dataset.path={folder}"
     settings = composed("+pipeline=train_vgg16ft", "dataset.source=directory", given).dataset
-    table = build(settings, tmp_path).table
+    table = build(settings, tmp_path).frame
     assert table["label"].value_counts().to_dict() == {0: 200, 1: 200}
     series = table.groupby("label")["cluster"].nunique()
     assert series[0] > 25 and series[1] > 15  # of 38 and 20: drawn from all over the set
@@ -140,5 +140,5 @@ def test_the_public_set_is_read_as_kaggle_delivers_it_and_its_files_are_counted(
     with pytest.raises(UserError, match="class Normal has 4 files, expected 5077"):
         build(settings, tmp_path / "cache")
     images = build(composed(*pipeline, "dataset.expected=null").dataset, tmp_path / "cache")
-    assert images.table["label"].value_counts().to_dict() == {0: 4, 1: 4}
+    assert images.frame["label"].value_counts().to_dict() == {0: 4, 1: 4}
     assert sum(settings.expected.values()) == 12446  # what the set's page says

@@ -89,7 +89,7 @@ def test_texture_tells_the_classes_apart_but_not_all(frames: list[np.ndarray]) -
 def test_a_frame_does_not_depend_on_how_many_there_are(tmp_path: Path) -> None:
     def drawn(count: int) -> dict[str, bytes]:
         settings = config(classes=CLASSES, source=Source.sample, sample_images=count)
-        table = build(settings, tmp_path).table
+        table = build(settings, tmp_path).frame
         return {Path(p).parent.name + Path(p).name: Path(p).read_bytes() for p in table["path"]}
 
     few, more = drawn(5), drawn(6)
@@ -112,5 +112,5 @@ def test_a_class_that_cannot_be_drawn_is_refused(tmp_path: Path) -> None:
 
 def test_frames_are_written_as_jpeg(tmp_path: Path) -> None:
     settings = config(classes=CLASSES, source=Source.sample, sample_images=5)
-    with Image.open(build(settings, tmp_path).table["path"].iat[0]) as image:
+    with Image.open(build(settings, tmp_path).frame["path"].iat[0]) as image:
         assert image.format == "JPEG"
