@@ -16,74 +16,76 @@ recipe.
 
 import functools
 import logging
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pandas as pd
-from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import UserError
-from train.common.data.pixels import gather_named
-from train.common.data.types import Report
+from conf.schema import ImageTraining
+from train.common.data.build import build_images
+from train.common.data.types import Predictions, Report, TrainedModel
 from train.common.evaluation import metrics, words
-from train.common.evaluation.images import SHOWN, judge
 from train.common.tracking.connection import connect
 from train.common.tracking.load import FoldRun, fetch_table, finished_folds
-from train.common.tracking.log import Train, log_folds, log_report, tracked
-from train.common.tracking.origin import names_a_model, pinned
+from train.common.tracking.log import tracked_run
 
 log = logging.getLogger(__name__)
 
+Judge = Callable[[Predictions, ImageTraining], Report]
+"""What a pipeline publishes of predictions."""
 
-def cross_validated(train: Train) -> Train:
-    """Let `train(config)` train every fold and join them, where `split.folds` names no `fold`.
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """All folds together."""
+
+    report: Report
+    """Of the pooled predictions: each image is predicted where it was test."""
+    runs: dict[int, FoldRun]
+    """By fold, its run."""
+
+
+def cross_validate(
+    train_once: Callable[[ImageTraining], TrainedModel], judge: Judge, settings: ImageTraining
+) -> CrossValidation:
+    """Train every fold that is not finished, each in a run of its own, and pool their predictions.
 
     Raises `UserError` before the next fold is trained when one was trained twice, and before the
     figure is made when the data changed meanwhile.
     """
+    import keras
 
-    @functools.wraps(train)
-    def run(config: DictConfig) -> object:
-        if names_a_model(config.model.weights):
-            connect(config)
-            config = pinned(config)
-        folds = config.split.folds
-        if folds is None or config.split.fold is not None:
-            return train(config)
-        import keras
-
-        connect(config)
-        digest = functools.cache(lambda: gather_named(config).digest)
-        for number in range(folds):
-            if done := finished_folds(config, digest).get(number):
-                log.info("fold %d of %d is finished: run %s", number, folds, done.run_id)
-            else:
-                train(_one_fold(config, number))
-                keras.utils.clear_session()
-        runs = finished_folds(config, lambda: gather_named(config).digest)
-        if missing := sorted(set(range(folds)) - set(runs)):
-            raise UserError(
-                f"the data changed while folds were trained: there is no fold {missing[0]} of what "
-                "it is now; repeat the command, which trains what is missing"
-            )
-        return tracked(functools.partial(_join, runs))(config)
-
-    return run
+    connect(settings)
+    folds, dataset, cache = settings.split.folds or 0, settings.dataset, Path(settings.env.cache)
+    digest = functools.cache(lambda: build_images(dataset, cache).digest)
+    for number in range(folds):
+        if done := finished_folds(settings, digest).get(number):
+            log.info("fold %d of %d is finished: run %s", number, folds, done.run_id)
+        else:
+            train_once(replace(settings, split=replace(settings.split, fold=number)))
+            keras.utils.clear_session()
+    runs = finished_folds(settings, lambda: build_images(dataset, cache).digest)
+    if missing := sorted(set(range(folds)) - set(runs)):
+        raise UserError(
+            f"the data changed while folds were trained: there is no fold {missing[0]} of what "
+            "it is now; repeat the command, which trains what is missing"
+        )
+    with tracked_run(settings) as run:
+        report = run.step(pool, runs, judge, settings)
+        run.log_folds(runs)
+        run.log_report(report)
+    return CrossValidation(report, runs)
 
 
-def _one_fold(config: DictConfig, number: int) -> DictConfig:
-    changed = config.copy()
-    OmegaConf.set_readonly(changed, False)
-    changed.split.fold = number
-    OmegaConf.set_readonly(changed, True)
-    return changed
-
-
-def _join(runs: dict[int, FoldRun], config: DictConfig) -> Report:
-    """Log the figures of all `runs` together: each image is answered where it was test."""
+def pool(runs: dict[int, FoldRun], judge: Judge, settings: ImageTraining) -> Report:
+    """The report of all `runs` together, from what they logged."""
     report = join(
         {number: fetch_table(run, "tables/predictions.csv") for number, run in runs.items()},
         {number: fetch_table(run, "data/splits.csv") for number, run in runs.items()},
-        config,
+        judge,
+        settings,
     )
     if len({run.tags["git_revision"] for run in runs.values()}) > 1:
         report.notes.append(
@@ -96,8 +98,6 @@ def _join(runs: dict[int, FoldRun], config: DictConfig) -> Report:
         )
     report.facts["data digest"] = runs[0].tags["data_digest"][:16]
     report.facts["runs"] = ", ".join(f"fold {k}: {run.run_id}" for k, run in sorted(runs.items()))
-    log_folds(runs)
-    log_report(report, config)
     return report
 
 
@@ -106,7 +106,10 @@ def _named(runs: dict[int, FoldRun], tag: str) -> str:
 
 
 def join(
-    predictions: dict[int, pd.DataFrame], splits: dict[int, pd.DataFrame], config: DictConfig
+    predictions: dict[int, pd.DataFrame],
+    splits: dict[int, pd.DataFrame],
+    judge: Judge,
+    settings: ImageTraining,
 ) -> Report:
     """The report of all folds together, by fold the tables that its run logged.
 
@@ -116,7 +119,7 @@ def join(
     1. Bengio, Grandvalet: *No Unbiased Estimator of the Variance of K-Fold Cross-Validation*,
        JMLR 5 (2004).
     """
-    classes = tuple(config.dataset.classes)
+    classes = tuple(settings.dataset.classes)
     parts = []
     for number, answers in sorted(predictions.items()):
         tested = splits[number].query("split == 'test'")[["file", "label", "cluster"]]
@@ -130,17 +133,19 @@ def join(
             f"the folds answer {len(table)} times for {len(splits[0])} images, not once for each: "
             "they were split by different versions; delete their runs, and train them again"
         )
-    report = judge(table, table[list(classes)].to_numpy(), classes, config)
-    by_fold = _by_fold(table, classes)
+    pooled = Predictions(table, table[list(classes)].to_numpy(), classes)
+    report = judge(pooled, settings)
+    shown = report.tables["overall"]["metric"].tolist()
+    by_fold = _by_fold(table, classes, shown)
     scalars = report.scalars.copy()
-    for name in SHOWN:
+    for name in by_fold.columns.intersection(shown):
         scalars |= {
             f"test_{name}_fold_mean": by_fold[name].mean(),
             f"test_{name}_fold_std": by_fold[name].std(),
         }
     summary = by_fold.agg(["mean", "std"])
     predicted = report.tables["predictions"].assign(fold=table["fold"])
-    labels, titles = table["label"].to_numpy(), tuple(words.titles(config.dataset).values())
+    labels, titles = table["label"].to_numpy(), tuple(words.titles(settings.dataset).values())
     return replace(
         report,
         scalars=scalars,
@@ -156,10 +161,10 @@ def join(
             "figures are those of the recipe, not of one model.",
         ],
         facts={
-            "data": f"{config.dataset.name}, {config.dataset.source.name}",
+            "data": f"{settings.dataset.name}, {settings.dataset.source.name}",
             "images": f"{len(table)}, each test once in {len(splits)} folds",
-            "split by": config.split.by.name,
-            "backbone weights": config.model.weights,
+            "split by": settings.split.by.name,
+            "backbone weights": settings.model.weights,
             **report.facts,
         },
         captions={
@@ -169,13 +174,14 @@ def join(
     )
 
 
-def _by_fold(table: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
+def _by_fold(table: pd.DataFrame, classes: tuple[str, ...], shown: list[str]) -> pd.DataFrame:
     """A row a fold: the metrics at the top of the report, then the recall of each class."""
     rows = {}
+    names = [*shown, *(f"recall_{name}" for name in classes)]
     for number, part in table.groupby("fold"):
         labels, probabilities = part["label"].to_numpy(), part[list(classes)].to_numpy()
         values = metrics.scores(labels, probabilities, classes)
-        rows[number] = {k: values[k] for k in (*SHOWN, *(f"recall_{name}" for name in classes))}
+        rows[number] = {k: values[k] for k in names if k in values}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 

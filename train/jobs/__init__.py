@@ -1,6 +1,6 @@
 """The tasks around training: what `python -m datasets` and `python -m models` run.
 
-One module a job, named as the recipe that asks for it, with `run(config)`; `find` computes the
+One module a job, named as the recipe that asks for it, with `job(config)`; `find` computes the
 name. Each runs inside one MLflow run and leaves one HTML report.
 
 ```mermaid
@@ -23,4 +23,4 @@ from omegaconf import DictConfig
 
 def find(_: DictConfig) -> str:
     """Dotted name of the function that does the job: the module is named as its recipe."""
-    return f"{__name__}.{HydraConfig.get().runtime.choices['recipe']}.run"
+    return f"{__name__}.{HydraConfig.get().runtime.choices['recipe']}.job"

@@ -1,7 +1,8 @@
 """What jobs share: the images of a set, their counts and pictures, and the check of its digest."""
 
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -9,13 +10,25 @@ from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import UserError
-from conf.schema import Part
-from train.common.data.pixels import gather_named
-from train.common.data.types import Samples
+from conf.schema import (
+    ImageDataset,
+    ImageDatasetJob,
+    ImageModelStudy,
+    Part,
+    TableDataset,
+    plain,
+)
+from datasets.common.contract import Images
+from train.common.data.build import build_images
+from train.common.data.pixels import decode
+from train.common.data.types import DecodedImages
 from train.common.evaluation import words
 from train.common.evaluation.figures import gallery
 from train.common.tracking.load import Registered, fetch_config
-from train.common.tracking.log import log_data
+from train.common.tracking.log import Run
+
+OfImages = ImageDatasetJob | ImageModelStudy
+Set = TypeVar("Set", bound=Images)
 
 NOTES = {
     Part.train: "These are training {what}: the model has seen them, and the figures say how well "
@@ -28,41 +41,48 @@ NOTES = {
 """What a reader of a model's study must know."""
 
 
-def check_digest(digest: str, model: Registered, config: DictConfig) -> None:
+def check_digest(digest: str, model: Registered, dataset: ImageDataset | TableDataset) -> None:
     """Raise `UserError` where `model` was trained on other data than those of `digest`."""
     known = str(model.metadata.get("data_digest"))
     if digest != known:
         raise UserError(
             f"{model.uri} was trained on other data than these: digest {known[:16]}, now "
             f"{digest[:16]}; give the settings of its run {model.run_id}: "
-            f"{_settings(fetch_config(model), config)}"
+            f"{_choices(fetch_config(model), dataset)}"
         )
 
 
-def _settings(theirs: DictConfig, ours: DictConfig) -> str:
+def _choices(theirs: DictConfig, ours: ImageDataset | TableDataset) -> str:
     """What to put on the command line to see the data that another configuration saw."""
-    mine = OmegaConf.to_container(ours.dataset, enum_to_str=True)
+    mine = plain(ours)
     other = OmegaConf.to_container(theirs.dataset)
-    assert isinstance(mine, dict) and isinstance(other, dict)
-    keys = [str(key) for key in mine if key in other and mine[key] != other[key]]
+    assert isinstance(other, dict)
+    keys = [key for key in mine if key in other and mine[key] != other[key]]
     words = [f"dataset.{key}={'null' if other[key] is None else other[key]}" for key in keys]
     return " ".join(words) or "they are the same, so the files changed: restore them, or train anew"
 
 
-def verified(config: DictConfig) -> Samples:
-    """The images of `config.dataset`, whichever dataset that is; logged to the run."""
-    samples = gather_named(config)
-    log_data(samples)
-    return samples
+def verified(settings: OfImages, run: Run) -> Images:
+    """The images of `settings.dataset`, whichever dataset that is; logged to the run."""
+    images = build_images(settings.dataset, Path(settings.env.cache))
+    run.log_data(images)
+    return images
 
 
-def counts(samples: Samples) -> pd.DataFrame:
+def decoded(settings: ImageDatasetJob, run: Run) -> DecodedImages:
+    """The same, with the pixels of the report's pictures."""
+    images, cache = verified(settings, run), Path(settings.env.cache)
+    size, workers = settings.transform.image_size, settings.transform.workers
+    return decode(images, settings.dataset, size, workers, cache)
+
+
+def counts(images: Images) -> pd.DataFrame:
     """A row a class: images by split where there are splits, in all, share, clusters."""
-    table = samples.table
-    names = pd.Categorical.from_codes(table["label"], list(samples.classes))
+    table = images.frame
+    names = pd.Categorical.from_codes(table["label"], list(images.classes))
     splits = table["split"].where(table["split"] != "", "no split")
     counted = pd.crosstab(names, splits, dropna=False).rename_axis(index="class", columns=None)
-    counted = counted.reindex(list(samples.classes))
+    counted = counted.reindex(list(images.classes))
     known = [name for name in ("train", "validation", "test", "no split") if name in counted]
     counted = counted[known].assign(images=counted.sum(axis=1))
     counted["share"] = counted["images"] / len(table)
@@ -71,31 +91,31 @@ def counts(samples: Samples) -> pd.DataFrame:
     return counted.reset_index()
 
 
-def named(samples: Samples, config: DictConfig) -> Samples:
-    """`samples` with their classes called as people call them, for figures."""
-    return replace(samples, classes=tuple(words.titles(config.dataset).values()))
+def named(images: Set, settings: OfImages) -> Set:
+    """`images` with their classes called as people call them, for figures."""
+    return replace(images, classes=tuple(words.titles(settings.dataset).values()))
 
 
-def facts(samples: Samples, config: DictConfig) -> dict[str, Any]:
+def facts(images: Images, settings: OfImages) -> dict[str, Any]:
     """What stands at the end of a report on a dataset."""
-    sizes = samples.table["cluster"].value_counts()
+    sizes = images.frame["cluster"].value_counts()
     return {
-        "data": f"{samples.name}, {config.dataset.source.name}",
-        "data digest": samples.digest,
-        "images": len(samples.table),
-        "quarantined": len(samples.quarantined),
-        "byte-identical images in several splits": len(samples.duplicates),
+        "data": f"{images.name}, {settings.dataset.source.name}",
+        "data digest": images.digest,
+        "images": len(images.frame),
+        "quarantined": len(images.quarantined),
+        "byte-identical images in several splits": len(images.duplicates),
         "near-duplicate clusters of two or more": int((sizes > 1).sum()),
         "images in them": int(sizes[sizes > 1].sum()),
     }
 
 
-def contact_sheets(samples: Samples, count: int, seed: int) -> dict[str, Figure]:
+def contact_sheets(images: DecodedImages, count: int, seed: int) -> dict[str, Figure]:
     """For each class `count` images drawn by `seed`, of different clusters as far as they go."""
-    pixels, rng = samples.load(), np.random.default_rng(seed)
+    pixels, rng = images.load(), np.random.default_rng(seed)
     sheets = {}
-    for label, name in enumerate(samples.classes):
-        rows = samples.table.iloc[rng.permutation(len(samples.table))]
+    for label, name in enumerate(images.classes):
+        rows = images.frame.iloc[rng.permutation(len(images.frame))]
         rows = rows[rows["label"] == label]
         repeated = rows["cluster"].duplicated()
         chosen = pd.concat([rows[~repeated], rows[repeated]]).head(count)

@@ -2,40 +2,41 @@
 
 from omegaconf import DictConfig
 
-from train.common.data.pixels import decode
-from train.common.data.types import Report, Samples
+from conf.schema import ImageDatasetJob, typed
+from train.common.data.types import DecodedImages, Report
 from train.common.evaluation import words
-from train.common.tracking.log import log_report, tracked
+from train.common.tracking.log import tracked_run
 from train.jobs import pictures
-from train.jobs.common import contact_sheets, counts, facts, named, verified
+from train.jobs.common import contact_sheets, counts, decoded, facts, named
 
 
-@tracked
-def run(config: DictConfig) -> Samples:
+def job(config: DictConfig) -> DecodedImages:
     """The verified images, after their counts, what was set aside and their pictures are logged."""
-    samples = decode(verified(config), config)
-    counted = counts(samples)
-    report = Report(
-        scalars={
-            "images": len(samples.table),
-            "quarantined": len(samples.quarantined),
-            "duplicates": len(samples.duplicates),
-        },
-        tables={
-            "class_balance": counted,
-            "quarantined": samples.quarantined,
-            "duplicates_across_splits": samples.duplicates,
-        },
-        figures={
-            "class_balance": pictures.balance(counts(named(samples, config))),
-            **contact_sheets(samples, config.sheet, config.seed),
-        },
-        facts=facts(samples, config),
-        notes=words.drawn(config),
-        summary=[
-            words.balance(counted, "images", words.titles(config.dataset)),
-            f"{len(samples.quarantined)} files cannot be used and were set aside.",
-        ],
-    )
-    log_report(report, config)
-    return samples
+    settings = typed(config, ImageDatasetJob)
+    with tracked_run(settings) as run:
+        images = decoded(settings, run)
+        counted = counts(images)
+        report = Report(
+            scalars={
+                "images": len(images.frame),
+                "quarantined": len(images.quarantined),
+                "duplicates": len(images.duplicates),
+            },
+            tables={
+                "class_balance": counted,
+                "quarantined": images.quarantined,
+                "duplicates_across_splits": images.duplicates,
+            },
+            figures={
+                "class_balance": pictures.balance(counts(named(images, settings))),
+                **contact_sheets(images, settings.sheet, settings.seed),
+            },
+            facts=facts(images, settings),
+            notes=words.drawn(settings.dataset),
+            summary=[
+                words.balance(counted, "images", words.titles(settings.dataset)),
+                f"{len(images.quarantined)} files cannot be used and were set aside.",
+            ],
+        )
+        run.log_report(report)
+        return images

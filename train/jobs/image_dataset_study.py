@@ -7,13 +7,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
-from train.common.data.pixels import decode
-from train.common.data.types import Report, Samples
+from conf.schema import ImageDatasetStudy, typed
+from train.common.data.types import DecodedImages, Report
 from train.common.evaluation import words
 from train.common.evaluation.figures import COLUMNS, gallery
-from train.common.tracking.log import log_report, tracked
+from train.common.tracking.log import tracked_run
 from train.jobs import pictures, probes
-from train.jobs.common import contact_sheets, counts, facts, named, verified
+from train.jobs.common import contact_sheets, counts, decoded, facts, named
 
 CLUSTERS = 6
 """Near-duplicate clusters shown, a row each."""
@@ -33,52 +33,56 @@ CAPTIONS = {
 }
 
 
-@tracked
-def run(config: DictConfig) -> Report:
+def job(config: DictConfig) -> Report:
     """Class balance, sizes, near-duplicates, leak probes and contact sheets as one report."""
-    samples = decode(verified(config), config)
-    counted, shown = counts(samples), named(samples, config)
-    table, alone, notes = leaks(samples, config)
-    chance = float(counted["share"].max())
-    report = Report(
-        scalars={"chance": chance}
-        | {f"{r.probe}_{r.validated}".replace(" ", "_"): r.value for r in table.itertuples()},
-        tables={
-            "class_balance": counted,
-            "leak_probes": table,
-            "metadata_one_by_one": alone,
-            "image_sizes": sizes(samples),
-            "near_duplicates": crossing(samples),
-        },
-        figures={
-            "class_balance": pictures.balance(counts(shown)),
-            "leak_probes": pictures.probes(table, chance),
-            "image_sizes": pictures.sizes(samples.table, shown.classes),
-            "near_duplicates": near_duplicates(shown),
-            **contact_sheets(samples, config.sheet, config.seed),
-        },
-        notes=[*words.drawn(config), *notes],
-        facts=facts(samples, config),
-        captions=CAPTIONS,
-        summary=[words.balance(counted, "images", words.titles(config.dataset))],
-        first=("leak_probes", "does anything that is no finding give the class away?"),
-    )
-    log_report(report, config)
-    return report
+    settings = typed(config, ImageDatasetStudy)
+    with tracked_run(settings) as run:
+        images = decoded(settings, run)
+        counted, shown = counts(images), named(images, settings)
+        table, alone, notes = leaks(images, settings)
+        chance = float(counted["share"].max())
+        report = Report(
+            scalars={"chance": chance}
+            | {f"{r.probe}_{r.validated}".replace(" ", "_"): r.value for r in table.itertuples()},
+            tables={
+                "class_balance": counted,
+                "leak_probes": table,
+                "metadata_one_by_one": alone,
+                "image_sizes": sizes(images),
+                "near_duplicates": crossing(images),
+            },
+            figures={
+                "class_balance": pictures.balance(counts(shown)),
+                "leak_probes": pictures.probes(table, chance),
+                "image_sizes": pictures.sizes(images.frame, shown.classes),
+                "near_duplicates": near_duplicates(shown),
+                **contact_sheets(images, settings.sheet, settings.seed),
+            },
+            notes=[*words.drawn(settings.dataset), *notes],
+            facts=facts(images, settings),
+            captions=CAPTIONS,
+            summary=[words.balance(counted, "images", words.titles(settings.dataset))],
+            first=("leak_probes", "does anything that is no finding give the class away?"),
+        )
+        run.log_report(report)
+        return report
 
 
-def leaks(samples: Samples, config: DictConfig) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+def leaks(
+    images: DecodedImages, settings: ImageDatasetStudy
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """The probes, the metadata one by one, and what a reader must know of both."""
     rows = probes.whole_clusters(
-        samples.table["cluster"].to_numpy(), config.probes.images, config.seed
+        images.frame["cluster"].to_numpy(), settings.probes.images, settings.seed
     )
-    table = samples.table.iloc[rows]
+    table = images.frame.iloc[rows]
     labels, clusters = table["label"].to_numpy(), table["cluster"].to_numpy()
-    pixels = samples.load()[rows]
+    how = settings.probes, settings.seed
+    pixels = images.load()[rows]
     known, small = probes.metadata(table, pixels), probes.thumbnails(pixels)
 
     def of_metadata(groups: np.ndarray | None, names: list[str]) -> np.ndarray | None:
-        return probes.forest(known[names], labels, groups, config)
+        return probes.forest(known[names], labels, groups, *how)
 
     def of_pixels(groups: np.ndarray | None) -> np.ndarray | None:
         return probes.neighbour(small, labels, groups)
@@ -86,8 +90,8 @@ def leaks(samples: Samples, config: DictConfig) -> tuple[pd.DataFrame, pd.DataFr
     everything = functools.partial(of_metadata, names=list(known))
     found = pd.concat(
         [
-            probes.compare("metadata", everything, labels, clusters, config),
-            probes.compare("nearest neighbour", of_pixels, labels, clusters, config),
+            probes.compare("metadata", everything, labels, clusters, *how),
+            probes.compare("nearest neighbour", of_pixels, labels, clusters, *how),
         ],
         ignore_index=True,
     )
@@ -95,15 +99,17 @@ def leaks(samples: Samples, config: DictConfig) -> tuple[pd.DataFrame, pd.DataFr
     for name in known.columns[known.nunique() > 1]:
         said = of_metadata(clusters, [name])
         if said is not None:
-            single.append((name, *probes.accuracy(said == labels, clusters, config)))
+            single.append(
+                (name, *probes.accuracy(said == labels, clusters, *how))
+            )
     alone = pd.DataFrame(single, columns=["property", "value", "low", "high"])
     alone = alone.sort_values("value", ascending=False)
-    return found, alone, _caveats(samples, found, len(rows))
+    return found, alone, _caveats(images, found, len(rows))
 
 
-def _caveats(samples: Samples, found: pd.DataFrame, looked_at: int) -> list[str]:
+def _caveats(images: DecodedImages, found: pd.DataFrame, looked_at: int) -> list[str]:
     """Sentences a reader must know before splitting or training."""
-    table, notes = samples.table, []
+    table, notes = images.frame, []
     chance = table["label"].value_counts(normalize=True).max()
     by = {(row.probe, row.validated): row for row in found.itertuples()}
     metadata = by.get(("metadata", "by cluster")) or by.get(("metadata", "at random"))
@@ -131,25 +137,23 @@ def _caveats(samples: Samples, found: pd.DataFrame, looked_at: int) -> list[str]
     return notes
 
 
-def sizes(samples: Samples) -> pd.DataFrame:
+def sizes(images: DecodedImages) -> pd.DataFrame:
     """A row a size, the most frequent ones: width, height, images of each class."""
-    names = pd.Categorical.from_codes(samples.table["label"], list(samples.classes))
-    grouped = samples.table.assign(label=names).groupby(
-        ["width", "height", "label"], observed=False
-    )
+    names = pd.Categorical.from_codes(images.frame["label"], list(images.classes))
+    grouped = images.frame.assign(label=names).groupby(["width", "height", "label"], observed=False)
     found = grouped.size().unstack()
     found = found[found.sum(axis=1) > 0]
-    images, classes = found.sum(axis=1), (found > 0).sum(axis=1)
-    found.columns = list(samples.classes)
-    found["only one class"] = np.where((classes == 1) & (images >= FEW), "yes", "")
-    order = images.sort_values(ascending=False, kind="stable").index
+    count, classes = found.sum(axis=1), (found > 0).sum(axis=1)
+    found.columns = list(images.classes)
+    found["only one class"] = np.where((classes == 1) & (count >= FEW), "yes", "")
+    order = count.sort_values(ascending=False, kind="stable").index
     return found.loc[order].head(SIZES).reset_index()
 
 
-def crossing(samples: Samples) -> pd.DataFrame:
+def crossing(images: DecodedImages) -> pd.DataFrame:
     """A row a cluster of two or more: first those in several classes, then splits, then size."""
-    names = np.array(samples.classes)
-    found = samples.table.assign(name=names[samples.table["label"]]).groupby("cluster")
+    names = np.array(images.classes)
+    found = images.frame.assign(name=names[images.frame["label"]]).groupby("cluster")
     rows = pd.DataFrame(
         {
             "images": found.size(),
@@ -165,11 +169,11 @@ def crossing(samples: Samples) -> pd.DataFrame:
     return rows.sort_values(order, ascending=False, ignore_index=True, kind="stable")
 
 
-def near_duplicates(samples: Samples) -> Figure:
+def near_duplicates(images: DecodedImages) -> Figure:
     """The first clusters of `crossing`, a row each."""
-    pixels, table = samples.load(), samples.table
+    pixels, table = images.load(), images.frame
     shown, titles = [], []
-    for cluster in crossing(samples)["cluster"].head(CLUSTERS):
+    for cluster in crossing(images)["cluster"].head(CLUSTERS):
         members = table[table["cluster"] == cluster]
         # One of every class and split before a second of any.
         rank = members.groupby(["label", "split"]).cumcount()
@@ -177,7 +181,7 @@ def near_duplicates(samples: Samples) -> Figure:
         blank = [np.full((1, 1, 3), 255, np.uint8)] * (COLUMNS - len(members))
         shown += [*pixels[members.index], *blank]
         titles += [
-            f"{samples.classes[m.label]} {m.split}\n{m.file[-24:]}" for m in members.itertuples()
+            f"{images.classes[m.label]} {m.split}\n{m.file[-24:]}" for m in members.itertuples()
         ]
         titles += [""] * len(blank)
     return gallery(shown, titles, "no near-duplicates")

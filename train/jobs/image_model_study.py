@@ -6,22 +6,24 @@ file of the model's run, and the digest of the data must be that of the run.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from conf.errors import UserError
-from conf.schema import Embedding
+from conf.schema import Embedding, ImageModelStudy, typed
+from datasets.common.contract import Images
 from train.common.data.pixels import decode
-from train.common.data.types import Report, Samples
+from train.common.data.types import Report
 from train.common.evaluation import figures, metrics, words
 from train.common.tracking.load import Registered, fetch_keras, fetch_table, registered
-from train.common.tracking.log import log_report, tracked
+from train.common.tracking.log import tracked_run
 from train.jobs import explain, pictures
 from train.jobs.common import NOTES, check_digest, named, verified
 
@@ -43,86 +45,83 @@ CAPTIONS = {
 }
 
 
-@tracked
-def run(config: DictConfig) -> Report:
+def job(config: DictConfig) -> Report:
     """Galleries, activations, embedding and calibration of a registered model as one report."""
-    model = registered(config, config.study.model_uri)
-    samples = studied(verified(config), model, config)
-    size, study = model.metadata["image_size"], config.study
-    decoding = {"image_size": size, "workers": study.workers}
-    settings = OmegaConf.create(
-        {"env": config.env, "dataset": config.dataset, "transform": decoding}
-    )
-    assert isinstance(settings, DictConfig)
-    pixels = decode(samples, settings).load()
-    network = fetch_keras(model)
-    probabilities, pooled = explain.features(network, pixels)
-    labels = samples.table["label"].to_numpy()
-    points = plane(pooled, study.embedding, config.seed)
-    calibrated, error = calibration(labels, probabilities)
-    scores = metrics.scores(labels, probabilities, samples.classes)
-    kept = {name: scores[name] for name in ("accuracy", "mcc", "log_loss")} | {"ece": error}
-    certain = np.argsort(-probabilities.max(axis=1), kind="stable")
-    most, least = certain[: study.pictures], certain[::-1][: study.pictures]
-    cams = [*least[: study.pictures // 2], *most[: study.pictures // 2]]
-    shown = named(samples, config)
-    titles = _titles(shown, probabilities)
-    report = Report(
-        scalars={f"{study.part.name}_{name}": value for name, value in kept.items()},
-        tables={
-            "scores": pd.DataFrame(kept.items(), columns=["metric", "value"]),
-            "calibration": calibrated,
-            "predictions": predictions(samples, probabilities, points),
-        },
-        figures={
-            "grad_cam": grad_cams(network, pixels, probabilities, cams, titles),
-            "most_certain": gallery(pixels, titles, most),
-            "least_certain": gallery(pixels, titles, least),
-            "embedding": pictures.embedding(
-                points, labels, probabilities.argmax(axis=1), shown.classes
-            ),
-            "calibration": figures.reliability(labels, probabilities),
-            "layer_activations": pictures.activations(
-                pixels[most[0]], explain.activations(network, pixels[most[0]])
-            ),
-        },
-        notes=[NOTES[study.part].format(what="images")],
-        facts={
-            "model": f"{model.name} version {model.version}, {model.uri}",
-            "run of the model": model.run_id,
-            "data": f"{samples.name}, {config.dataset.source.name}",
-            "data digest": samples.digest,
-            "images": f"{len(samples.table)} of {study.part.name}",
-            "embedding by": study.embedding.name,
-        },
-        captions=CAPTIONS,
-        summary=[
-            f"{model.name} version {model.version} is right for "
-            f"{words.percent(scores['accuracy'])} of "
-            f"{len(labels):,} {study.part.name} images; its probabilities are "
-            f"{100 * error:.1f} points off on average."
-        ],
-        first=("grad_cam", "do the answers rest on the finding?"),
-    )
-    log_report(report, config)
-    return report
+    settings = typed(config, ImageModelStudy)
+    with tracked_run(settings) as run:
+        model = registered(settings, settings.study.model_uri)
+        images = studied(verified(settings, run), model, settings)
+        size, study = model.metadata["image_size"], settings.study
+        decoded = decode(images, settings.dataset, size, study.workers, Path(settings.env.cache))
+        pixels = decoded.load()
+        network = fetch_keras(model)
+        probabilities, pooled = explain.features(network, pixels)
+        labels = images.frame["label"].to_numpy()
+        points = plane(pooled, study.embedding, settings.seed)
+        calibrated, error = calibration(labels, probabilities)
+        scores = metrics.scores(labels, probabilities, images.classes)
+        kept = {name: scores[name] for name in ("accuracy", "mcc", "log_loss")} | {"ece": error}
+        certain = np.argsort(-probabilities.max(axis=1), kind="stable")
+        most, least = certain[: study.pictures], certain[::-1][: study.pictures]
+        cams = [*least[: study.pictures // 2], *most[: study.pictures // 2]]
+        shown = named(images, settings)
+        titles = _titles(shown, probabilities)
+        report = Report(
+            scalars={f"{study.part.name}_{name}": value for name, value in kept.items()},
+            tables={
+                "scores": pd.DataFrame(kept.items(), columns=["metric", "value"]),
+                "calibration": calibrated,
+                "predictions": predictions(images, probabilities, points),
+            },
+            figures={
+                "grad_cam": grad_cams(network, pixels, probabilities, cams, titles),
+                "most_certain": gallery(pixels, titles, most),
+                "least_certain": gallery(pixels, titles, least),
+                "embedding": pictures.embedding(
+                    points, labels, probabilities.argmax(axis=1), shown.classes
+                ),
+                "calibration": figures.reliability(labels, probabilities, shown.classes),
+                "layer_activations": pictures.activations(
+                    pixels[most[0]], explain.activations(network, pixels[most[0]])
+                ),
+            },
+            notes=[NOTES[study.part].format(what="images")],
+            facts={
+                "model": f"{model.name} version {model.version}, {model.uri}",
+                "run of the model": model.run_id,
+                "data": f"{images.name}, {settings.dataset.source.name}",
+                "data digest": images.digest,
+                "images": f"{len(images.frame)} of {study.part.name}",
+                "embedding by": study.embedding.name,
+            },
+            captions=CAPTIONS,
+            summary=[
+                f"{model.name} version {model.version} is right for "
+                f"{words.percent(scores['accuracy'])} of "
+                f"{len(labels):,} {study.part.name} images; its probabilities are "
+                f"{100 * error:.1f} points off on average."
+            ],
+            first=("grad_cam", "do the answers rest on the finding?"),
+        )
+        run.log_report(report)
+        return report
 
 
-def studied(samples: Samples, model: Registered, config: DictConfig) -> Samples:
+def studied(images: Images, model: Registered, settings: ImageModelStudy) -> Images:
     """The images of `study.part` of the model's run, at most `study.images` of them.
 
     Raises `UserError` where the run saw other data than these.
     """
-    check_digest(samples.digest, model, config)
+    check_digest(images.digest, model, settings.dataset)
     splits = fetch_table(model, "data/splits.csv")
-    files = set(splits.loc[splits["split"] == config.study.part.name, "file"])
-    table = samples.table[samples.table["file"].isin(files)]
+    files = set(splits.loc[splits["split"] == settings.study.part.name, "file"])
+    table = images.frame[images.frame["file"].isin(files)]
     if table.empty:
-        raise UserError(f"run {model.run_id} has no {config.study.part.name} images (study.part)")
-    if len(table) > config.study.images:
-        share = config.study.images / len(table)
-        table = table.groupby("label").sample(frac=share, random_state=config.seed).sort_index()
-    return replace(samples, table=table.reset_index(drop=True))
+        raise UserError(f"run {model.run_id} has no {settings.study.part.name} images (study.part)")
+    if len(table) > settings.study.images:
+        share = settings.study.images / len(table)
+        table = table.groupby("label").sample(frac=share, random_state=settings.seed).sort_index()
+    return replace(images, frame=table.reset_index(drop=True))
 
 
 def plane(pooled: np.ndarray, kind: Embedding, seed: int) -> np.ndarray:
@@ -150,14 +149,14 @@ def calibration(labels: np.ndarray, probabilities: np.ndarray) -> tuple[pd.DataF
     return table.reset_index(drop=True), float(np.average(gap, weights=table["images"]))
 
 
-def predictions(samples: Samples, probabilities: np.ndarray, points: np.ndarray) -> pd.DataFrame:
+def predictions(images: Images, probabilities: np.ndarray, points: np.ndarray) -> pd.DataFrame:
     """A row an image: probabilities, place on the plane, file, label, answer."""
-    names = np.array(samples.classes)
+    names = np.array(images.classes)
     return pd.DataFrame(probabilities, columns=names).assign(
         x=points[:, 0],
         y=points[:, 1],
-        file=samples.table["file"].to_numpy(),
-        label=names[samples.table["label"]],
+        file=images.frame["file"].to_numpy(),
+        label=names[images.frame["label"]],
         answer=names[probabilities.argmax(axis=1)],
     )
 
@@ -185,8 +184,8 @@ def grad_cams(
     return figures.gallery(shown, under, "no image")
 
 
-def _titles(samples: Samples, probabilities: np.ndarray) -> list[str]:
+def _titles(images: Images, probabilities: np.ndarray) -> list[str]:
     """Answer, class and file of each image."""
-    names, answers = samples.classes, probabilities.argmax(axis=1)
-    given = zip(answers, probabilities.max(axis=1), samples.table.itertuples(), strict=True)
+    names, answers = images.classes, probabilities.argmax(axis=1)
+    given = zip(answers, probabilities.max(axis=1), images.frame.itertuples(), strict=True)
     return [f"{names[a]} {p:.2f}\nis {names[r.label]}\n{r.file[-24:]}" for a, p, r in given]

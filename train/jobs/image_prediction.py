@@ -19,11 +19,12 @@ from omegaconf import DictConfig
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from conf.errors import UserError
+from conf.schema import ImagePrediction, typed
 from datasets.common.digests import why
 from datasets.common.images import BadImage, Window, files, opened, read, shown
 from models.common import PROBABILITIES
 from train.common.tracking.load import Registered, fetch_model, registered
-from train.common.tracking.log import log_report, tracked
+from train.common.tracking.log import tracked_run
 from train.jobs.scoring import Scores, answer, report
 
 log = logging.getLogger(__name__)
@@ -32,31 +33,32 @@ Seen = tuple[Path, int | None, np.ndarray | str]
 """A file, the number of the frame where it has several, and pixels or why there are none."""
 
 
-@tracked
-def run(config: DictConfig) -> Path:
+def job(config: DictConfig) -> Path:
     """The Parquet file with a row an image: file, frame, modified, label, probabilities, reason.
 
     Raises `UserError` where a file that is scored already was changed since.
     """
-    root = Path(config.predict.input).expanduser().absolute()
-    found = listed(root, Path(config.predict.output).expanduser().absolute())
-    model = registered(config, config.predict.model_uri)
-    columns = [
-        pa.field("file", pa.string()),
-        pa.field("frame", pa.int32()),
-        pa.field("modified", pa.timestamp("us", "UTC")),
-    ]
-    with Scores(columns, model, str(root), config) as scores:
-        rest = unscored(found, root, dict(scores.known("file", "modified")), scores.output)
-        log.info("%d files, %d of them scored already", len(found), len(found) - len(rest))
-        started = time.perf_counter()
-        if rest:
-            score(rest, root, scores, model, config)
-        scores.close()
-        seconds = time.perf_counter() - started
-        log_report(report(scores, model, len(rest), seconds), config)
-    log.info("%s: scored %d of %d files in this run", scores.output, len(rest), len(found))
-    return scores.output
+    settings = typed(config, ImagePrediction)
+    with tracked_run(settings) as run:
+        root = Path(settings.predict.input).expanduser().absolute()
+        found = listed(root, Path(settings.predict.output).expanduser().absolute())
+        model = registered(settings, settings.predict.model_uri)
+        columns = [
+            pa.field("file", pa.string()),
+            pa.field("frame", pa.int32()),
+            pa.field("modified", pa.timestamp("us", "UTC")),
+        ]
+        with Scores(columns, model, str(root), settings, run) as scores:
+            rest = unscored(found, root, dict(scores.known("file", "modified")), scores.output)
+            log.info("%d files, %d of them scored already", len(found), len(found) - len(rest))
+            started = time.perf_counter()
+            if rest:
+                score(rest, root, scores, model, settings)
+            scores.close()
+            seconds = time.perf_counter() - started
+            run.log_report(report(scores, model, len(rest), seconds))
+        log.info("%s: scored %d of %d files in this run", scores.output, len(rest), len(found))
+        return scores.output
 
 
 def listed(root: Path, output: Path) -> list[Path]:
@@ -99,37 +101,37 @@ def modified(path: Path) -> datetime | None:
 
 
 def score(
-    paths: list[Path], root: Path, scores: Scores, model: Registered, config: DictConfig
+    paths: list[Path], root: Path, scores: Scores, model: Registered, settings: ImagePrediction
 ) -> None:
     """Score `paths` and write them, a part at a time."""
-    settings, classes = config.predict, model.metadata["classes"]
+    predict, classes = settings.predict, model.metadata["classes"]
     session = onnxruntime.InferenceSession(fetch_model(model), providers=["CPUExecutionProvider"])
-    size, limit = session.get_inputs()[0].shape[1], config.dataset.max_pixels
-    window = seen_through(model, config)
+    size, limit = session.get_inputs()[0].shape[1], settings.dataset.max_pixels
+    window = window_of(model, settings)
     bar = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with ThreadPoolExecutor(settings.workers) as pool, Progress(*bar) as progress:
+    with ThreadPoolExecutor(predict.workers) as pool, Progress(*bar) as progress:
         task = progress.add_task("scoring", total=len(paths))
-        for start in range(0, len(paths), settings.part_size):
-            chosen = paths[start : start + settings.part_size]
+        for start in range(0, len(paths), predict.part_size):
+            chosen = paths[start : start + predict.part_size]
             per_file = pool.map(lambda path: images(path, size, window, limit), chosen)
             rows: list[dict[str, Any]] = []
             waiting: list[Seen] = []
             for seen in per_file:
                 waiting += seen
-                if len(waiting) >= settings.batch_size:
+                if len(waiting) >= predict.batch_size:
                     rows += answers(waiting, root, session, classes)
                     waiting = []
                 progress.advance(task)
             scores.write(rows + answers(waiting, root, session, classes))
 
 
-def seen_through(model: Registered, config: DictConfig) -> Window:
-    """The DICOM window of the training; where its model does not say, the dataset's."""
-    ours = Window(config.dataset.dicom.centre, config.dataset.dicom.width)
+def window_of(model: Registered, settings: ImagePrediction) -> Window:
+    """The DICOM window of the training; that of the dataset where the model does not say."""
+    ours = Window(settings.dataset.dicom.centre, settings.dataset.dicom.width)
     known = model.metadata.get("dicom_window")
     theirs = ours if known is None else Window(*known)
     if theirs != ours:
-        log.warning("DICOM is seen through the window of the training, %s, not %s", theirs, ours)
+        log.warning("the DICOM window is that of the training, %s, and not %s", theirs, ours)
     return theirs
 
 

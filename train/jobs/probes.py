@@ -1,12 +1,10 @@
-r"""Leak probes: how well something that is no finding gives the class away.
+"""Leak probes: how well something that is no finding gives the class away.
 
 Each probe is judged twice. At random, near-copies of an image may be learned from; by cluster,
 whole clusters are left out. What is high at random and low by cluster recognises the copy;
 what stays high by cluster is a shortcut that a model will find as well.
 
-An interval is that of `train.common.evaluation.metrics`: clusters drawn with replacement. As a
-probe's answers are fixed, its accuracy in a resample is \(\sum_c w_c r_c / \sum_c w_c n_c\), with
-\(r_c\) right answers of the \(n_c\) images of cluster \(c\), drawn \(w_c\) times.
+An interval is that of `train.common.evaluation.metrics`: clusters are drawn with replacement.
 """
 
 from collections.abc import Callable
@@ -15,12 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from omegaconf import DictConfig
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import pairwise_distances_chunked
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross_val_predict
 
+from conf.schema import Probes
 from datasets.common.images import resize
+from train.common.evaluation.metrics import bootstrap
 
 if TYPE_CHECKING:
     from sklearn.base import ClassifierMixin
@@ -67,13 +66,11 @@ def thumbnails(pixels: np.ndarray) -> np.ndarray:
 
 
 def forest(
-    features: pd.DataFrame, labels: np.ndarray, groups: np.ndarray | None, config: DictConfig
+    features: pd.DataFrame, labels: np.ndarray, groups: np.ndarray | None, probes: Probes, seed: int
 ) -> np.ndarray | None:
     """The left-out answers (N,) of a random forest; see `held_out`."""
-    model = RandomForestClassifier(
-        TREES, min_samples_leaf=LEAF, random_state=config.seed, n_jobs=-1
-    )
-    return held_out(model, features, labels, groups, config, "predict")
+    model = RandomForestClassifier(TREES, min_samples_leaf=LEAF, random_state=seed, n_jobs=-1)
+    return held_out(model, features, labels, groups, probes, seed, "predict")
 
 
 def held_out(
@@ -81,7 +78,8 @@ def held_out(
     features: pd.DataFrame,
     labels: np.ndarray,
     groups: np.ndarray | None,
-    config: DictConfig,
+    probes: Probes,
+    seed: int,
     method: str,
 ) -> np.ndarray | None:
     """What `model.method` says of rows that it has not seen; `groups` (N,) are left out whole.
@@ -89,11 +87,11 @@ def held_out(
     None where a class has too few rows or groups for two folds.
     """
     units = pd.Series(np.arange(len(labels)) if groups is None else groups)
-    folds = min(config.probes.folds, int(units.groupby(labels).nunique().min()))
+    folds = min(probes.folds, int(units.groupby(labels).nunique().min()))
     if folds < 2:
         return None
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
-    order = kind(folds, shuffle=True, random_state=config.seed)
+    order = kind(folds, shuffle=True, random_state=seed)
     given = features.to_numpy(dtype=float)
     return cross_val_predict(model, given, labels, groups=groups, cv=order, method=method)
 
@@ -118,18 +116,18 @@ def neighbour(
 
 
 def accuracy(
-    right: np.ndarray, clusters: np.ndarray, config: DictConfig
+    right: np.ndarray, clusters: np.ndarray, probes: Probes, seed: int
 ) -> tuple[float, float, float]:
     """Share of `right` (N,) answers, and its interval over resampled `clusters` (N,)."""
-    codes, names = pd.factorize(clusters)
-    images, rights = np.bincount(codes), np.bincount(codes, weights=right)
-    rng, drawn = np.random.default_rng(config.seed), []
-    for _ in range(config.probes.bootstrap):
-        chosen = rng.integers(0, len(names), len(names))
-        drawn.append(rights[chosen].sum() / images[chosen].sum())
-    tail = (1 - config.probes.confidence) / 2
-    low, high = np.quantile(drawn, [tail, 1 - tail])
-    return float(right.mean()), float(low), float(high)
+    found = bootstrap(
+        lambda rows: {"accuracy": right[rows].mean()},
+        clusters,
+        probes.bootstrap,
+        probes.confidence,
+        seed,
+    )
+    value, low, high = found.loc["accuracy", ["value", "low", "high"]]
+    return float(value), float(low), float(high)
 
 
 Answers = Callable[[np.ndarray | None], np.ndarray | None]
@@ -137,14 +135,14 @@ Answers = Callable[[np.ndarray | None], np.ndarray | None]
 
 
 def compare(
-    name: str, answers: Answers, labels: np.ndarray, clusters: np.ndarray, config: DictConfig
+    name: str, answers: Answers, labels: np.ndarray, clusters: np.ndarray, probes: Probes, seed: int
 ) -> pd.DataFrame:
     """One probe at random and by cluster: probe, validated, value, low, high, balanced."""
     rows = []
     for kind, groups in (("at random", None), ("by cluster", clusters)):
         if (said := answers(groups)) is None:
             continue
-        value, low, high = accuracy(said == labels, clusters, config)
+        value, low, high = accuracy(said == labels, clusters, probes, seed)
         balanced = pd.Series(said == labels).groupby(labels).mean().mean()
         rows.append((name, kind, value, low, high, balanced))
     return pd.DataFrame(rows, columns=["probe", "validated", "value", "low", "high", "balanced"])

@@ -24,15 +24,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import UserError
+from conf.schema import ImagePrediction, TablePrediction
 from datasets.common.fetching import disk
 from datasets.common.fetching.locks import Lock
 from datasets.common.images import READER
 from train.common.data.types import Report
 from train.common.tracking.load import Registered
-from train.common.tracking.log import log_resumed, run_id
+from train.common.tracking.log import Run
 from train.jobs import pictures
 
 log = logging.getLogger(__name__)
@@ -41,12 +41,13 @@ WAY_OUT = "free some space and repeat the command, what is scored is kept; or pr
 SHOWN = 60
 """Rows without an answer that the report lists; all are in the file."""
 BINS = 20
+OfPrediction = ImagePrediction | TablePrediction
 SAME = ("model_name", "model_version", "run_id", "input", "reading")
 """What two runs must agree in to write one file."""
 
 
 class Scores:
-    """The Parquet file `config.predict.output` in the making.
+    """The Parquet file `settings.predict.output` in the making.
 
     Its columns are `keys`, which say what a row is about, then label, `p_<class>` for each class,
     and the reason why there is no answer. `given` names all that is scored. A context manager:
@@ -54,9 +55,10 @@ class Scores:
     """
 
     def __init__(
-        self, keys: list[pa.Field], model: Registered, given: str, config: DictConfig
+        self, keys: list[pa.Field], model: Registered, given: str, settings: OfPrediction, run: Run
     ) -> None:
-        self.output = Path(config.predict.output).expanduser().absolute()
+        self.run = run
+        self.output = Path(settings.predict.output).expanduser().absolute()
         self.parts = self.output.with_name(self.output.name + ".parts")
         facts = {
             "model_uri": model.uri,
@@ -64,8 +66,8 @@ class Scores:
             "model_version": model.version,
             "run_id": model.run_id,
             "input": given,
-            "reading": _reading(config),
-            "scored_by_run": run_id(),
+            "reading": _reading(settings),
+            "scored_by_run": run.id,
         }
         answers = [pa.field(f"p_{name}", pa.float32()) for name in model.metadata["classes"]]
         label, reason = (pa.field(name, pa.string()) for name in ("label", "reason"))
@@ -78,7 +80,7 @@ class Scores:
             self._lock = Lock(
                 self.output.with_name(f".{self.output.name}.lock"),
                 f"predict.output={self.output}",
-                run=run_id(),
+                run=run.id,
                 way_out="wait until it ends, or name another file",
             )
         try:
@@ -131,8 +133,8 @@ class Scores:
         if found:
             earlier = pq.read_schema(found[-1]).metadata[b"scored_by_run"].decode()
             log.info("%s: %d rows are scored already, going on", self.output, self.rows)
-            if earlier not in ("", run_id()):
-                log_resumed(earlier)
+            if earlier not in ("", self.run.id):
+                self.run.log_resumed(earlier)
 
     def _check(self, path: Path) -> None:
         """Raise `UserError` where other answers than these stand in `path`."""
@@ -210,11 +212,11 @@ class Scores:
             yield batch.to_pandas()
 
 
-def _reading(config: DictConfig) -> str:
+def _reading(settings: OfPrediction) -> str:
     """What decides which pixels a file gives; nothing for tables."""
-    dicom = OmegaConf.select(config, "dataset.dicom")
-    if dicom is None:
+    if isinstance(settings, TablePrediction):
         return ""
+    dicom = settings.dataset.dicom
     return f"reader {READER}, DICOM window {dicom.centre} {dicom.width}"
 
 

@@ -1,28 +1,31 @@
 """What the jobs on tables share: the set and its counts."""
 
 import importlib
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pandas as pd
-from omegaconf import DictConfig
 
+from conf.schema import TableDataset, TableDatasetJob, TableDatasetStudy, TableModelStudy
 from datasets.common.tables import Table
-from train.common.data.tables import gather, typed
-from train.common.tracking.log import log_data
+from train.common.data.build import build_table
+from train.common.data.tables import as_floats
+from train.common.tracking.log import Run
+
+OfTable = TableDatasetJob | TableDatasetStudy | TableModelStudy
 
 
-def verified(config: DictConfig) -> Table:
-    """The table of `config.dataset`, whichever dataset that is; logged to the run."""
-    name = config.dataset.name
-    table = typed(gather(importlib.import_module(f"datasets.{name}.dataset").build, config))
-    log_data(table)
+def verified(settings: OfTable, run: Run) -> Table:
+    """The table of `settings.dataset`, whichever dataset that is; logged to the run."""
+    table = as_floats(build_table(settings.dataset, Path(settings.env.cache)))
+    run.log_data(table)
     return table
 
 
-def described(config: DictConfig) -> ModuleType:
+def described(dataset: TableDataset) -> ModuleType:
     """The module of the dataset with its CONTRACT, `draw` and `outcomes`."""
-    return importlib.import_module(f"datasets.{config.dataset.name}.common")
+    return importlib.import_module(f"datasets.{dataset.name}.common")
 
 
 def counts(table: Table) -> pd.DataFrame:
@@ -35,10 +38,10 @@ def counts(table: Table) -> pd.DataFrame:
     return counted.rename(columns={"groups": table.group.lower()})
 
 
-def facts(table: Table, config: DictConfig) -> dict[str, Any]:
+def facts(table: Table, settings: OfTable) -> dict[str, Any]:
     """What stands at the end of a report on a table."""
     return {
-        "data": f"{table.name}, {config.dataset.source.name}",
+        "data": f"{table.name}, {settings.dataset.source.name}",
         "data digest": table.digest,
         "rows": len(table.frame),
         "left out": len(table.quarantined),

@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.metrics import roc_auc_score
 from sklearn.tree import DecisionTreeClassifier
 
+from conf.schema import TableDatasetStudy, typed
 from datasets.common.tables import Table, load
 from train.common.data.types import Report
 from train.common.evaluation import words
-from train.common.evaluation.metrics import resampled
-from train.common.tracking.log import log_report, tracked
+from train.common.evaluation.metrics import bootstrap, macro_auc
+from train.common.tracking.log import tracked_run
 from train.jobs import pictures
 from train.jobs.probes import LEAF, TREES, held_out
 from train.jobs.table_common import counts, described, facts, reasons, verified
@@ -30,43 +30,44 @@ CAPTIONS = {
 }
 
 
-@tracked
-def run(config: DictConfig) -> Report:
+def job(config: DictConfig) -> Report:
     """Class balance, missing values and leak probes as one report."""
-    table = verified(config)
-    offered = everything(table, config)
-    probes, notes = leaks(offered, table, config)
-    counted = counts(table)
-    by = probes.set_index(["probe", "validated"])["value"]
-    report = Report(
-        scalars={
-            "rows": len(table.frame),
-            **{f"auc_{column}_{kind}".replace(" ", "_"): v for (column, kind), v in by.items()},
-        },
-        tables={
-            "class_balance": counted,
-            "leak_probes": probes,
-            "missing_values": missing(offered, table),
-            "left_out": reasons(table),
-        },
-        figures={
-            "class_balance": pictures.bars(counted, "class", "rows"),
-            "leak_probes": pictures.probes(probes, 0.5, "ROC AUC", "chance"),
-        },
-        notes=[*words.drawn(config), *notes],
-        facts=facts(table, config),
-        captions=CAPTIONS,
-        summary=[words.balance(counted, "rows", words.titles(config.dataset))],
-        first=("leak_probes", "does a column tell what is known only afterwards?"),
-    )
-    log_report(report, config)
-    return report
+    settings = typed(config, TableDatasetStudy)
+    with tracked_run(settings) as run:
+        table = verified(settings, run)
+        offered = everything(table, settings)
+        probes, notes = leaks(offered, table, settings)
+        counted = counts(table)
+        by = probes.set_index(["probe", "validated"])["value"]
+        report = Report(
+            scalars={
+                "rows": len(table.frame),
+                **{f"auc_{column}_{kind}".replace(" ", "_"): v for (column, kind), v in by.items()},
+            },
+            tables={
+                "class_balance": counted,
+                "leak_probes": probes,
+                "missing_values": missing(offered, table),
+                "left_out": reasons(table),
+            },
+            figures={
+                "class_balance": pictures.bars(counted, "class", "rows"),
+                "leak_probes": pictures.probes(probes, 0.5, "ROC AUC", "chance"),
+            },
+            notes=[*words.drawn(settings.dataset), *notes],
+            facts=facts(table, settings),
+            captions=CAPTIONS,
+            summary=[words.balance(counted, "rows", words.titles(settings.dataset))],
+            first=("leak_probes", "does a column tell what is known only afterwards?"),
+        )
+        run.log_report(report)
+        return report
 
 
-def everything(table: Table, config: DictConfig) -> pd.DataFrame:
+def everything(table: Table, settings: TableDatasetStudy) -> pd.DataFrame:
     """All columns of the file, those that are no features too, for the rows of `table`."""
-    module = described(config)
-    frame = load(config.dataset, module.CONTRACT, module.draw)
+    module = described(settings.dataset)
+    frame = load(settings.dataset, module.CONTRACT, module.draw)
     return frame.iloc[table.frame["row"].to_numpy() - 1].reset_index(drop=True)
 
 
@@ -80,7 +81,7 @@ def missing(offered: pd.DataFrame, table: Table) -> pd.DataFrame:
 
 
 def leaks(
-    offered: pd.DataFrame, table: Table, config: DictConfig
+    offered: pd.DataFrame, table: Table, settings: TableDatasetStudy
 ) -> tuple[pd.DataFrame, list[str]]:
     """Every column and the features together, at random and by group; and what to know of it."""
     coded = offered.apply(lambda c: c if c.dtype.kind in "if" else pd.factorize(c)[0])
@@ -92,12 +93,22 @@ def leaks(
     rows = []
     for name, model, columns in probes:
         for kind, given in (("at random", None), ("by group", groups)):
-            said = held_out(model, coded[columns], labels, given, config, "predict_proba")
+            said = held_out(
+                model,
+                coded[columns],
+                labels,
+                given,
+                settings.probes,
+                settings.seed,
+                "predict_proba",
+            )
             if said is not None:
-                value, low, high = _auc(said, labels, groups, config)
+                value, low, high = _auc(said, labels, groups, settings)
                 rows.append((name, kind, value, low, high))
     found = pd.DataFrame(rows, columns=["probe", "validated", "value", "low", "high"])
-    found["refused because"] = found["probe"].map(described(config).CONTRACT.refused).fillna("")
+    found["refused because"] = (
+        found["probe"].map(described(settings.dataset).CONTRACT.refused).fillna("")
+    )
     best = found.groupby("probe")["value"].transform("max")
     found = found.assign(best=best, last=found["probe"] == TOGETHER)
     found = found.sort_values(["last", "best"], ascending=[True, False], kind="stable")
@@ -105,20 +116,18 @@ def leaks(
 
 
 def _auc(
-    said: np.ndarray, labels: np.ndarray, groups: np.ndarray, config: DictConfig
+    said: np.ndarray, labels: np.ndarray, groups: np.ndarray, settings: TableDatasetStudy
 ) -> tuple[float, float, float]:
     """ROC AUC, the mean over classes against the rest, and its interval over whole groups."""
-    numbers = range(said.shape[1])
-
-    def area(rows: np.ndarray) -> float:
-        known = [k for k in numbers if 0 < (labels[rows] == k).sum() < len(rows)]
-        areas = [roc_auc_score(labels[rows] == k, said[rows, k]) for k in known]
-        return float(np.mean(areas)) if areas else np.nan
-
-    drawn = [area(rows) for rows in resampled(groups, config.probes.bootstrap, config.seed)]
-    tail = (1 - config.probes.confidence) / 2
-    low, high = np.nanquantile(drawn, [tail, 1 - tail])
-    return area(np.arange(len(labels))), float(low), float(high)
+    found = bootstrap(
+        lambda rows: {"auc": macro_auc(labels[rows], said[rows])},
+        groups,
+        settings.probes.bootstrap,
+        settings.probes.confidence,
+        settings.seed,
+    )
+    value, low, high = found.loc["auc", ["value", "low", "high"]]
+    return float(value), float(low), float(high)
 
 
 def _caveats(found: pd.DataFrame) -> list[str]:

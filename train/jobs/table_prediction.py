@@ -20,10 +20,11 @@ import rich.progress
 from omegaconf import DictConfig
 
 from conf.errors import UserError
+from conf.schema import TablePrediction, typed
 from datasets.common.fetching.download import file_sha256
 from datasets.common.tables import EMPTY, Contract, json_schema, validated
 from train.common.tracking.load import fetch_sklearn, registered
-from train.common.tracking.log import log_report, tracked
+from train.common.tracking.log import tracked_run
 from train.jobs.scoring import Scores, answer, report
 from train.jobs.table_common import described
 
@@ -32,35 +33,39 @@ log = logging.getLogger(__name__)
 Cells = list[str]
 
 
-@tracked
-def run(config: DictConfig) -> Path:
+def job(config: DictConfig) -> Path:
     """The Parquet file with a row a record: row, label, probabilities, reason."""
-    path = Path(config.predict.input).expanduser().absolute()
-    if not path.is_file():
-        raise UserError(f"predict.input={str(path)!r} is no file; name a CSV file")
-    model = registered(config, config.predict.model_uri)
-    features = list(model.metadata["schema"]["properties"])
-    contract = of_features(described(config).CONTRACT, features)
-    pipeline, classes = fetch_sklearn(model), model.metadata["classes"]
-    given = f"{path}, sha256 {file_sha256(path)}"
-    with Scores([pa.field("row", pa.int64())], model, given, config) as scores:
-        done, started = scores.rows, time.perf_counter()
-        for number, block in blocks(path, features, config.predict.part_size, done):
-            frame, reasons = checked(block, contract)
-            rows: list[dict[str, Any]] = [
-                {"row": number + place, "reason": reasons.get(place)} for place in range(len(block))
-            ]
-            if len(frame):
-                for place, values in zip(frame.index, pipeline.predict_proba(frame), strict=True):
-                    rows[place] |= answer(values, classes)
-            scores.write(rows)
-        if not scores.rows:
-            raise UserError(f"predict.input={path} has a header and no rows: nothing to score")
-        now = scores.rows - done
-        scores.close()
-        log_report(report(scores, model, now, time.perf_counter() - started), config)
-    log.info("%s: scored %d rows in this run, %d in all", scores.output, now, now + done)
-    return scores.output
+    settings = typed(config, TablePrediction)
+    with tracked_run(settings) as run:
+        path = Path(settings.predict.input).expanduser().absolute()
+        if not path.is_file():
+            raise UserError(f"predict.input={str(path)!r} is no file; name a CSV file")
+        model = registered(settings, settings.predict.model_uri)
+        features = list(model.metadata["schema"]["properties"])
+        contract = of_features(described(settings.dataset).CONTRACT, features)
+        pipeline, classes = fetch_sklearn(model), model.metadata["classes"]
+        given = f"{path}, sha256 {file_sha256(path)}"
+        with Scores([pa.field("row", pa.int64())], model, given, settings, run) as scores:
+            done, started = scores.rows, time.perf_counter()
+            for number, block in blocks(path, features, settings.predict.part_size, done):
+                frame, reasons = checked(block, contract)
+                rows: list[dict[str, Any]] = [
+                    {"row": number + place, "reason": reasons.get(place)}
+                    for place in range(len(block))
+                ]
+                if len(frame):
+                    for place, values in zip(
+                        frame.index, pipeline.predict_proba(frame), strict=True
+                    ):
+                        rows[place] |= answer(values, classes)
+                scores.write(rows)
+            if not scores.rows:
+                raise UserError(f"predict.input={path} has a header and no rows: nothing to score")
+            now = scores.rows - done
+            scores.close()
+            run.log_report(report(scores, model, now, time.perf_counter() - started))
+        log.info("%s: scored %d rows in this run, %d in all", scores.output, now, now + done)
+        return scores.output
 
 
 def blocks(

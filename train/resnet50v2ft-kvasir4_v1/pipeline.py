@@ -3,30 +3,38 @@
 python -m train +pipeline=train_resnet50v2ft env=development
 """
 
-from typing import TYPE_CHECKING
-
 from omegaconf import DictConfig
 
-from train.common.cross_validation import cross_validated
-from train.common.tracking.log import tracked
+from conf.schema import ImageTraining, typed
+from train.common.cross_validation import CrossValidation, cross_validate
+from train.common.data.types import TrainedModel
+from train.common.export.images import export
+from train.common.tracking.log import tracked_run
+from train.common.tracking.origin import pinned
 
 from .steps.ingest import ingest
-from .steps.metrics import metrics
+from .steps.metrics import judge, metrics
 from .steps.split import split
 from .steps.train import fit
 from .steps.transform import transform
 
-if TYPE_CHECKING:
-    import keras
 
-
-@cross_validated
-@tracked
-def train(config: DictConfig) -> "keras.Model":
+def train(config: DictConfig) -> TrainedModel | CrossValidation:
     """Warm up the head, fine-tune the last 13 convolutions, evaluate once on test."""
-    samples = ingest(config)
-    samples = transform(samples, config)
-    splits = split(samples, config)
-    fitted = fit(splits, config)
-    metrics(fitted, splits, config)
-    return fitted.model
+    settings = pinned(typed(config, ImageTraining))
+    if settings.split.folds and settings.split.fold is None:
+        return cross_validate(train_once, judge, settings)
+    return train_once(settings)
+
+
+def train_once(settings: ImageTraining) -> TrainedModel:
+    """One model, in an MLflow run of its own."""
+    with tracked_run(settings) as run:
+        images = run.step(ingest, settings, run)
+        pixels = run.step(transform, images, settings)
+        splits = run.step(split, pixels, settings, run)
+        trained = run.step(fit, splits, settings, run)
+        report = run.step(metrics, trained, splits, settings)
+        run.log_report(report)
+        run.step(export, trained, splits, settings)
+    return trained

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
-from conf.schema import ImageDataset
+from conf.schema import ImageDataset, plain
 from datasets.common.contract import Images
 from datasets.common.fetching import disk
 from datasets.common.fetching.locks import Lock
-from datasets.common.images import READER, read_image
+from datasets.common.images import READER, Window, read_image
 from train.common.data.types import DecodedImages
 
 log = logging.getLogger(__name__)
@@ -30,8 +30,7 @@ def decode(
     and S; the next run reuses it where it is whole. Of two runs that want the same file one decodes
     and the other waits.
     """
-    seen = "".join(images.frame["sha256"])
-    seen += f"{dataset.dicom.centre} {dataset.dicom.width} {READER}"
+    seen = "".join(images.frame["sha256"]) + f"{plain(dataset.dicom)} {READER}"
     key = hashlib.sha256(seen.encode()).hexdigest()[:16]
     path = cache / "pixels" / f"{images.name}-{key}-{size}.npy"
     decoded = DecodedImages(**vars(images), pixels=path)
@@ -52,8 +51,10 @@ def _decode(
     disk.need(path.parent, int(np.prod(shape)))
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
 
+    window = Window(dataset.dicom.centre, dataset.dicom.width)
+
     def one(file: str) -> bytes:
-        return read_image(Path(file), dataset.max_pixels, dataset.dicom, shape[1]).tobytes()
+        return read_image(Path(file), dataset.max_pixels, window, shape[1]).tobytes()
 
     # Written as a plain file: a full disk under a memory map would kill the process.
     with (

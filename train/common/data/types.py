@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from conf.schema import Estimator
-from datasets.common.contract import Dataset, Images
+from datasets.common.contract import Images
+from datasets.common.types import Dataset
 
 if TYPE_CHECKING:
     import keras
@@ -26,7 +27,7 @@ def _mapped(path: Path) -> np.ndarray:
     return np.load(path, mmap_mode="r")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DecodedImages(Images):
     """A verified set of images with their pixels on disk."""
 
@@ -75,11 +76,11 @@ class Splits(Generic[Data]):
 
     def groups(self, rows: np.ndarray) -> np.ndarray:
         """What `rows` belong to, int64 (len(rows),)."""
-        return self.data.frame[self.data.group_column].to_numpy()[rows]
+        return self.data.frame[self.data.GROUP_COLUMN].to_numpy()[rows]
 
     def table(self) -> pd.DataFrame:
         """The splits as a table: the columns that name a sample, its label, its group; split."""
-        columns = list(self.data.identity)
+        columns = list(self.data.SPLIT_COLUMNS)
         frames = [
             self.data.frame.iloc[rows][columns].assign(split=name)
             for name, rows in self.parts.items()

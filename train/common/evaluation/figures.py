@@ -1,6 +1,6 @@
 """The pictures of a report: matplotlib figures, drawn without a display."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,9 @@ from sklearn.metrics import (
 
 COLUMNS = 6
 BINS = 10
+
+Draw = Callable[[np.ndarray, np.ndarray, tuple[str, ...]], Figure]
+"""From labels (N,), probabilities (N, classes) and names of the classes to a figure."""
 
 
 def curves(history: pd.DataFrame, best_epoch: int) -> Figure:
@@ -33,8 +36,9 @@ def curves(history: pd.DataFrame, best_epoch: int) -> Figure:
     return figure
 
 
-def confusion(labels: np.ndarray, answers: np.ndarray, classes: tuple[str, ...]) -> Figure:
+def confusion(labels: np.ndarray, probabilities: np.ndarray, classes: tuple[str, ...]) -> Figure:
     """Counts, and shares of each true class."""
+    answers = probabilities.argmax(axis=1)
     figure = Figure(figsize=(11, 4.6), layout="constrained")
     numbers = np.arange(len(classes))
     for axes, normalize, form in zip(
@@ -58,7 +62,7 @@ def roc(labels: np.ndarray, probabilities: np.ndarray, classes: tuple[str, ...])
     return figure
 
 
-def reliability(labels: np.ndarray, probabilities: np.ndarray) -> Figure:
+def reliability(labels: np.ndarray, probabilities: np.ndarray, _classes: tuple[str, ...]) -> Figure:
     """How often an answer is right, by the probability it was given with."""
     figure = Figure(figsize=(5.4, 4.8), layout="constrained")
     axes = figure.subplots()

@@ -1,132 +1,118 @@
-"""The metrics step for image classifiers: the one look at the test images."""
+"""The report on an image classifier: what its predictions say, and how it was trained."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from omegaconf import DictConfig
 
-from conf.schema import SplitBy
-from train.common.data.types import Fitted, Report, Splits
+from conf.schema import ImageTraining, SplitBy
+from train.common.data.types import DecodedImages, Predictions, Report, Splits, TrainedModel
 from train.common.evaluation import figures, metrics, words
-from train.common.fitting.inputs import batches
 
-SHOWN = ("accuracy", "mcc", "f1_macro", "recall_macro", "roc_auc_macro", "log_loss")
-"""Metrics at the top of a report; all are in the run."""
-LOOKED_AT = ("curves", "worst_mistakes")
-"""Figures of one training that judging its answers does not draw."""
-BATCH = 8
-"""Images that go through the whole network together: 32 take 190 MB more, little less time."""
+OF_TRAINING = ("curves", "worst_mistakes")
+"""Figures that `with_training` adds."""
 
 
-def answers(fitted: Fitted, splits: Splits) -> np.ndarray:
-    """Probabilities (N, classes) of the test images, in the order of `splits.test`."""
-    return fitted.model.predict(batches(splits, splits.test, BATCH, None), verbose=0)
-
-
-def evaluate(fitted: Fitted, splits: Splits, config: DictConfig) -> Report:
-    """Predict the test images once, with the best epoch's model, and say how well it did."""
-    samples, rows = splits.samples, splits.test
-    labels = splits.labels(rows)
-    probabilities = answers(fitted, splits)
-    table, titles = samples.table.iloc[rows], tuple(words.titles(config.dataset).values())
-    report = judge(table, probabilities, samples.classes, config)
-    worst = figures.mistakes(
-        samples.load()[rows],
-        labels,
-        probabilities,
-        table["file"].tolist(),
-        titles,
-        config.metrics.worst,
-    )
-    drawn = {
-        "curves": figures.curves(fitted.history, fitted.best_epoch),
-        **report.figures,
-        "worst_mistakes": worst,
-    }
-    return replace(
-        report,
-        tables=report.tables | {"history": fitted.history},
-        figures=drawn,
-        notes=[
-            *report.notes,
-            *metrics.caveats(
-                labels,
-                titles,
-                splits.crossing,
-                accepted=config.split.by == SplitBy.official and config.split.allow_crossing,
-            ),
-            *fitted.notes,
-        ],
-        facts={
-            "data": f"{samples.name}, {config.dataset.source.name}",
-            "data digest": samples.digest[:16],
-            "images": f"{len(splits.train)} train, {len(splits.validation)} validation, "
-            f"{len(rows)} test",
-            "quarantined": len(samples.quarantined),
-            "split by": config.split.by.name,
-            "backbone weights": config.model.weights,
-            "best epoch": f"{fitted.best_epoch} of {len(fitted.history)}, by "
-            f"{config.fit.monitor.name}",
-            **report.facts,
-        },
-    )
-
-
-def judge(
-    table: pd.DataFrame, probabilities: np.ndarray, classes: tuple[str, ...], config: DictConfig
+def evaluate(
+    predictions: Predictions,
+    settings: ImageTraining,
+    shown: Sequence[str],
+    drawn: Mapping[str, figures.Draw],
+    also: Mapping[str, metrics.Metric] | None = None,
 ) -> Report:
-    """Metrics with intervals, tables and figures of the answers `probabilities` (N, K).
+    """Metrics with intervals, tables and figures of `predictions`, of one model or of all folds.
 
-    `table` has a row an image: file, label (a class number) and cluster.
+    The metrics `shown` stand at the top of the report; all of `metrics.scores`, and those of
+    `also` by their names, are logged. `drawn` are the figures by name.
     """
-    labels, clusters = table["label"].to_numpy(dtype=np.int64), table["cluster"].to_numpy()
-    titles = tuple(words.titles(config.dataset).values())
+    labels, probabilities, classes = (
+        predictions.labels, predictions.probabilities, predictions.classes,
+    )  # fmt: skip
+    clusters = predictions.frame["cluster"].to_numpy()
+    titles = tuple(words.titles(settings.dataset).values())
     scored = metrics.intervals(
-        labels,
-        probabilities,
-        clusters,
-        classes,
-        config.metrics.bootstrap,
-        config.metrics.confidence,
-        config.seed,
+        labels, probabilities, clusters, classes, settings.metrics, settings.seed, also
     )
-    scalars: dict[str, float] = {}
-    for name, (value, low, high) in scored.iterrows():
-        scalars |= {f"test_{name}": value, f"test_{name}_low": low, f"test_{name}_high": high}
-    joined = config.split.folds and config.split.fold is None
+    joined = settings.split.folds and settings.split.fold is None
     judged = words.Judged(
         labels,
         probabilities,
         scored,
         titles,
         groups=len(np.unique(clusters)),
-        who=f"Each for one fold, {config.split.folds} models are" if joined else "The model is",
-        confidence=config.metrics.confidence,
+        who=f"Each for one fold, {settings.split.folds} models are" if joined else "The model is",
+        confidence=settings.metrics.confidence,
     )
-    answers = judged.answers
-    predictions = pd.DataFrame(probabilities, columns=list(classes)).assign(
-        file=table["file"].tolist(),
-        label=np.array(classes)[labels],
-        answer=np.array(classes)[answers],
-    )
+    names = np.array(classes)
     return Report(
-        scalars={name: float(value) for name, value in scalars.items() if np.isfinite(value)},
+        scalars=metrics.flat(scored, "test"),
         tables={
-            "overall": scored.loc[list(SHOWN)].rename_axis("metric").reset_index(),
+            "overall": scored.loc[list(shown)].rename_axis("metric").reset_index(),
             "per_class": metrics.per_class(scored, labels, classes),
-            "predictions": predictions,
+            "predictions": pd.DataFrame(probabilities, columns=list(classes)).assign(
+                file=predictions.frame["file"].tolist(),
+                label=names[labels],
+                answer=names[judged.answers],
+            ),
         },
-        figures={
-            "confusion_matrix": figures.confusion(labels, answers, titles),
-            "roc": figures.roc(labels, probabilities, titles),
-            "reliability": figures.reliability(labels, probabilities),
-        },
+        figures={name: draw(labels, probabilities, titles) for name, draw in drawn.items()},
         facts={
-            "intervals": f"{config.metrics.confidence:.0%}, {config.metrics.bootstrap} bootstrap "
-            "resamples of near-duplicate clusters",
+            "intervals": f"{settings.metrics.confidence:.0%}, {settings.metrics.bootstrap} "
+            "bootstrap resamples of near-duplicate clusters",
         },
-        notes=[*words.drawn(config), *words.few_groups(judged.groups, judged.group)],
+        notes=[*words.drawn(settings.dataset), *words.few_groups(judged.groups, judged.group)],
         summary=words.summary(judged),
-        first=words.look_first(judged, LOOKED_AT if not joined else ()),
+        first=words.look_first(judged, OF_TRAINING if not joined else ()),
+    )
+
+
+def with_training(
+    report: Report,
+    predictions: Predictions,
+    trained: TrainedModel,
+    splits: Splits[DecodedImages],
+    settings: ImageTraining,
+) -> Report:
+    """`report` with how the model was trained, on which data, and its worst mistakes on test."""
+    images, rows = splits.data, splits.test
+    titles = tuple(words.titles(settings.dataset).values())
+    worst = figures.mistakes(
+        images.load()[rows],
+        predictions.labels,
+        predictions.probabilities,
+        predictions.frame["file"].tolist(),
+        titles,
+        settings.metrics.worst,
+    )
+    official = settings.split.by == SplitBy.official
+    return replace(
+        report,
+        tables=report.tables | {"history": trained.history},
+        figures={
+            "curves": figures.curves(trained.history, trained.best_epoch),
+            **report.figures,
+            "worst_mistakes": worst,
+        },
+        notes=[
+            *report.notes,
+            *metrics.caveats(
+                predictions.labels,
+                titles,
+                splits.crossing,
+                accepted=official and settings.split.allow_crossing,
+            ),
+            *trained.notes,
+        ],
+        facts={
+            "data": f"{images.name}, {settings.dataset.source.name}",
+            "data digest": images.digest[:16],
+            "images": ", ".join(f"{len(part)} {name}" for name, part in splits.parts.items()),
+            "quarantined": len(images.quarantined),
+            "split by": settings.split.by.name,
+            "backbone weights": settings.model.weights,
+            "best epoch": f"{trained.best_epoch} of {len(trained.history)}, by "
+            f"{settings.fit.monitor.name}",
+            **report.facts,
+        },
     )

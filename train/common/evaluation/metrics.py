@@ -10,7 +10,7 @@ $$ \left[\hat m^*_{(\alpha/2)},\ \hat m^*_{(1-\alpha/2)}\right], \quad \alpha = 
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,8 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
     roc_auc_score,
 )
+
+from conf.schema import Metrics, TableMetrics
 
 PER_CLASS = ("precision", "recall", "f1")
 FEW = 10
@@ -47,15 +49,14 @@ def scores(
     )
     present = support > 0
     found = [k for k in numbers if 0 < support[k] < len(labels)]
-    aucs = [roc_auc_score(labels == k, probabilities[:, k]) for k in found]
     precisions = [average_precision_score(labels == k, probabilities[:, k]) for k in found]
     result = {
         "accuracy": accuracy_score(labels, answers),
         "mcc": matthews_corrcoef(labels, answers),
         "log_loss": log_loss(labels, probabilities, labels=numbers),
         "brier": brier_score_loss(labels, probabilities, labels=numbers),
-        "roc_auc_macro": float(np.mean(aucs)) if aucs else np.nan,
-        "average_precision_macro": float(np.mean(precisions)) if aucs else np.nan,
+        "roc_auc_macro": macro_auc(labels, probabilities),
+        "average_precision_macro": float(np.mean(precisions)) if precisions else np.nan,
     }
     for name, series in zip(PER_CLASS, values, strict=True):
         result[f"{name}_macro"] = series[present].mean()
@@ -63,6 +64,42 @@ def scores(
         for k, class_name in enumerate(classes):
             result[f"{name}_{class_name}"] = series[k] if present[k] else np.nan
     return {name: float(value) for name, value in result.items()}
+
+
+def macro_auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Mean ROC AUC, each class against the rest, of the classes that are there; NaN for none."""
+    found = [k for k in range(probabilities.shape[1]) if 0 < (labels == k).sum() < len(labels)]
+    aucs = [roc_auc_score(labels == k, probabilities[:, k]) for k in found]
+    return float(np.mean(aucs)) if aucs else np.nan
+
+
+Metric = Callable[[np.ndarray, np.ndarray], float]
+"""From labels (N,) and probabilities (N, classes) to a figure."""
+
+
+def bootstrap(
+    figures: Callable[[np.ndarray], Mapping[str, float]],
+    groups: np.ndarray,
+    resamples: int,
+    confidence: float,
+    seed: int,
+) -> pd.DataFrame:
+    """`figures(rows)` of all rows with intervals: rows by name, columns value, low, high.
+
+    Whole `groups` (N,) are drawn with replacement. NaN in a resample leaves that figure out of it.
+    """
+    drawn = []
+    checked = config_context(assume_finite=True, skip_parameter_validation=True)  # a fifth of it
+    with warnings.catch_warnings(), checked:
+        warnings.simplefilter("ignore")  # scikit-learn warns of every class a resample lacks
+        chosen = resampled(groups, resamples, seed)
+        for rows in track(chosen, "bootstrap", total=resamples):
+            drawn.append(figures(rows))
+    tail = (1 - confidence) / 2
+    table = pd.DataFrame({"value": figures(np.arange(len(groups)))})
+    table["low"] = pd.DataFrame(drawn).quantile(tail)
+    table["high"] = pd.DataFrame(drawn).quantile(1 - tail)
+    return table
 
 
 def resampled(clusters: np.ndarray, resamples: int, seed: int) -> Iterator[np.ndarray]:
@@ -77,28 +114,23 @@ def resampled(clusters: np.ndarray, resamples: int, seed: int) -> Iterator[np.nd
 def intervals(
     labels: np.ndarray,
     probabilities: np.ndarray,
-    clusters: np.ndarray,
+    groups: np.ndarray,
     classes: tuple[str, ...],
-    resamples: int,
-    confidence: float,
+    settings: Metrics | TableMetrics,
     seed: int,
+    also: Mapping[str, Metric] | None = None,
 ) -> pd.DataFrame:
-    """Metrics with intervals: rows by name, columns value, low, high.
+    """`scores` and the metrics `also`, by name, with intervals of whole `groups` (N,).
 
-    `clusters` (N,) are drawn whole. Resamples without a class leave that class' metrics out.
+    Resamples without a class leave that class' metrics out.
     """
-    drawn = []
-    checked = config_context(assume_finite=True, skip_parameter_validation=True)  # a fifth of it
-    with warnings.catch_warnings(), checked:
-        warnings.simplefilter("ignore")  # scikit-learn warns of every class a resample lacks
-        chosen = resampled(clusters, resamples, seed)
-        for rows in track(chosen, "bootstrap", total=resamples):
-            drawn.append(scores(labels[rows], probabilities[rows], classes))
-    tail = (1 - confidence) / 2
-    table = pd.DataFrame({"value": scores(labels, probabilities, classes)})
-    table["low"] = pd.DataFrame(drawn).quantile(tail)
-    table["high"] = pd.DataFrame(drawn).quantile(1 - tail)
-    return table
+
+    def figures(rows: np.ndarray) -> dict[str, float]:
+        given = labels[rows], probabilities[rows]
+        more = {name: float(metric(*given)) for name, metric in (also or {}).items()}
+        return scores(*given, classes) | more
+
+    return bootstrap(figures, groups, settings.bootstrap, settings.confidence, seed)
 
 
 def flat(table: pd.DataFrame, prefix: str) -> dict[str, float]:

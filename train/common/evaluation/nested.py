@@ -22,17 +22,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from omegaconf import DictConfig
 from rich.progress import track
-from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold
 
-from conf.schema import Estimator
-from train.common.data.types import TableFitted, TableSplits
+from conf.schema import Estimator, TableTraining
+from datasets.common.tables import Table
+from train.common.data.tables import features
+from train.common.data.types import Splits, TrainedPipeline
 from train.common.evaluation import metrics
 from train.common.fitting.search import chosen, fitted
 
 OVERALL = ["roc_auc_macro", "average_precision_macro", "brier", "log_loss", "accuracy", "mcc"]
+"""Metrics of every estimator."""
 SHOWN = {"roc_auc_macro": "ROC AUC", "brier": "Brier score", "accuracy": "accuracy", "mcc": "MCC"}
 PANELS = {name: SHOWN[name] for name in ("roc_auc_macro", "brier")}
 OF_EACH_FOLD = "best of each fold"
@@ -52,10 +53,12 @@ class Compared:
     """Of the searches in all outer folds."""
 
 
-def cross_validated(given: TableFitted, splits: TableSplits, folds: int, seed: int) -> Compared:
+def cross_validated(
+    given: TrainedPipeline, splits: Splits[Table], folds: int, seed: int
+) -> Compared:
     """Fit the searches of `given` anew in each of `folds` outer folds by group."""
     everything = np.arange(len(splits.data.frame))
-    frame, labels = splits.inputs(everything), splits.labels(everything)
+    frame, labels = features(splits, everything), splits.labels(everything)
     groups = splits.groups(everything)
     held_out = np.empty((len(labels), len(splits.data.classes)))
     answers = {kind: np.empty_like(held_out) for kind in given.searches}
@@ -75,21 +78,7 @@ def cross_validated(given: TableFitted, splits: TableSplits, folds: int, seed: i
     return Compared(answers, choices, held_out, seconds)
 
 
-def intervals(
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    groups: np.ndarray,
-    classes: tuple[str, ...],
-    config: DictConfig,
-) -> pd.DataFrame:
-    """`metrics.intervals` with the settings of `config`, of whole groups."""
-    settings = config.metrics
-    return metrics.intervals(
-        labels, probabilities, groups, classes, settings.bootstrap, settings.confidence, config.seed
-    )
-
-
-def estimators(compared: Compared, splits: TableSplits, config: DictConfig) -> pd.DataFrame:
+def estimators(compared: Compared, splits: Splits[Table], settings: TableTraining) -> pd.DataFrame:
     """A row an estimator by name, and `OF_EACH_FOLD`; columns (metric, value | low | high).
 
     The metrics are `OVERALL` and `difference`: ROC AUC minus that of `OF_EACH_FOLD`, over the same
@@ -101,33 +90,31 @@ def estimators(compared: Compared, splits: TableSplits, config: DictConfig) -> p
     answers[OF_EACH_FOLD] = compared.held_out
     rows = {}
     for name, given in answers.items():
-        table = intervals(labels, given, groups, splits.data.classes, config).loc[OVERALL]
-        table.loc["difference"] = _difference(labels, given, compared.held_out, groups, config)
+        table = metrics.intervals(
+            labels, given, groups, splits.data.classes, settings.metrics, settings.seed
+        ).loc[OVERALL]
+        table.loc["difference"] = _difference(labels, given, compared.held_out, groups, settings)
         rows[name] = table.stack()
     return pd.DataFrame(rows).T
 
 
 def _difference(
-    labels: np.ndarray, ours: np.ndarray, theirs: np.ndarray, groups: np.ndarray, config: DictConfig
+    labels: np.ndarray,
+    ours: np.ndarray,
+    theirs: np.ndarray,
+    groups: np.ndarray,
+    settings: TableTraining,
 ) -> list[float]:
     """ROC AUC of `ours` minus that of `theirs`: value, low, high over resamples of whole groups."""
 
-    def gain(rows: np.ndarray) -> float:
-        both = [_auc(labels[rows], given[rows]) for given in (ours, theirs)]
-        return both[0] - both[1]
+    def gain(rows: np.ndarray) -> dict[str, float]:
+        both = [metrics.macro_auc(labels[rows], given[rows]) for given in (ours, theirs)]
+        return {"difference": both[0] - both[1]}
 
-    settings = config.metrics
-    drawn = [gain(rows) for rows in metrics.resampled(groups, settings.bootstrap, config.seed)]
-    tail = (1 - settings.confidence) / 2
-    low, high = np.nanquantile(drawn, [tail, 1 - tail])
-    return [gain(np.arange(len(labels))), float(low), float(high)]
-
-
-def _auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean ROC AUC of the classes that are there, as `metrics.scores` has it."""
-    found = [k for k in range(probabilities.shape[1]) if 0 < (labels == k).sum() < len(labels)]
-    aucs = [roc_auc_score(labels == k, probabilities[:, k]) for k in found]
-    return float(np.mean(aucs)) if aucs else np.nan
+    found = metrics.bootstrap(
+        gain, groups, settings.metrics.bootstrap, settings.metrics.confidence, settings.seed
+    )
+    return found.loc["difference", ["value", "low", "high"]].tolist()
 
 
 def flat(figured: pd.DataFrame) -> dict[str, float]:
@@ -139,7 +126,9 @@ def flat(figured: pd.DataFrame) -> dict[str, float]:
     return scalars
 
 
-def shown(figured: pd.DataFrame, compared: Compared, given: TableFitted) -> pd.DataFrame:
+def compared_table(
+    figured: pd.DataFrame, compared: Compared, given: TrainedPipeline
+) -> pd.DataFrame:
     """The table of the report: a row an estimator, best inner score first, then the choice."""
     rows = []
     for kind in sorted(given.scores, key=given.scores.__getitem__, reverse=True):
@@ -164,23 +153,23 @@ def _cells(row: pd.Series) -> dict[str, str]:
     }
 
 
-def caption(given: TableFitted, config: DictConfig, group: str) -> str:
+def caption(given: TrainedPipeline, settings: TableTraining, group: str) -> str:
     """What a reader must know of the table."""
-    scoring = config.fit.scoring.name
+    scoring = settings.fit.scoring.name
     return (
-        f"Nested cross-validation: the same {config.metrics.folds} outer folds by {group} for all, "
-        f"and in each a search of {config.fit.candidates} settings of each estimator. "
+        f"Nested cross-validation: the same {settings.metrics.folds} outer folds by {group} for "
+        f"all, and in each a search of {settings.fit.candidates} settings of each estimator. "
         f"{given.estimator.name} was taken by its {scoring} on train ('score on train'), before "
         f"these figures were known. '{OF_EACH_FOLD}' makes that choice in every outer fold: it is "
         "the figure to quote for the model of this run."
     )
 
 
-def chosen_among(given: TableFitted, config: DictConfig) -> str:
+def chosen_among(given: TrainedPipeline, settings: TableTraining) -> str:
     """Which estimator the run took, and by what."""
     if len(given.searches) == 1:
         return given.estimator.name
     return (
         f"{given.estimator.name}, of {', '.join(kind.name for kind in given.searches)} by "
-        f"{config.fit.scoring.name} cross-validated on train"
+        f"{settings.fit.scoring.name} cross-validated on train"
     )

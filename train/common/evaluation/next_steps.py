@@ -1,36 +1,37 @@
 """The commands that a report ends with: how to serve the model of its run."""
 
 import re
+from pathlib import Path
 
-from omegaconf import DictConfig
+from conf.schema import Config, ImageTraining, TableTraining
 
-from train.common.tracking.provenance import ROOT
+ROOT = Path(__file__).resolve().parents[3]
 
 REGISTERED = re.compile(r'^MODEL = "([^"]+)"', re.MULTILINE)
 
 
-def serving(config: DictConfig, run: str) -> dict[str, str]:
+def serving(settings: Config, run: str) -> dict[str, str]:
     """What to do with the model of the training `run`, and the command; empty without a model.
 
     A command is empty where the sentence is all there is to say.
     """
-    if "fit" not in config:
+    if not isinstance(settings, ImageTraining | TableTraining):
         return {}
-    if "split" in config and config.split.get("folds"):
+    if isinstance(settings, ImageTraining) and settings.split.folds:
         return {
             "Folds judge the recipe, and their models are not registered. The same command with "
             "split.folds=null trains one to serve.": ""
         }
-    name = f"{config.model.name}-{config.dataset.name}"
-    deployment = deployed(name, config.model.name)
+    name = f"{settings.model.name}-{settings.dataset.name}"
+    deployment = deployed(name, settings.model.name)
     if deployment is None:
         return {
-            f"No folder deploy/{config.model.name}/V<N> serves {name} yet; CONTRIBUTING.md says "
+            f"No folder deploy/{settings.model.name}/V<N> serves {name} yet; CONTRIBUTING.md says "
             "what one holds.": ""
         }
     uri = f"runs:/{run}/serving"
     # Only a run whose environment says so may become champion without a reason.
-    reason = "" if config.env.promotion else ' FORCE="the reason, which is kept"'
+    reason = "" if settings.env.promotion else ' FORCE="the reason, which is kept"'
     return {
         "Serve this very model at http://127.0.0.1:3000:": (
             f'make serve DEPLOYMENT={deployment} ARGS="--model-uri {uri}"'

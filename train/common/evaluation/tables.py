@@ -1,60 +1,78 @@
 """The metrics step for tables: the one look at test, and out-of-fold figures over all rows."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from omegaconf import DictConfig
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import roc_auc_score
 
-from train.common.data.types import Report, TableFitted, TableSplits
+from conf.schema import TableTraining
+from datasets.common.tables import Table
+from train.common.data.tables import features
+from train.common.data.types import Report, Splits, TrainedPipeline
 from train.common.evaluation import figures, metrics, words
 from train.common.evaluation.nested import (
-    OVERALL,
     PANELS,
     caption,
     chosen_among,
+    compared_table,
     cross_validated,
     estimators,
     flat,
-    intervals,
-    shown,
 )
 
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
-def evaluate_table(fitted: TableFitted, splits: TableSplits, config: DictConfig) -> Report:
-    """Predict test once with the chosen model; cross-validate the searches beside it."""
+
+def evaluate(
+    trained: TrainedPipeline,
+    splits: Splits[Table],
+    settings: TableTraining,
+    shown: Sequence[str],
+    drawn: Mapping[str, figures.Draw],
+) -> Report:
+    """Predict test once with the chosen model; cross-validate the searches beside it.
+
+    The metrics `shown` stand at the top of the report, and all are logged. `drawn` are the figures
+    of test by name.
+    """
     data, rows = splits.data, splits.test
-    labels, probabilities = splits.labels(rows), fitted.model.predict_proba(splits.inputs(rows))
-    scored = intervals(labels, probabilities, splits.groups(rows), data.classes, config)
+    labels, probabilities = splits.labels(rows), trained.model.predict_proba(features(splits, rows))
+    scored = metrics.intervals(
+        labels, probabilities, splits.groups(rows), data.classes, settings.metrics, settings.seed
+    )
     answers = probabilities.argmax(axis=1)
-    names, titles = np.array(data.classes), tuple(words.titles(config.dataset).values())
-    importance = importances(fitted, splits, config)
+    names, titles = np.array(data.classes), tuple(words.titles(settings.dataset).values())
+    importance = importances(
+        trained.model,
+        features(splits, splits.validation),
+        splits.labels(splits.validation),
+        settings.metrics.permutations,
+        settings.seed,
+    )
     scalars = metrics.flat(scored, "test")
     tables = {
-        "overall": _overall(scored),
+        "overall": _overall(scored, shown),
         "per_class": metrics.per_class(scored, labels, data.classes),
         "importance": importance,
-        "candidates": fitted.candidates,
+        "candidates": trained.candidates,
         "predictions": pd.DataFrame(probabilities, columns=list(data.classes)).assign(
             row=data.frame["row"].to_numpy()[rows], label=names[labels], answer=names[answers]
         ),
     }
-    drawn = {
-        "roc": figures.roc(labels, probabilities, titles),
-        "precision_and_recall": figures.precision_recall(labels, probabilities, titles),
-        "reliability": figures.calibration(labels, probabilities, titles),
-        "confusion_matrix": figures.confusion(labels, answers, titles),
-        "importance": figures.importance(importance),
-    }
+    pictures = {name: draw(labels, probabilities, titles) for name, draw in drawn.items()}
+    pictures["importance"] = figures.importance(importance)
     captions = {
         "importance": "How much ROC AUC on validation falls when one feature is shuffled. Features "
         "that say the same share what they are worth.",
-        "candidates": f"Settings that were tried on train, by {config.fit.scoring.name} "
-        f"cross-validated by {data.group} in {config.fit.folds} folds.",
+        "candidates": f"Settings that were tried on train, by {settings.fit.scoring.name} "
+        f"cross-validated by {data.group} in {settings.fit.folds} folds.",
     }
-    run_time = f"search on train {fitted.seconds:.0f} s"
+    run_time = f"search on train {trained.seconds:.0f} s"
     judged = words.Judged(
         labels,
         probabilities,
@@ -63,15 +81,17 @@ def evaluate_table(fitted: TableFitted, splits: TableSplits, config: DictConfig)
         groups=len(set(splits.groups(rows))),
         group=f"values of {data.group}",
         unit="test rows",
-        confidence=config.metrics.confidence,
+        confidence=settings.metrics.confidence,
     )
-    if config.metrics.folds:
+    if settings.metrics.folds:
         everything = np.arange(len(data.frame))
         labels, groups = splits.labels(everything), splits.groups(everything)
-        compared = cross_validated(fitted, splits, config.metrics.folds, config.seed)
+        compared = cross_validated(trained, splits, settings.metrics.folds, settings.seed)
         held_out = compared.held_out
         run_time += f", cross-validation {sum(compared.seconds.values()):.0f} s"
-        crossed = intervals(labels, held_out, groups, data.classes, config)
+        crossed = metrics.intervals(
+            labels, held_out, groups, data.classes, settings.metrics, settings.seed
+        )
         scalars |= metrics.flat(crossed, "cv")
         judged = replace(
             judged,
@@ -80,73 +100,64 @@ def evaluate_table(fitted: TableFitted, splits: TableSplits, config: DictConfig)
             metrics=crossed,
             groups=len(set(groups)),
             unit="rows",
-            who=f"Cross-validated by {data.group} in {config.metrics.folds} folds, the recipe is",
+            who=f"Cross-validated by {data.group} in {settings.metrics.folds} folds, the recipe is",
         )
-        tables["cross_validation"] = _overall(crossed)
+        tables["cross_validation"] = _overall(crossed, shown)
         tables[f"by_{data.group.lower()}"] = by_group(labels, held_out, groups, data.classes)
-        drawn["cross_validation"] = figures.calibration(labels, held_out, titles)
+        pictures["cross_validation"] = figures.calibration(labels, held_out, titles)
         captions["cross_validation"] = (
             f"All {len(labels)} rows, each predicted by a model that saw nothing of its "
-            f"{data.group}: {config.metrics.folds} folds, each with a search of its own."
+            f"{data.group}: {settings.metrics.folds} folds, each with a search of its own."
         )
-        if len(fitted.searches) > 1:
-            figured = estimators(compared, splits, config)
+        if len(trained.searches) > 1:
+            figured = estimators(compared, splits, settings)
             scalars |= flat(figured)
-            tables["estimators"] = shown(figured, compared, fitted)
-            drawn["estimators"] = figures.estimators(figured, PANELS)
-            captions["estimators"] = caption(fitted, config, data.group)
+            tables["estimators"] = compared_table(figured, compared, trained)
+            pictures["estimators"] = figures.estimators(figured, PANELS)
+            captions["estimators"] = caption(trained, settings, data.group)
     return Report(
         scalars=scalars,
         tables=tables,
-        figures=drawn,
+        figures=pictures,
         captions=captions,
         notes=[
-            *words.drawn(config),
+            *words.drawn(settings.dataset),
             *words.few_groups(judged.groups, judged.group),
-            *notes(splits, config),
+            *notes(splits, settings),
         ],
         summary=words.summary(judged),
         first=("importance", words.HANGS_ON),
         facts={
-            "data": f"{data.name}, {config.dataset.source.name}",
+            "data": f"{data.name}, {settings.dataset.source.name}",
             "data digest": data.digest[:16],
-            "rows": f"{len(splits.train)} train, {len(splits.validation)} validation, "
-            f"{len(rows)} test",
+            "rows": ", ".join(f"{len(part)} {name}" for name, part in splits.parts.items()),
             f"{data.group} (split by)": ", ".join(
-                f"{len(set(splits.groups(part)))} {name}"
-                for name, part in (
-                    ("train", splits.train),
-                    ("validation", splits.validation),
-                    ("test", splits.test),
-                )
+                f"{len(set(splits.groups(part)))} {name}" for name, part in splits.parts.items()
             ),
             "outcome unknown": len(data.quarantined),
             "features": ", ".join(data.features),
-            "estimator": chosen_among(fitted, config),
+            "estimator": chosen_among(trained, settings),
             "run time": run_time,
-            "intervals": f"{config.metrics.confidence:.0%}, {config.metrics.bootstrap} bootstrap "
-            f"resamples of whole {data.group}",
+            "intervals": f"{settings.metrics.confidence:.0%}, {settings.metrics.bootstrap} "
+            f"bootstrap resamples of whole {data.group}",
         },
     )
 
 
-def importances(fitted: TableFitted, splits: TableSplits, config: DictConfig) -> pd.DataFrame:
-    """Loss of ROC AUC on validation, mean and spread over shuffles: a row a feature, best first."""
+def importances(
+    model: "Pipeline", inputs: pd.DataFrame, labels: np.ndarray, repeats: int, seed: int
+) -> pd.DataFrame:
+    """Loss of ROC AUC, mean and spread over shuffles: a row a feature, best first."""
     found = permutation_importance(
-        fitted.model,
-        splits.inputs(splits.validation),
-        splits.labels(splits.validation),
-        scoring="roc_auc" if len(splits.data.classes) == 2 else "roc_auc_ovr",
-        n_repeats=config.metrics.permutations,
-        random_state=config.seed,
+        model,
+        inputs,
+        labels,
+        scoring="roc_auc" if len(model.classes_) == 2 else "roc_auc_ovr",
+        n_repeats=repeats,
+        random_state=seed,
     )
-    table = pd.DataFrame(
-        {
-            "feature": splits.data.features,
-            "importance": found.importances_mean,
-            "spread": found.importances_std,
-        }
-    )
+    worth = {"importance": found.importances_mean, "spread": found.importances_std}
+    table = pd.DataFrame({"feature": inputs.columns, **worth})
     return table.sort_values("importance", ascending=False, ignore_index=True)
 
 
@@ -164,11 +175,11 @@ def by_group(
     return pd.DataFrame(table, columns=columns)
 
 
-def notes(splits: TableSplits, config: DictConfig) -> list[str]:
+def notes(splits: Splits[Table], settings: TableTraining) -> list[str]:
     """Sentences a reader must know before quoting a figure."""
     data, count = splits.data, len(set(splits.groups(splits.test)))
     said = []
-    if config.metrics.folds and count < words.FEW_GROUPS:
+    if settings.metrics.folds and count < words.FEW_GROUPS:
         said.append(
             f"Test has {count} values of {data.group}: so few say little about another one. The "
             "cross-validation over all rows is the figure to quote."
@@ -181,5 +192,5 @@ def notes(splits: TableSplits, config: DictConfig) -> list[str]:
     return said
 
 
-def _overall(scored: pd.DataFrame) -> pd.DataFrame:
-    return scored.loc[OVERALL].rename_axis("metric").reset_index()
+def _overall(scored: pd.DataFrame, shown: Sequence[str]) -> pd.DataFrame:
+    return scored.loc[list(shown)].rename_axis("metric").reset_index()

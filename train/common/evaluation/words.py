@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from omegaconf import DictConfig
 
-from conf.schema import Source
+from conf.schema import ImageDataset, Source, TableDataset
 
 FEW_GROUPS = 30
 """Independent groups below which a bootstrap of groups is too sure of itself (Cameron, Gelbach,
@@ -29,7 +28,7 @@ DRAWN = (
 )
 
 
-def titles(dataset: DictConfig) -> dict[str, str]:
+def titles(dataset: ImageDataset | TableDataset) -> dict[str, str]:
     """What people call each class of `dataset`: `dataset.titles`, or its name without the number.
 
     `1_ulcerative_colitis` becomes Ulcerative colitis. Where two would be called alike, all keep
@@ -53,7 +52,7 @@ class Judged:
     probabilities: np.ndarray
     """(N, classes)."""
     metrics: pd.DataFrame
-    """Rows by name, columns value, low, high: `train.common.evaluation.metrics.intervals`."""
+    """Rows by name, columns value, low, high: `metrics.intervals`."""
     titles: tuple[str, ...]
     """Of the classes, in the order of the probabilities."""
     groups: int
@@ -121,9 +120,9 @@ def balance(counted: pd.DataFrame, unit: str, titles: Mapping[str, str]) -> str:
     )
 
 
-def drawn(config: DictConfig) -> list[str]:
+def drawn(dataset: ImageDataset | TableDataset) -> list[str]:
     """The warning that data are no real ones, where they are not."""
-    return [DRAWN] if config.dataset.source == Source.sample else []
+    return [DRAWN] if dataset.source == Source.sample else []
 
 
 def few_groups(groups: int, name: str) -> list[str]:

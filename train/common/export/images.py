@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig
 
-from conf.schema import Precision
+from conf.schema import ImageTraining, Precision
 from datasets.common.images import READER
 from models.common import PROBABILITIES, export_onnx, onnx_predict
 from models.quantization import quantize
-from train.common.data.types import Fitted, Splits
-from train.common.evaluation.images import BATCH
+from train.common.data.types import DecodedImages, Splits, TrainedModel
+from train.common.fitting.inputs import BATCH
 from train.common.tracking.register import log_models
 
 log = logging.getLogger(__name__)
@@ -22,23 +21,23 @@ TOLERANCE = 1e-4
 """Largest accepted difference between Keras' and ONNX' probabilities, float32 on another engine."""
 
 
-def publish(fitted: Fitted, splits: Splits, config: DictConfig) -> None:
+def export(trained: TrainedModel, splits: Splits[DecodedImages], settings: ImageTraining) -> None:
     """Export to ONNX, compare with Keras on validation images, log and register both.
 
     A fold's model judges the recipe and stays unregistered. The checkpoints go once all is logged.
     Raises `ArithmeticError` when the two differ by more than `TOLERANCE`: a model that changes in
     export must not be served.
     """
-    if config.split.folds:
+    if settings.split.folds:
         log.info("the model of a fold is not registered: train without split.folds to serve one")
-        fitted.checkpoints.remove()
+        trained.checkpoints.remove()
         return
-    pixels = np.asarray(splits.samples.load()[splits.validation[: config.fit.batch_size]])
+    pixels = np.asarray(splits.data.load()[splits.validation[: settings.fit.batch_size]])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.onnx")
-        export_onnx(fitted.model, path)
+        export_onnx(trained.model, path)
         theirs = onnx_predict(path, pixels)[PROBABILITIES]
-        ours = fitted.model.predict(pixels, batch_size=BATCH, verbose=0)
+        ours = trained.model.predict(pixels, batch_size=BATCH, verbose=0)
         difference = float(np.abs(theirs - ours).max())
         if difference > TOLERANCE:
             raise ArithmeticError(
@@ -46,41 +45,45 @@ def publish(fitted: Fitted, splits: Splits, config: DictConfig) -> None:
                 f"{TOLERANCE:.0e}; the model was not registered"
             )
         metadata = {
-            "classes": list(splits.samples.classes),
+            "classes": list(splits.data.classes),
             "image_size": int(pixels.shape[1]),
             "reader": READER,
-            "dicom_window": dicom_window(config),
-            "data_digest": splits.samples.digest,
+            "dicom_window": dicom_window(settings),
+            "data_digest": splits.data.digest,
             "onnx_difference": difference,
             "precision": "fp32",
         }
-        if config.publish.precision == Precision.int8:
-            path, facts = _int8(path, splits, config)
+        if settings.publish.precision == Precision.int8:
+            path, facts = _int8(path, splits, settings)
             metadata |= facts
-        log_models(fitted.model, path, config, metadata)
-    fitted.checkpoints.remove()
+        log_models(trained.model, path, settings, metadata)
+    trained.checkpoints.remove()
 
 
-def dicom_window(config: DictConfig) -> list[float]:
+def dicom_window(settings: ImageTraining) -> list[float]:
     """DICOM window centre and width of the training; empty where each file's own was taken."""
-    window = config.dataset.dicom
-    return [] if window.width is None else [window.centre, window.width]
+    window = settings.dataset.dicom
+    if window.centre is None or window.width is None:
+        return []
+    return [window.centre, window.width]
 
 
-def calibration_rows(splits: Splits, count: int, seed: int) -> np.ndarray:
+def calibration_rows(splits: Splits[DecodedImages], count: int, seed: int) -> np.ndarray:
     """At most `count` rows of the training images, drawn by `seed`, in their order."""
     rng = np.random.default_rng(seed)
     return np.sort(rng.permutation(splits.train)[:count])
 
 
-def _int8(path: Path, splits: Splits, config: DictConfig) -> tuple[Path, dict[str, Any]]:
+def _int8(
+    path: Path, splits: Splits[DecodedImages], settings: ImageTraining
+) -> tuple[Path, dict[str, Any]]:
     """The model to serve, int8 where validation allows it, and what its metadata say of that."""
-    settings, images = config.publish, splits.samples.load()
+    publish, images = settings.publish, splits.data.load()
     quantized = path.with_name("int8.onnx")
     quantize(
         path,
         quantized,
-        images[calibration_rows(splits, settings.calibration_images, config.seed)],
+        images[calibration_rows(splits, publish.calibration_images, settings.seed)],
     )
     labels = splits.labels(splits.validation)
     exact, rounded = (
@@ -88,12 +91,12 @@ def _int8(path: Path, splits: Splits, config: DictConfig) -> tuple[Path, dict[st
         for each in (path, quantized)
     )
     loss = float(np.mean(exact == labels) - np.mean(rounded == labels))
-    if loss > settings.max_accuracy_loss:
+    if loss > publish.max_accuracy_loss:
         log.warning(
             "int8 loses %.4f of accuracy on validation, more than publish.max_accuracy_loss=%s: "
             "float32 is registered",
             loss,
-            settings.max_accuracy_loss,
+            publish.max_accuracy_loss,
         )
         return path, {"int8_accuracy_loss": loss}
     log.info("int8 loses %.4f of accuracy on %d validation images", loss, len(labels))

@@ -12,13 +12,14 @@ ImageDataGenerator (rotation and shear in degrees, shifts as a fraction of the s
 from typing import TYPE_CHECKING
 
 import numpy as np
-from omegaconf import DictConfig
+
+from conf.schema import Augment
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 
-def draw(rng: np.random.Generator, count: int, size: int, config: DictConfig) -> np.ndarray:
+def draw(rng: np.random.Generator, count: int, size: int, settings: Augment) -> np.ndarray:
     """Transforms float32 (count, 8) as TensorFlow's projective warp takes them, output to input.
 
     An entry is `[a, b, c, d, e, f, 0, 0]`: pixel (x, y) of the view shows pixel
@@ -28,10 +29,10 @@ def draw(rng: np.random.Generator, count: int, size: int, config: DictConfig) ->
     def uniform(width: float) -> np.ndarray:
         return rng.uniform(-width, width, count)
 
-    angle, shear = np.deg2rad(uniform(config.rotation)), np.deg2rad(uniform(config.shear))
-    shift_x, shift_y = uniform(config.shift) * size, uniform(config.shift) * size
-    zoom_x, zoom_y = 1 + uniform(config.zoom), 1 + uniform(config.zoom)
-    flipped = rng.random(count) < (0.5 if config.horizontal_flip else 0.0)
+    angle, shear = np.deg2rad(uniform(settings.rotation)), np.deg2rad(uniform(settings.shear))
+    shift_x, shift_y = uniform(settings.shift) * size, uniform(settings.shift) * size
+    zoom_x, zoom_y = 1 + uniform(settings.zoom), 1 + uniform(settings.zoom)
+    flipped = rng.random(count) < (0.5 if settings.horizontal_flip else 0.0)
     flip = np.where(flipped, -1.0, 1.0)
     zero, one = np.zeros(count), np.ones(count)
 

@@ -17,7 +17,7 @@ import numpy as np
 from conf.errors import UserError
 from conf.schema import Cache, ImageTraining
 from models.common import POOL, split_at
-from train.common.data.types import DecodedImages, Splits
+from train.common.data.types import DecodedImages, Predictions, Splits
 from train.common.fitting import augment
 from train.common.fitting.feature_cache import FeatureCache, Rows
 from train.common.fitting.progress import EpochBar
@@ -162,9 +162,10 @@ class CachedInputs:
         return stored(self.splits, rows, store, self.fit.batch_size)
 
 
-def predict(model: "keras.Model", splits: Splits[DecodedImages], rows: np.ndarray) -> np.ndarray:
-    """Probabilities (len(rows), classes) of `rows`, in their order."""
-    return model.predict(batches(splits, rows, BATCH, None), verbose=0)
+def predict(model: "keras.Model", splits: Splits[DecodedImages], rows: np.ndarray) -> Predictions:
+    """What `model` predicts for the images of `rows`, in their order."""
+    probabilities = model.predict(batches(splits, rows, BATCH, None), verbose=0)
+    return Predictions(splits.data.frame.iloc[rows], probabilities, splits.data.classes)
 
 
 def batches(
@@ -196,7 +197,9 @@ def batches(
     return data.map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
 
-def stored(splits: Splits[DecodedImages], rows: np.ndarray, store: Rows, batch_size: int) -> "tf.data.Dataset":
+def stored(
+    splits: Splits[DecodedImages], rows: np.ndarray, store: Rows, batch_size: int
+) -> "tf.data.Dataset":
     """Batches of what `store` holds for `rows`, float32 (B, ...), and one-hot labels, in order."""
     import tensorflow as tf
 

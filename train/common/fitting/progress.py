@@ -17,8 +17,7 @@ log = logging.getLogger(__name__)
 class EpochBar:
     """A context manager whose `callback` feeds Keras' batches into a rich progress bar."""
 
-    def __init__(self, epochs: int) -> None:
-        self.epochs = epochs
+    def __init__(self) -> None:
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -52,11 +51,11 @@ class EpochBar:
             seconds = time.perf_counter() - started
             log.info("%s: %.0f s, %.1f ms an image", title, seconds, 1000 * seconds / done)
 
-    def callback(self, epoch: int, phase: str) -> "keras.callbacks.Callback":
-        """A Keras callback for one call of `model.fit` that trains `epoch`, 1-based, of `phase`."""
+    def callback(self, title: str) -> "keras.callbacks.Callback":
+        """A Keras callback for one call of `model.fit` that trains one epoch."""
         import keras
 
-        progress, title = self.progress, f"epoch {epoch} of {self.epochs}, {phase}"
+        progress = self.progress
 
         class Bar(keras.callbacks.Callback):
             def on_train_begin(self, _logs: dict[str, Any] | None = None) -> None:

@@ -7,60 +7,61 @@ choose one of them. Validation and test have no say in it.
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from omegaconf import DictConfig, OmegaConf
 from rich.progress import track
 from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, RandomizedSearchCV
 
 from conf.errors import UserError
-from conf.schema import Estimator
-from train.common.data.tables import categories
-from train.common.data.types import TableFitted, TableSplits
+from conf.schema import Estimator, TableModel, TableTraining
+from datasets.common.tables import Table
+from train.common.data.tables import features
+from train.common.data.types import Splits, TrainedPipeline
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
 
-Build = Callable[[Any, Mapping[str, Sequence[Any]], Sequence[str], int], "Pipeline"]
+Build = Callable[[TableModel, Mapping[str, Sequence[Any]], Sequence[str], int], "Pipeline"]
 """From the model's settings, the categorical and the numeric columns and a seed to a pipeline."""
 Space = Callable[[Estimator], dict[str, Any]]
 """From an estimator to the distributions of its hyper-parameters."""
 FIGURES = {"mean_test_score": "score", "std_test_score": "spread", "mean_fit_time": "seconds"}
 
 
-def search_table(
-    splits: TableSplits, config: DictConfig, build: Build, space: Space
-) -> TableFitted:
-    """The best of `config.fit.candidates` settings on train, fitted again on all of train.
+def search(
+    splits: Splits[Table], settings: TableTraining, build: Build, space: Space
+) -> TrainedPipeline:
+    """The best of `settings.fit.candidates` settings on train, fitted again on all of train.
 
-    That of the estimator `config.model.estimator`, or, where it is null, of the best of all.
+    That of the estimator `settings.model.estimator`, or, where it is null, of the best of all.
     Imputation, scaling and encoding are part of what is fitted in each fold. Neither validation
     nor test is seen. Raises `UserError` when train has fewer groups than there are folds.
     """
     groups = splits.groups(splits.train)
-    if (count := len(set(groups))) < config.fit.folds or config.fit.folds < 2:
+    if (count := len(set(groups))) < settings.fit.folds or settings.fit.folds < 2:
         raise UserError(
-            f"fit.folds={config.fit.folds}: two or more are needed, and at most the {count} values "
-            f"of {splits.data.group} in train"
+            f"fit.folds={settings.fit.folds}: two or more are needed, and at most the {count} "
+            f"values of {splits.data.group} in train"
         )
-    one: Estimator | None = config.model.estimator
+    one: Estimator | None = settings.model.estimator
     kinds = [one] if one else list(Estimator)
-    searches = {kind: _search(kind, splits, config, build, space) for kind in kinds}
-    inputs, labels = splits.inputs(splits.train), splits.labels(splits.train)
+    searches = {kind: _search(kind, splits, settings, build, space) for kind in kinds}
+    inputs, labels = features(splits, splits.train), splits.labels(splits.train)
     started = time.perf_counter()
     done = {
-        kind: fitted(kind, search, inputs, labels, groups)
-        for kind, search in track(searches.items(), "search on train", total=len(searches))
+        kind: fitted(kind, each, inputs, labels, groups)
+        for kind, each in track(searches.items(), "search on train", total=len(searches))
     }
     best = chosen(done)
     log.info("%s is taken, of %s", best.name, ", ".join(kind.name for kind in done))
     candidates = pd.concat([_candidates(kind, each.cv_results_) for kind, each in done.items()])
-    return TableFitted(
+    return TrainedPipeline(
         done[best].best_estimator_,
         best,
         searches,
@@ -94,18 +95,18 @@ def fitted(
 
 
 def _search(
-    kind: Estimator, splits: TableSplits, config: DictConfig, build: Build, space: Space
+    kind: Estimator, splits: Splits[Table], settings: TableTraining, build: Build, space: Space
 ) -> RandomizedSearchCV:
-    known = categories(splits.data)
+    known = splits.data.categories
     numbers = [name for name in splits.data.features if name not in known]
     return RandomizedSearchCV(
-        build(OmegaConf.merge(config.model, {"estimator": kind}), known, numbers, config.seed),
+        build(replace(settings.model, estimator=kind), known, numbers, settings.seed),
         space(kind),
-        n_iter=config.fit.candidates,
-        scoring=config.fit.scoring.name,
-        cv=GroupKFold(config.fit.folds, shuffle=True, random_state=config.seed),
-        n_jobs=config.fit.workers,
-        random_state=config.seed,
+        n_iter=settings.fit.candidates,
+        scoring=settings.fit.scoring.name,
+        cv=GroupKFold(settings.fit.folds, shuffle=True, random_state=settings.seed),
+        n_jobs=settings.fit.workers,
+        random_state=settings.seed,
         error_score="raise",
     )
 

@@ -12,17 +12,16 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, OmegaConf
-
 from conf.errors import UserError
+from conf.schema import ImageModel, ImageTraining
 from models.common import weights_digest
-from train.common.data.types import Splits
+from train.common.data.types import DecodedImages, Splits
 from train.common.fitting.feature_cache import weights_of
 from train.common.tracking.load import Registered, fetch_keras, fetch_table
-from train.common.tracking.log import log_origin
+from train.common.tracking.log import Run
 from train.common.tracking.origin import names_a_model, origin
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Build = Callable[[DictConfig, int], "keras.Model"]
+Build = Callable[[ImageModel, int], "keras.Model"]
 
 UNNAMED = {"name", "dtype", "trainable"}
 """Settings of a layer that do not decide what it computes, or that the training changes."""
@@ -47,27 +46,28 @@ class Start:
     """What the report must say of it."""
 
 
-def begin(build: Build, splits: Splits, config: DictConfig) -> Start:
+def initial_model(
+    build: Build, splits: Splits[DecodedImages], settings: ImageTraining, run: Run
+) -> Start:
     """The network that `build` makes, with the weights that `model.weights` names.
 
-    From a registered model all weights carry over, also to images of another size; where its
-    classes are others, the head is new, and the log says so. Raises `UserError` for a model of
-    another network.
+    Weights that are drawn are drawn by `seed`. From a registered model all weights carry over, also
+    to images of another size; where its classes are others, the head is new, and the log says so.
+    Raises `UserError` for a model of another network.
     """
-    classes = splits.samples.classes
-    if not names_a_model(config.model.weights):
-        model = build(config.model, len(classes))
-        return Start(model, weights_digest(config.model.weights))
-    known = origin(config.model.weights)
+    import keras
+
+    keras.utils.set_random_seed(settings.seed)
+    classes, named = splits.data.classes, settings.model.weights
+    if not names_a_model(named):
+        return Start(build(settings.model, len(classes)), weights_digest(named))
+    known = origin(named)
     theirs = fetch_keras(known)
-    settings = config.model.copy()
-    OmegaConf.set_readonly(settings, False)
-    settings.weights = "none"
-    model = build(settings, len(classes))
+    model = build(replace(settings.model, weights="none"), len(classes))
     _carry_over(theirs, model, known, list(classes))
     digest = weights_of(theirs)
     seen = _seen_before(known, splits)
-    log_origin(known, digest, seen)
+    run.log_origin(known, digest, seen)
     return Start(model, digest, _notes(known, seen, len(splits.test)))
 
 
@@ -135,11 +135,11 @@ def _layers(model: "keras.Model", head: bool) -> list[Any]:
     return model.layers if head else model.layers[: names.index("pool") + 1]
 
 
-def _seen_before(known: Registered, splits: Splits) -> int:
+def _seen_before(known: Registered, splits: Splits[DecodedImages]) -> int:
     """Test images of `splits` that `known` was trained on or chosen by."""
     table = fetch_table(known, "data/splits.csv")
     seen = set(table.loc[table["split"] != "test", "sha256"])
-    return int(splits.samples.table["sha256"].iloc[splits.test].isin(seen).sum())
+    return int(splits.data.frame["sha256"].iloc[splits.test].isin(seen).sum())
 
 
 def _notes(known: Registered, seen: int, count: int) -> list[str]:

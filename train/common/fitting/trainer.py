@@ -1,4 +1,4 @@
-"""Fine-tuning of an image classifier in two phases, one epoch at a time, resumable.
+"""Training of an image classifier, phase by phase, one epoch at a time, resumable.
 
 ```mermaid
 flowchart LR
@@ -8,252 +8,258 @@ flowchart LR
 ```
 
 Everything random in epoch e is drawn from (seed, e), so a resumed run takes the same steps as an
-unbroken one. What a step runs is the feed's affair: the whole model on pixels, or what trains on
-stored activations.
+unbroken one. `train.common.fitting.inputs` decides what a step computes: the whole model on pixels,
+or the layers that train on stored activations.
 """
 
 import hashlib
 import logging
 import math
 import time
-from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
 from sklearn.utils.class_weight import compute_class_weight
 
 from conf.errors import UserError
-from conf.schema import Cache, ClassWeights, Schedule
+from conf.schema import ClassWeights, ImageTraining, Phase, Schedule, plain
 from datasets.common.images import READER
-from models.common import freeze, freeze_backbone
-from train.common.data.types import Fitted, Splits
+from models.common import head_layers, train_only
+from train.common.data.types import DecodedImages, Splits, TrainedModel
 from train.common.fitting.checkpoint import Checkpoints
-from train.common.fitting.inputs import Feed, FromActivations, FromPixels
+from train.common.fitting.inputs import inputs_of
 from train.common.fitting.precision import computing_in
 from train.common.fitting.progress import EpochBar
-from train.common.fitting.start import Build, Start, begin, structure
+from train.common.fitting.start import Start, structure
 
 if TYPE_CHECKING:
     import keras
 
 log = logging.getLogger(__name__)
 
-OnEpoch = Callable[[int, dict[str, float]], None]
+
+class EpochLog(Protocol):
+    """Where finished epochs are logged: `train.common.tracking.log.Run`."""
+
+    id: str
+
+    def log_epoch(self, epoch: int, values: dict[str, Any]) -> None:
+        """The figures of one finished epoch, 1-based; also of those that a killed run left."""
+
+    def log_resumed(self, earlier: str) -> None:
+        """This run goes on from the epochs of the killed run `earlier`."""
 
 
-def fine_tune(
-    splits: Splits,
-    config: DictConfig,
-    build: Build,
-    on_epoch: OnEpoch,
-    on_resume: Callable[[str], None],
-    run_id: str,
-) -> Fitted:
-    """Warm up the head, fine-tune behind the freeze boundary, return the best epoch's model.
+class Trainer:
+    """Trains the network of `start`; a context manager around the phases.
 
-    `config` is the whole run. `on_epoch(epoch, values)` hears of every finished epoch, also of
-    those a killed run left, after `on_resume` with the id of that run; `run_id` is this run's.
+        with Trainer(start, splits, settings, run) as trainer:
+            trainer.phase("warmup", head_layers(start.model), settings.fit.warmup)
+        trained = trainer.best()
+
     Raises `UserError` when there are fewer training images than a batch, and when another process
     does the same training.
     """
-    fit = config.fit
-    if len(splits.train) < fit.batch_size:
-        raise UserError(
-            f"{len(splits.train)} training images are fewer than a batch of {fit.batch_size}: add "
-            f"images or set fit.batch_size to {len(splits.train)} or less"
-        )
-    total = fit.warmup.epochs + fit.finetune.epochs
-    if total < 1:
-        raise UserError("fit.warmup.epochs and fit.finetune.epochs are both 0: nothing to train")
-    import keras
 
-    keras.utils.set_random_seed(config.seed)
-    start = begin(build, splits, config)
-    inputs = _inputs(start, splits, config)
-    checkpoints = Checkpoints(Path(config.env.cache), inputs, fit.monitor.name, run_id)
-    try:
-        if not fit.resume:
-            checkpoints.clear()
-        if checkpoints.epochs:
-            on_resume(checkpoints.run_id or "")
-            for number, values in enumerate(checkpoints.epochs, 1):
-                on_epoch(number, values)
-        _say_where(checkpoints)
-        return _train(start, splits, config, checkpoints, on_epoch)
-    except BaseException:
-        checkpoints.release()
-        raise
+    def __init__(
+        self, start: Start, splits: Splits[DecodedImages], settings: ImageTraining, run: EpochLog
+    ) -> None:
+        fit = settings.fit
+        if len(splits.train) < fit.batch_size:
+            raise UserError(
+                f"{len(splits.train)} training images are fewer than a batch of {fit.batch_size}: "
+                f"add images or set fit.batch_size to {len(splits.train)} or less"
+            )
+        self.start, self.splits, self.settings, self.run = start, splits, settings, run
+        self.model = start.model
+        self._phases: dict[str, list[keras.layers.Layer]] = {}
+        """The layers of each phase that was begun."""
+        self._within = ExitStack()
 
+    def __enter__(self) -> "Trainer":
+        settings = self.settings
+        monitor, key = settings.fit.monitor.name, _decisive(self.start, self.splits, settings)
+        self.checkpoints = Checkpoints(Path(settings.env.cache), key, monitor, self.run.id)
+        try:
+            self._resume()
+            self.bar = self._within.enter_context(EpochBar())
+            scope = self.checkpoints.folder.name
+            self.inputs = inputs_of(self.model, self.splits, settings, self.bar, scope)
+            trained = self.inputs.part(head_only=False)
+            self._within.enter_context(computing_in(settings.fit.precision.name, trained))
+        except BaseException:
+            self._within.close()
+            self.checkpoints.release()
+            raise
+        return self
 
-def _say_where(checkpoints: Checkpoints) -> None:
-    """Log whether the training is resumed, and why another one that began alike is not."""
-    if checkpoints.epochs:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.inputs.finish(len(self.checkpoints.epochs))
+        self._within.close()
+        if kind is not None:
+            self.checkpoints.release()
+
+    def phase(
+        self,
+        name: str,
+        layers: "list[keras.layers.Layer]",
+        phase: Phase,
+        schedule: Schedule = Schedule.constant,
+        patience: int | None = None,
+    ) -> None:
+        """Train `layers` for the epochs of `phase`, or until `patience` epochs bring nothing.
+
+        Epochs that a killed run finished are not repeated. `phase` is `fit.<name>`, which messages
+        name. Raises `UserError` when the loss is no longer a number.
+        """
+        epochs = self.checkpoints.epochs
+        self._phases[name] = layers
+        if epochs and epochs[-1]["phase"] not in self._phases:
+            return  # a killed run was in a later phase
+        part = None
+        if epochs and epochs[-1]["phase"] == name:
+            part = self._compile(name, phase.learning_rate)
+            part.load_weights(self.checkpoints.weights(len(epochs)))
+        while (done := sum(epoch["phase"] == name for epoch in epochs)) < phase.epochs:
+            if patience is not None and done and len(epochs) - self.checkpoints.best() >= patience:
+                monitor = self.settings.fit.monitor.name
+                log.info("no better %s in %d epochs: stopping early", monitor, patience)
+                break
+            part = part or self._compile(name, phase.learning_rate)
+            part.optimizer.learning_rate = rate(phase, schedule, done)
+            title = f"epoch {len(epochs) + 1}, {name} {done + 1} of {phase.epochs}"
+            values = self._one_epoch(part, name, len(epochs) + 1, title)
+            if not np.isfinite([values["loss"], values["val_loss"]]).all():
+                raise UserError(
+                    f"the loss is no longer a number in epoch {len(epochs) + 1}: lower fit.{name}."
+                    f"learning_rate={phase.learning_rate}; earlier epochs are kept"
+                )
+            self.checkpoints.save(part, {"phase": name, **values})
+            self.run.log_epoch(len(epochs), values)
+
+    def best(self) -> TrainedModel:
+        """The model at its best epoch on validation, by `fit.monitor`; after the phases."""
+        epochs, best = self.checkpoints.epochs, self.checkpoints.best()
+        try:
+            if not epochs:
+                names = " and ".join(f"fit.{name}.epochs" for name in self._phases)
+                raise UserError(f"{names} are 0: nothing was trained")
+            self.inputs.reset()
+            self._compile(epochs[best - 1]["phase"]).load_weights(self.checkpoints.weights(best))
+            train_only(self.model, list(self._phases.values())[-1])
+        except BaseException:
+            self.checkpoints.release()
+            raise
+        history = self.checkpoints.history
+        history.insert(0, "epoch", np.arange(1, len(history) + 1))
+        log.info("best epoch by %s: %d of %d", self.checkpoints.monitor, best, len(history))
+        return TrainedModel(self.model, history, best, self.checkpoints, self.start.notes)
+
+    def _resume(self) -> None:
+        """Log what a killed run finished, and why another one that began alike is not resumed."""
+        if not self.settings.fit.resume:
+            self.checkpoints.clear()
+        if not self.checkpoints.epochs:
+            for earlier, differ in self.checkpoints.others():
+                log.warning(
+                    "starting afresh: run %s was left unfinished with the same settings, but "
+                    "other %s", earlier, ", ".join(differ),
+                )  # fmt: skip
+            return
+        self.run.log_resumed(self.checkpoints.run_id or "")
+        for number, values in enumerate(self.checkpoints.epochs, 1):
+            self.run.log_epoch(number, values)
         log.info(
             "resuming after epoch %d of run %s (fit.resume=false starts afresh)",
-            len(checkpoints.epochs),
-            checkpoints.run_id or "?",
+            len(self.checkpoints.epochs), self.checkpoints.run_id or "?",
+        )  # fmt: skip
+
+    def _head_only(self, name: str) -> bool:
+        """Whether nothing but the head trains in the phase `name` and in those before it."""
+        head = {id(layer) for layer in head_layers(self.model)}
+        names = list(self._phases)
+        until = names[: names.index(name) + 1]
+        return all(id(layer) in head for each in until for layer in self._phases[each])
+
+    def _compile(self, name: str, learning_rate: float = 0.0) -> "keras.Model":
+        """What the phase `name` trains, with a new optimizer."""
+        import keras
+
+        train_only(self.model, self._phases[name])
+        part = self.inputs.part(self._head_only(name))
+        part.compile(
+            optimizer=keras.optimizers.Adam(learning_rate),
+            loss="categorical_crossentropy",
+            metrics=["accuracy"],
         )
-        return
-    for earlier, differ in checkpoints.others():
-        log.warning(
-            "starting afresh: run %s was left unfinished with the same settings, but other %s",
-            earlier,
-            ", ".join(differ),
+        part.optimizer.build(part.trainable_variables)
+        return part
+
+    def _one_epoch(
+        self, part: "keras.Model", name: str, epoch: int, title: str
+    ) -> dict[str, float]:
+        """The figures of `epoch`, 1-based over all phases, which the bar calls `title`."""
+        import keras
+
+        fit, head_only = self.settings.fit, self._head_only(name)
+        started = time.perf_counter()
+        rng = np.random.default_rng([self.settings.seed, epoch])
+        rows = rng.permutation(self.splits.train)
+        if fit.steps is not None:
+            rows = rows[: fit.steps * fit.batch_size]
+        training = self.inputs.training(head_only, epoch, rows, rng)
+        for layer in part.layers:
+            if isinstance(layer, keras.layers.Dropout):  # a checkpoint lacks its random state
+                layer.seed_generator.state.assign(rng.integers(0, 2**32, 2, dtype=np.uint32))
+        history = part.fit(
+            training,
+            validation_data=self.inputs.validation(head_only),
+            class_weight=_class_weights(self.splits, fit.class_weights),
+            callbacks=[self.bar.callback(title)],
+            shuffle=False,
+            verbose=0,
         )
+        values = {name: float(series[-1]) for name, series in history.history.items()}
+        return values | {"seconds": time.perf_counter() - started}
 
 
-def _train(
-    start: Start,
-    splits: Splits,
-    config: DictConfig,
-    checkpoints: Checkpoints,
-    on_epoch: OnEpoch,
-) -> Fitted:
-    """Train from the last of the finished epochs to the end; the model of the best one."""
-    fit, model, phase = config.fit, start.model, ""
-    total = fit.warmup.epochs + fit.finetune.epochs
-    with EpochBar(total) as bar:
-        feed = _feed(model, splits, config, bar, checkpoints.folder.name)
-        with computing_in(fit.precision.name, feed.part("finetune")):
-            for epoch in range(len(checkpoints.epochs) + 1, total + 1):
-                if _patience_spent(checkpoints, fit.warmup.epochs, fit.patience):
-                    name = fit.monitor.name
-                    log.info("no better %s in %d epochs: stopping early", name, fit.patience)
-                    break
-                now = "warmup" if epoch <= fit.warmup.epochs else "finetune"
-                if now != phase:
-                    if phase == "" and checkpoints.epochs:
-                        _restore(model, feed, checkpoints, epoch - 1, now, config)
-                    else:
-                        _compile(model, feed, now, config)
-                    phase = now
-                values = _one_epoch(feed, splits, config, phase, epoch, bar.callback(epoch, phase))
-                if not np.isfinite([values["loss"], values["val_loss"]]).all():
-                    raise UserError(
-                        f"the loss is no longer a number in epoch {epoch}: lower fit.{phase}."
-                        f"learning_rate={fit[phase].learning_rate}; earlier epochs are kept"
-                    )
-                checkpoints.save(feed.part(phase), {"phase": phase, **values})
-                on_epoch(epoch, values)
-        feed.finish(len(checkpoints.epochs))
-    best = checkpoints.best()
-    _restore(model, feed, checkpoints, best, "finetune", config)
-    history = checkpoints.history
-    history.insert(0, "epoch", np.arange(1, len(history) + 1))
-    log.info("best epoch by %s: %d of %d", fit.monitor.name, best, len(history))
-    return Fitted(model, history, best, checkpoints, start.notes)
+def rate(phase: Phase, schedule: Schedule, done: int) -> float:
+    """The learning rate of the next epoch after `done` epochs of `phase`."""
+    if schedule == Schedule.constant:
+        return phase.learning_rate
+    return phase.learning_rate * (1 + math.cos(math.pi * done / phase.epochs)) / 2
 
 
-def _feed(
-    model: "keras.Model", splits: Splits, config: DictConfig, bar: EpochBar, run: str
-) -> Feed:
-    if config.fit.cache == Cache.none:
-        return FromPixels(model, splits, config)
-    return FromActivations(model, splits, config, bar, run)
+def _class_weights(
+    splits: Splits[DecodedImages], class_weights: ClassWeights
+) -> dict[int, float] | None:
+    if class_weights == ClassWeights.none:
+        return None
+    labels = splits.labels(splits.train)
+    values = compute_class_weight("balanced", classes=np.unique(labels), y=labels)
+    return dict(enumerate(values.tolist()))
 
 
-def _inputs(start: Start, splits: Splits, config: DictConfig) -> dict[str, Any]:
+def _decisive(
+    start: Start, splits: Splits[DecodedImages], settings: ImageTraining
+) -> dict[str, Any]:
     """All that decides the result of training: the key of its checkpoints."""
-    samples = splits.samples
-    settings: dict[str, Any] = {
-        name: OmegaConf.to_container(config[name])
-        for name in ("fit", "model", "split", "transform")
-    }
-    settings["fit"].pop("resume")
-    settings["transform"].pop("workers")
-    labels = samples.table["label"].to_numpy(dtype=np.int64)
+    images = splits.data
+    parts = plain(settings)
+    used = {name: parts[name] for name in ("fit", "model", "split", "transform", "seed")}
+    used["fit"].pop("resume")
+    used["transform"].pop("workers")
+    labels = images.frame["label"].to_numpy(dtype=np.int64)
     return {
-        "settings": settings | {"seed": config.seed},
-        "data": [samples.digest, samples.pixels.name if samples.pixels else ""],
+        "settings": used,
+        "data": [images.digest, images.pixels.name],
         "labels": hashlib.sha256(labels.tobytes()).hexdigest(),
-        "classes": list(samples.classes),
+        "classes": list(images.classes),
         "splits": splits.digest,
         "reader": READER,
         "weights": start.digest,
         "network": structure(start.model),
     }
-
-
-def _patience_spent(checkpoints: Checkpoints, warmup: int, patience: int | None) -> bool:
-    done = len(checkpoints.epochs)
-    return patience is not None and done > warmup and done - checkpoints.best() >= patience
-
-
-def _compile(model: "keras.Model", feed: Feed, phase: str, config: DictConfig) -> None:
-    import keras
-
-    if phase == "warmup":
-        freeze(model, "pool")
-    else:
-        freeze(model, config.model.freeze)
-    part, rate = feed.part(phase), config.fit[phase].learning_rate
-    part.compile(
-        optimizer=keras.optimizers.Adam(rate),
-        loss="categorical_crossentropy",
-        metrics=["accuracy"],
-    )
-    part.optimizer.build(part.trainable_variables)
-
-
-def _restore(
-    model: "keras.Model",
-    feed: Feed,
-    checkpoints: Checkpoints,
-    epoch: int,
-    phase: str,
-    config: DictConfig,
-) -> None:
-    """Bring `model` to the state after `epoch`, compiled for `phase`.
-
-    Where the phase changes the optimizer starts anew and only the weights carry over.
-    """
-    saved = checkpoints.epochs[epoch - 1]["phase"]
-    feed.reset()
-    _compile(model, feed, saved, config)
-    feed.part(saved).load_weights(checkpoints.weights(epoch))
-    if saved != phase:
-        _compile(model, feed, phase, config)
-
-
-def rate(fit: DictConfig, phase: str, epoch: int) -> float:
-    """The learning rate of `epoch`, 1-based over both phases."""
-    rate = float(fit[phase].learning_rate)
-    if phase == "warmup" or fit.schedule == Schedule.constant:
-        return rate
-    done = (epoch - fit.warmup.epochs - 1) / fit.finetune.epochs
-    return rate * (1 + math.cos(math.pi * done)) / 2
-
-
-def _one_epoch(
-    feed: Feed, splits: Splits, config: DictConfig, phase: str, epoch: int, bar: Any
-) -> dict[str, float]:
-    import keras
-
-    fit, part = config.fit, feed.part(phase)
-    part.optimizer.learning_rate = rate(fit, phase, epoch)
-    started = time.perf_counter()
-    rng = np.random.default_rng([config.seed, epoch])
-    rows = rng.permutation(splits.train)
-    if fit.steps is not None:
-        rows = rows[: fit.steps * fit.batch_size]
-    training = feed.training(phase, epoch, rows, rng)
-    for layer in part.layers:
-        if isinstance(layer, keras.layers.Dropout):  # a checkpoint does not hold its random state
-            layer.seed_generator.state.assign(rng.integers(0, 2**32, 2, dtype=np.uint32))
-    weights = None
-    if fit.class_weights == ClassWeights.balanced:
-        labels = splits.labels(splits.train)
-        values = compute_class_weight("balanced", classes=np.unique(labels), y=labels)
-        weights = dict(enumerate(values.tolist()))
-    history = part.fit(
-        training,
-        validation_data=feed.validation(phase),
-        class_weight=weights,
-        callbacks=[bar],
-        shuffle=False,
-        verbose=0,
-    )
-    values = {name: float(series[-1]) for name, series in history.history.items()}
-    return values | {"seconds": time.perf_counter() - started}

@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeGuard
 from urllib.parse import urlsplit
 
 import mlflow
@@ -15,9 +16,9 @@ from hydra.core.hydra_config import HydraConfig
 from mlflow.exceptions import MlflowException
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
-from omegaconf import DictConfig
 
 from conf.errors import UserError
+from conf.schema import Config, ImageTraining, TableTraining
 
 HEALTH_TIMEOUT = 5
 """Seconds a tracking server has to answer before the run is refused."""
@@ -26,9 +27,9 @@ UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
 WAY_OUT = "start the server, or name another one: MLFLOW_TRACKING_URI=sqlite:///mlflow.db"
 
 
-def connect(config: DictConfig) -> None:
+def connect(settings: Config) -> None:
     """Point MLflow at `env.tracking_uri`, or raise `UserError` saying what is wrong with it."""
-    uri = config.env.tracking_uri
+    uri = settings.env.tracking_uri
     os.environ.setdefault(RETRIES, "4")  # 7 would hang for minutes
     for chatty in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent", "tf2onnx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
@@ -36,24 +37,24 @@ def connect(config: DictConfig) -> None:
         _check_health(uri)
     mlflow.set_tracking_uri(uri)
     try:
-        mlflow.set_experiment(experiment(config))
+        mlflow.set_experiment(experiment(settings))
     except Exception as error:  # the stores raise whatever their drivers raise
-        check_refusal(status_of(error), uri, f"the experiment {experiment(config)}")
+        check_refusal(status_of(error), uri, f"the experiment {experiment(settings)}")
         raise UserError(f"env.tracking_uri={uri} cannot be used: {error}; {WAY_OUT}") from error
 
 
-def check_registry(config: DictConfig, run_id: str) -> None:
-    """Raise `UserError` where this user may not register what `config` trains.
+def check_registry(settings: ImageTraining | TableTraining, run_id: str) -> None:
+    """Raise `UserError` where this user may not register what `settings` trains.
 
     A registered model that exists is asked by a harmless change, its tag `newest_run`; one that
     does not is left to be made by the first version.
     """
-    name, client = f"{config.model.name}-{config.dataset.name}", mlflow.MlflowClient()
+    name, client = f"{settings.model.name}-{settings.dataset.name}", mlflow.MlflowClient()
     try:
         client.get_registered_model(name)
         client.set_registered_model_tag(name, "newest_run", run_id)
     except MlflowException as error:
-        check_refusal(status_of(error), config.env.tracking_uri, f"the registered model {name}")
+        check_refusal(status_of(error), settings.env.tracking_uri, f"the registered model {name}")
         if status_of(error) != NOT_FOUND:
             raise
 
@@ -90,21 +91,21 @@ def impatient() -> Iterator[None]:
             os.environ[RETRIES] = before
 
 
-def experiment(config: DictConfig) -> str:
-    """Name of the experiment that runs of `config` belong to."""
-    return subject(config, "/", "/")
+def experiment(settings: Config) -> str:
+    """Name of the experiment that runs of `settings` belong to."""
+    return subject(settings, "/", "/")
 
 
-def subject(config: DictConfig, on: str, of: str) -> str:
+def subject(settings: Config, on: str, of: str) -> str:
     """What a run is about: `<model><on><dataset>` of a training, `<task><of><name>` of a job."""
-    if trains():
-        return f"{config.model.name}{on}{config.dataset.name}"
+    if is_training(settings):
+        return f"{settings.model.name}{on}{settings.dataset.name}"
     return chosen("pipeline").replace("_", of, 1)
 
 
-def trains() -> bool:
-    """Whether what runs is a training, and no job."""
-    return chosen("recipe").endswith(("_training", "none"))
+def is_training(settings: Config) -> TypeGuard[ImageTraining | TableTraining]:
+    """Whether `settings` are those of a training, and not of a job."""
+    return isinstance(settings, ImageTraining | TableTraining)
 
 
 def chosen(group: str) -> str:

@@ -17,6 +17,14 @@ from mlflow.exceptions import MlflowException
 from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import UserError
+from conf.schema import (
+    ImageModelStudy,
+    ImagePrediction,
+    ImageTraining,
+    TableModelStudy,
+    TablePrediction,
+    TableTraining,
+)
 from datasets.common.images import READER
 from models.tables import TRUSTED
 from train.common.tracking.connection import NOT_FOUND, experiment, status_of
@@ -28,6 +36,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+OfModel = (
+    ImageTraining
+    | ImageModelStudy
+    | ImagePrediction
+    | TableTraining
+    | TableModelStudy
+    | TablePrediction
+)
+"""Settings that name a model and a dataset."""
 FILES = {"onnx": "model.onnx", "tensorflow": "data/model.keras", "sklearn": "model.skops"}
 """The file that is read of a model, by MLflow's flavour."""
 NO_ALIAS = 400
@@ -57,12 +74,12 @@ class FoldRun:
     tags: dict[str, str]
 
 
-def registered(config: DictConfig, uri: str | None) -> Registered:
+def registered(settings: OfModel, uri: str | None) -> Registered:
     """The model behind `uri`; without one, the champion of the registry, else its challenger.
 
     Raises `UserError` when there is none, and when it is no model that a training registered.
     """
-    name = f"{config.model.name}-{config.dataset.name}"
+    name = f"{settings.model.name}-{settings.dataset.name}"
     choices = f"models:/{name}/<version>, models:/{name}@<alias> or runs:/<run id>/serving"
     if uri and not uri.startswith(("models:/", "runs:/")):
         raise UserError(f"model_uri={uri}: expected {choices}")
@@ -70,8 +87,8 @@ def registered(config: DictConfig, uri: str | None) -> Registered:
     found = uri or _alias(name, "champion") or _alias(name, "challenger")
     if not found:
         raise UserError(
-            f"env.tracking_uri={config.env.tracking_uri} has neither champion nor challenger of "
-            f"{name}: train one (python -m train +pipeline=train_{config.model.name}), or name a "
+            f"env.tracking_uri={settings.env.tracking_uri} has neither champion nor challenger of "
+            f"{name}: train one (python -m train +pipeline=train_{settings.model.name}), or name a "
             f"model, model_uri={choices}"
         )
     try:
@@ -185,22 +202,22 @@ def fetch_table(run: Registered | FoldRun, artifact: str) -> pd.DataFrame:
 
 def fetch_config(model: Registered) -> DictConfig:
     """The resolved configuration of the run of `model`."""
-    path = mlflow.artifacts.download_artifacts(run_id=model.run_id, artifact_path="config.yaml")
+    path = mlflow.artifacts.download_artifacts(run_id=model.run_id, artifact_path="settings.yaml")
     loaded = OmegaConf.load(path)
     assert isinstance(loaded, DictConfig)
     return loaded
 
 
-def finished_folds(config: DictConfig, data_digest: Callable[[], str]) -> dict[int, FoldRun]:
-    """By fold, the finished runs with the settings of `config` on the data of `data_digest`.
+def finished_folds(settings: ImageTraining, data_digest: Callable[[], str]) -> dict[int, FoldRun]:
+    """By fold, the finished runs with the `settings` on the data of `data_digest`.
 
     The digest is asked for only where there are runs with these settings. Raises `UserError` when
     a fold has two.
     """
-    known = mlflow.get_experiment_by_name(experiment(config))
+    known = mlflow.get_experiment_by_name(experiment(settings))
     runs = mlflow.MlflowClient().search_runs(
         [known.experiment_id] if known else [],
-        f"attributes.status = 'FINISHED' and tags.settings_digest = '{settings_digest(config)}' "
+        f"attributes.status = 'FINISHED' and tags.settings_digest = '{settings_digest(settings)}' "
         "and params.`split.fold` != 'None'",
     )
     found: dict[int, FoldRun] = {}

@@ -1,12 +1,14 @@
 """The registered model that a training goes on from: `model.weights=models:/<name>/<version>`."""
 
 import re
+from dataclasses import replace
 
 import mlflow
 from mlflow.exceptions import MlflowException
-from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import UserError
+from conf.schema import ImageTraining
+from train.common.tracking.connection import connect
 from train.common.tracking.load import Registered, keras_uri
 
 WEIGHTS = re.compile(
@@ -51,13 +53,10 @@ def origin(weights: str) -> Registered:
     return Registered(name, version, weights, run_id, metadata, tags)
 
 
-def pinned(config: DictConfig) -> DictConfig:
-    """`config` with the version that the alias in `model.weights` stands for: aliases move on."""
-    weights = str(OmegaConf.select(config, "model.weights"))
-    if not names_a_model(weights):
-        return config
-    changed = config.copy()
-    OmegaConf.set_readonly(changed, False)
-    changed.model.weights = origin(weights).uri
-    OmegaConf.set_readonly(changed, True)
-    return changed
+def pinned(settings: ImageTraining) -> ImageTraining:
+    """`settings` with the version that the alias in `model.weights` stands for: aliases move on."""
+    if not names_a_model(settings.model.weights):
+        return settings
+    connect(settings)
+    uri = origin(settings.model.weights).uri
+    return replace(settings, model=replace(settings.model, weights=uri))

@@ -10,9 +10,9 @@ from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 import psutil
-from omegaconf import DictConfig, OmegaConf
 
 from conf.redaction import redact
+from conf.schema import Config, plain
 from datasets.common.fetching.download import file_sha256
 from datasets.common.images import READER
 
@@ -59,18 +59,17 @@ def provenance() -> dict[str, str]:
     return facts | {f"version_{name}": version(name) for name in PACKAGES}
 
 
-def settings_digest(config: DictConfig) -> str:
+def settings_digest(settings: Config) -> str:
     """Hex sha256 of what decides what a run answers, but for its data and for which fold is test.
 
     Equal for the folds of one cross-validation. Beside the settings that is the reader of images,
     and what is in a file of weights.
     """
-    settings = OmegaConf.to_container(config, enum_to_str=True)
-    assert isinstance(settings, dict)
+    parts = plain(settings)
     for part, without in {"split": "fold", "fit": "resume", "dataset": "titles"}.items():
-        settings.get(part, {}).pop(without, None)
-    decisive = {k: v for k, v in settings.items() if k not in ("env", "metrics", "publish")}
-    weights = Path(str(settings.get("model", {}).get("weights")))
+        parts.get(part, {}).pop(without, None)
+    decisive = {k: v for k, v in parts.items() if k not in ("env", "metrics", "publish")}
+    weights = Path(str(parts.get("model", {}).get("weights")))
     decisive |= {"reader": READER, "weights": file_sha256(weights) if weights.is_file() else None}
     # Redacted, for a URL that is signed anew names the same data.
     text = redact(json.dumps(decisive, sort_keys=True))

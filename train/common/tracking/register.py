@@ -9,8 +9,8 @@ import mlflow
 import numpy as np
 from mlflow.models import ModelSignature, infer_signature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
-from omegaconf import DictConfig
 
+from conf.schema import ImageTraining, TableTraining
 from models.common import PROBABILITIES, onnx_predict
 from train.common.export.examples import drawn_images, typical_rows
 from train.common.tracking.provenance import requirements
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 def log_models(
     model: "keras.Model",
     onnx_path: Path,
-    config: DictConfig,
+    settings: ImageTraining | TableTraining,
     metadata: dict[str, Any],
 ) -> str:
     """Log `keras` and `serving` (ONNX), register the latter as `challenger`, return its version.
@@ -56,13 +56,13 @@ def log_models(
         metadata=metadata,
         save_as_external_data=False,  # one file: nothing is left behind where the model is copied
     )
-    return _register(info.model_uri, config)
+    return _register(info.model_uri, settings)
 
 
 def log_table_model(
     model: "Pipeline",
     trusted: Sequence[str],
-    config: DictConfig,
+    settings: ImageTraining | TableTraining,
     metadata: dict[str, Any],
 ) -> str:
     """Log `serving` as skops, register it as `challenger`, return its version.
@@ -85,7 +85,7 @@ def log_table_model(
         pip_requirements=requirements("scikit-learn", "skops", "numpy", "pandas"),
         metadata=metadata,
     )
-    return _register(info.model_uri, config)
+    return _register(info.model_uri, settings)
 
 
 def _column(name: str, schema: dict[str, Any]) -> ColSpec:
@@ -95,10 +95,10 @@ def _column(name: str, schema: dict[str, Any]) -> ColSpec:
     return ColSpec(known[kinds[0]], name, required="null" not in kinds)
 
 
-def _register(uri: str, config: DictConfig) -> str:
+def _register(uri: str, settings: ImageTraining | TableTraining) -> str:
     """Make the logged model at `uri` the newest version, and the challenger."""
-    name = f"{config.model.name}-{config.dataset.name}"
-    version = mlflow.register_model(uri, name, tags={"env": config.env.name})
+    name = f"{settings.model.name}-{settings.dataset.name}"
+    version = mlflow.register_model(uri, name, tags={"env": settings.env.name})
     mlflow.MlflowClient().set_registered_model_alias(name, "challenger", version.version)
     log.info("registered %s version %s as challenger", name, version.version)
     return str(version.version)

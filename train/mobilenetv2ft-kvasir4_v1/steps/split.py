@@ -1,14 +1,13 @@
 """Who is in train, validation and test."""
 
-from omegaconf import DictConfig
+from conf.schema import ImageTraining
+from train.common.data.split import split_images
+from train.common.data.types import DecodedImages, Splits
+from train.common.tracking.log import Run
 
-from train.common.data.pixels import split_images
-from train.common.data.types import Samples, Splits
-from train.common.tracking.log import log_splits
 
-
-def split(samples: Samples, config: DictConfig) -> Splits:
+def split(images: DecodedImages, settings: ImageTraining, run: Run) -> Splits[DecodedImages]:
     """The official splits, or new ones without near-duplicates across them; logged as a file."""
-    splits = split_images(samples, config.split)
-    log_splits(splits)
+    splits = split_images(images, settings.split)
+    run.log_splits(splits)
     return splits

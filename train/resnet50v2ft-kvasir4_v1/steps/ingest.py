@@ -1,15 +1,15 @@
 """Get the images and verify the contract before anything trains."""
 
-from omegaconf import DictConfig
+from pathlib import Path
 
+from conf.schema import ImageTraining
+from datasets.common.contract import Images
 from datasets.kvasir4.dataset import build
-from train.common.data.pixels import gather
-from train.common.data.types import Samples
-from train.common.tracking.log import log_data
+from train.common.tracking.log import Run
 
 
-def ingest(config: DictConfig) -> Samples:
+def ingest(settings: ImageTraining, run: Run) -> Images:
     """The verified images of kvasir4, from the configured source."""
-    samples = gather(build, config)
-    log_data(samples)
-    return samples
+    images = build(settings.dataset, Path(settings.env.cache))
+    run.log_data(images)
+    return images

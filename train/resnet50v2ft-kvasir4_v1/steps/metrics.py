@@ -1,16 +1,29 @@
-"""The one evaluation on test, the report and the two models."""
+"""The one look at the test images: which metrics and figures are published of it."""
 
-from omegaconf import DictConfig
+from conf.schema import ImageTraining
+from train.common.data.types import DecodedImages, Predictions, Report, Splits, TrainedModel
+from train.common.evaluation import figures
+from train.common.evaluation.images import evaluate, with_training
+from train.common.fitting.inputs import predict
 
-from train.common.data.types import Fitted, Report, Splits
-from train.common.evaluation.images import evaluate
-from train.common.export.images import publish
-from train.common.tracking.log import log_report
+SHOWN = ("accuracy", "mcc", "f1_macro", "recall_macro", "roc_auc_macro", "log_loss")
+"""Metrics at the top of the report; all of `train.common.evaluation.metrics.scores` are logged."""
+FIGURES = {
+    "confusion_matrix": figures.confusion,
+    "roc": figures.roc,
+    "reliability": figures.reliability,
+}
 
 
-def metrics(fitted: Fitted, splits: Splits, config: DictConfig) -> Report:
-    """Evaluate the best epoch on test, log the report, then export and register the models."""
-    report = evaluate(fitted, splits, config)
-    log_report(report, config)
-    publish(fitted, splits, config)
-    return report
+def metrics(
+    trained: TrainedModel, splits: Splits[DecodedImages], settings: ImageTraining
+) -> Report:
+    """Predict the test images once, with the best epoch's model."""
+    predictions = predict(trained.model, splits, splits.test)
+    report = judge(predictions, settings)
+    return with_training(report, predictions, trained, splits, settings)
+
+
+def judge(predictions: Predictions, settings: ImageTraining) -> Report:
+    """The report on predictions of one model, or of all folds together."""
+    return evaluate(predictions, settings, SHOWN, FIGURES)

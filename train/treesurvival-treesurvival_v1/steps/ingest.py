@@ -1,15 +1,15 @@
 """Get the table and verify the contract before anything trains."""
 
-from omegaconf import DictConfig
+from pathlib import Path
 
+from conf.schema import TableTraining
 from datasets.common.tables import Table
 from datasets.treesurvival.dataset import build
-from train.common.data.tables import gather
-from train.common.tracking.log import log_data
+from train.common.tracking.log import Run
 
 
-def ingest(config: DictConfig) -> Table:
+def ingest(settings: TableTraining, run: Run) -> Table:
     """The verified rows of treesurvival, from the configured source."""
-    table = gather(build, config)
-    log_data(table)
+    table = build(settings.dataset, Path(settings.env.cache))
+    run.log_data(table)
     return table

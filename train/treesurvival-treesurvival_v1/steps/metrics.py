@@ -1,16 +1,21 @@
-"""The one evaluation on test, the cross-validation, the report and the model."""
+"""The one look at test, and the cross-validation beside it: what is published of both."""
 
-from omegaconf import DictConfig
+from conf.schema import TableTraining
+from datasets.common.tables import Table
+from train.common.data.types import Report, Splits, TrainedPipeline
+from train.common.evaluation import figures
+from train.common.evaluation.tables import evaluate
 
-from train.common.data.types import Report, TableFitted, TableSplits
-from train.common.evaluation.tables import evaluate_table
-from train.common.export.tables import publish_table
-from train.common.tracking.log import log_report
+SHOWN = ("roc_auc_macro", "average_precision_macro", "brier", "log_loss", "accuracy", "mcc")
+"""Metrics at the top of the report; all of `train.common.evaluation.metrics.scores` are logged."""
+FIGURES = {
+    "roc": figures.roc,
+    "precision_and_recall": figures.precision_recall,
+    "reliability": figures.calibration,
+    "confusion_matrix": figures.confusion,
+}
 
 
-def metrics(fitted: TableFitted, splits: TableSplits, config: DictConfig) -> Report:
-    """Evaluate the chosen pipeline, log the report, then store and register the model."""
-    report = evaluate_table(fitted, splits, config)
-    log_report(report, config)
-    publish_table(fitted, splits, config)
-    return report
+def metrics(trained: TrainedPipeline, splits: Splits[Table], settings: TableTraining) -> Report:
+    """Predict test once with the chosen pipeline."""
+    return evaluate(trained, splits, settings, SHOWN, FIGURES)

@@ -1,15 +1,14 @@
 """Which plots are in train, validation and test."""
 
-from omegaconf import DictConfig
-
+from conf.schema import TableTraining
 from datasets.common.tables import Table
-from train.common.data.tables import split_table
-from train.common.data.types import TableSplits
-from train.common.tracking.log import log_splits
+from train.common.data.split import split_table
+from train.common.data.types import Splits
+from train.common.tracking.log import Run
 
 
-def split(table: Table, config: DictConfig) -> TableSplits:
+def split(table: Table, settings: TableTraining, run: Run) -> Splits[Table]:
     """New splits of whole plots; logged as a file."""
-    splits = split_table(table, config.split)
-    log_splits(splits)
+    splits = split_table(table, settings.split)
+    run.log_splits(splits)
     return splits

@@ -3,11 +3,12 @@
 python -m train +pipeline=train_{{cookiecutter.pipeline}} env=development
 """
 
-from typing import TYPE_CHECKING
-
 from omegaconf import DictConfig
 
-from train.common.tracking.log import tracked
+from conf.schema import TableTraining, typed
+from train.common.data.types import TrainedPipeline
+from train.common.export.tables import export
+from train.common.tracking.log import tracked_run
 
 from .steps.ingest import ingest
 from .steps.metrics import metrics
@@ -15,16 +16,16 @@ from .steps.split import split
 from .steps.train import fit
 from .steps.transform import transform
 
-if TYPE_CHECKING:
-    from sklearn.pipeline import Pipeline
 
-
-@tracked
-def train(config: DictConfig) -> "Pipeline":
+def train(config: DictConfig) -> TrainedPipeline:
     """Search the hyper-parameters on train by group, evaluate once on test."""
-    table = ingest(config)
-    table = transform(table)
-    splits = split(table, config)
-    fitted = fit(splits, config)
-    metrics(fitted, splits, config)
-    return fitted.model
+    settings = typed(config, TableTraining)
+    with tracked_run(settings) as run:
+        table = run.step(ingest, settings, run)
+        table = run.step(transform, table)
+        splits = run.step(split, table, settings, run)
+        trained = run.step(fit, splits, settings)
+        report = run.step(metrics, trained, splits, settings)
+        run.log_report(report)
+        run.step(export, trained, splits, settings)
+    return trained

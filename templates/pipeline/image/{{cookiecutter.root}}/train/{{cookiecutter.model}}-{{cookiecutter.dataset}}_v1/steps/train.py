@@ -1,13 +1,19 @@
 """Warm-up and fine-tuning."""
 
-from omegaconf import DictConfig
-
+from conf.schema import ImageTraining
 from models.{{cookiecutter.model}}.model import build
-from train.common.fitting.trainer import fine_tune
-from train.common.tracking.log import log_epoch, log_resumed, run_id
-from train.common.data.types import Fitted, Splits
+from models.common import head_layers, layers_after
+from train.common.data.types import DecodedImages, Splits, TrainedModel
+from train.common.fitting.start import initial_model
+from train.common.fitting.trainer import Trainer
+from train.common.tracking.log import Run
 
 
-def fit(splits: Splits, config: DictConfig) -> Fitted:
+def fit(splits: Splits[DecodedImages], settings: ImageTraining, run: Run) -> TrainedModel:
     """The model at its best epoch on validation; resumes where a killed run stopped."""
-    return fine_tune(splits, config, build, log_epoch, log_resumed, run_id())
+    start = initial_model(build, splits, settings, run)
+    fit, behind = settings.fit, layers_after(start.model, settings.model.freeze)
+    with Trainer(start, splits, settings, run) as trainer:
+        trainer.phase("warmup", head_layers(start.model), fit.warmup)
+        trainer.phase("finetune", behind, fit.finetune, fit.schedule, fit.patience)
+    return trainer.best()

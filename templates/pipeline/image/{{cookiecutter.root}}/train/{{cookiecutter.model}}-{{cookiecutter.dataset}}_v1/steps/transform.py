@@ -1,11 +1,17 @@
 """Decode and resize every image once."""
 
-from omegaconf import DictConfig
+from pathlib import Path
 
+from conf.schema import ImageTraining
+from datasets.common.contract import Images
 from train.common.data.pixels import decode
-from train.common.data.types import Samples
+from train.common.data.types import DecodedImages
 
 
-def transform(samples: Samples, config: DictConfig) -> Samples:
-    """`samples` with their pixels on disk, uint8 (N, S, S, 3). Fits nothing."""
-    return decode(samples, config)
+def transform(images: Images, settings: ImageTraining) -> DecodedImages:
+    """Square RGB pixels on disk, uint8 (N, S, S, 3), by the reader that the service uses.
+
+    An image is stretched to S = `transform.image_size`, bilinear with antialiasing. Fits nothing.
+    """
+    size, workers = settings.transform.image_size, settings.transform.workers
+    return decode(images, settings.dataset, size, workers, Path(settings.env.cache))

@@ -1,13 +1,13 @@
 """The search of hyper-parameters."""
 
-from omegaconf import DictConfig
-
+from conf.schema import TableTraining
+from datasets.common.tables import Table
 from models.{{cookiecutter.model}}.common import search_space
 from models.{{cookiecutter.model}}.model import build
-from train.common.fitting.search import search_table
-from train.common.data.types import TableFitted, TableSplits
+from train.common.data.types import Splits, TrainedPipeline
+from train.common.fitting.search import search
 
 
-def fit(splits: TableSplits, config: DictConfig) -> TableFitted:
+def fit(splits: Splits[Table], settings: TableTraining) -> TrainedPipeline:
     """The best pipeline on train, cross-validated by group."""
-    return search_table(splits, config, build, search_space)
+    return search(splits, settings, build, search_space)
