@@ -76,6 +76,11 @@ def composed(*overrides: str) -> DictConfig:
     return check(_compose(*overrides))
 
 
+def configuration(*overrides: str) -> Any:
+    """The same as an object of its recipe, which training takes."""
+    return OmegaConf.to_object(composed(*overrides))
+
+
 def part(group: str, name: str, *overrides: str) -> DictConfig:
     """One model's or dataset's settings in development, without a pipeline around it."""
     recipe = ["+recipe=image_training"] if group == "model" else []  # any that has a model

@@ -35,7 +35,7 @@ SIGNS = {
     "MLflow run": "the MLflow run is open",
     "split by": "images are read and split",
     "backbone weights": "the network is built",
-    "epoch 1 of 1": "the first epoch is over",
+    "epoch 1, warmup": "the first epoch is over",
 }
 """What a training says, and what has happened by then."""
 
@@ -63,7 +63,7 @@ def training(folder: Path) -> list[float]:
     for line in process.stdout:
         for sign in (sign for sign in SIGNS if sign in line and np.isnan(seen[sign])):
             seen[sign] = time.perf_counter() - started
-        if not np.isnan(seen["epoch 1 of 1"]):
+        if not np.isnan(seen["epoch 1, warmup"]):
             process.kill()
     process.wait()
     return list(seen.values())

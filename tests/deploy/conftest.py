@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from omegaconf import DictConfig
 
 from datasets.common.images import READER
-from tests.common import composed, pipelines
+from tests.common import configuration, pipelines
 from tests.deploy import tables
 from tests.deploy.common import (
     FIRST,
@@ -89,13 +88,13 @@ def logged(deployment: str, tmp_path_factory: pytest.TempPathFactory) -> Trained
     return Trained(deployment, model, onnx, run.info.run_id, unfinished, environment)
 
 
-def training(name: str) -> DictConfig:
+def training(name: str) -> Any:
     """The configuration of the training of the model registered as `name`, small."""
     for pipeline in pipelines(task="train"):
-        config = composed(f"+pipeline={pipeline}", "env=development")
+        config = configuration(f"+pipeline={pipeline}", "env=development")
         if f"{config.model.name}-{config.dataset.name}" == name:
             small = ("model.weights=none", f"model.image_size={SIDE}")
-            return composed(f"+pipeline={pipeline}", *small)
+            return configuration(f"+pipeline={pipeline}", *small)
     raise LookupError(f"no pipeline trains {name}")
 
 

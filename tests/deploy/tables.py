@@ -1,6 +1,5 @@
 """What the tests of a table service share: a small model in a store of its own, and requests."""
 
-import importlib
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 import requests
 from sklearn.pipeline import Pipeline
 
-from tests.common import composed
+from tests.common import configuration
 
 DEPLOYMENT = "treesurvival/V1"
 MODEL = "treesurvival-treesurvival"
@@ -37,11 +36,11 @@ def trained_table(tmp_path_factory: pytest.TempPathFactory) -> TrainedTable:
     """A forest on the generated table, published by the step of the training itself."""
     import mlflow
 
-    from train.common.data.tables import gather, split_table, typed
-    from train.common.export.tables import publish_table
-    from train.common.fitting.search import search_table
+    from tests.train.tables import searched, split_sample
+    from train.common.data.tables import features
+    from train.common.export.tables import export
 
-    config = composed(
+    config = configuration(
         "+pipeline=train_treesurvival",
         "model.estimator=extra_trees",
         f"dataset.features=[{','.join(GOOD)}]",
@@ -49,23 +48,15 @@ def trained_table(tmp_path_factory: pytest.TempPathFactory) -> TrainedTable:
         "fit.folds=2",
         "fit.workers=1",
     )
-    dataset, space, model = (
-        importlib.import_module(name)
-        for name in (
-            "datasets.treesurvival.dataset",
-            "models.treesurvival.common",
-            "models.treesurvival.model",
-        )
-    )
-    splits = split_table(typed(gather(dataset.build, config)), config.split)
-    fitted = search_table(splits, config, model.build, space.search_space)
+    splits = split_sample(config)
+    fitted = searched(splits, config)
     folder = tmp_path_factory.mktemp("registry")
     uri, before = f"sqlite:///{folder}/mlflow.db", mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(uri)
     try:
         experiment = mlflow.create_experiment("trees", f"file://{folder}/artifacts")
         with mlflow.start_run(experiment_id=experiment) as run:
-            publish_table(fitted, splits, config)
+            export(fitted, splits, config)
     finally:
         mlflow.set_tracking_uri(before)
     environment = os.environ | {
@@ -73,7 +64,7 @@ def trained_table(tmp_path_factory: pytest.TempPathFactory) -> TrainedTable:
         "BENTOML_HOME": str(tmp_path_factory.mktemp("bentoml")),
         "BENTOML_DO_NOT_TRACK": "true",
     }
-    rows = splits.inputs(splits.test).reset_index(drop=True)
+    rows = features(splits, splits.test).reset_index(drop=True)
     return TrainedTable(fitted.model, rows, run.info.run_id, environment)
 
 

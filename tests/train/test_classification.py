@@ -9,6 +9,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from conf.schema import Metrics
 from train.common.evaluation.metrics import caveats, intervals, per_class, scores
 
 CLASSES = ("a", "b", "c")
@@ -66,7 +67,9 @@ def test_most_95_percent_intervals_hold_the_true_accuracy() -> None:
     held = 0
     for seed in range(1, 21):
         labels, probabilities = answers(150, seed)
-        table = intervals(labels, probabilities, np.arange(150), CLASSES, 40, 0.95, seed)
+        table = intervals(
+            labels, probabilities, np.arange(150), CLASSES, Metrics(bootstrap=40), seed
+        )
         held += table.loc["accuracy", "low"] <= truth <= table.loc["accuracy", "high"]
     assert held >= 14  # a true 95 % interval holds fewer less than once in 10,000
 
@@ -77,7 +80,7 @@ def test_near_duplicates_widen_the_interval() -> None:
     labels, probabilities = labels[copies], probabilities[copies]
 
     def width(clusters: np.ndarray) -> float:
-        table = intervals(labels, probabilities, clusters, CLASSES, 100, 0.95, 0)
+        table = intervals(labels, probabilities, clusters, CLASSES, Metrics(bootstrap=100), 0)
         return table.loc["accuracy", "high"] - table.loc["accuracy", "low"]
 
     assert width(copies) > 1.6 * width(np.arange(200))  # sqrt(5) in theory
@@ -85,7 +88,7 @@ def test_near_duplicates_widen_the_interval() -> None:
 
 def test_the_table_shows_support_and_intervals_for_every_class() -> None:
     labels, probabilities = answers(100)
-    table = intervals(labels, probabilities, np.arange(100), CLASSES, 20, 0.95, 0)
+    table = intervals(labels, probabilities, np.arange(100), CLASSES, Metrics(bootstrap=20), 0)
     shown = per_class(table, labels, CLASSES)
     assert shown["class"].tolist() == [*CLASSES, "macro", "weighted"]
     assert shown["support"].tolist()[:3] == np.bincount(labels).tolist()

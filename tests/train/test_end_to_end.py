@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -16,7 +17,7 @@ from mlflow.entities import Run
 from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import UserError
-from tests.common import composed, pipelines
+from tests.common import configuration, pipelines
 from tests.train.conftest import TINY, Trained, finish, start
 from train.common.tracking.load import finished_folds
 
@@ -56,7 +57,7 @@ def artifact(run: Run, path: str) -> Path:
     return Path(mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path=path))
 
 
-def configuration(run: Run) -> DictConfig:
+def logged(run: Run) -> Any:
     loaded = OmegaConf.load(artifact(run, "config.yaml"))
     assert isinstance(loaded, DictConfig)
     return loaded
@@ -122,7 +123,7 @@ def test_every_image_pipeline_runs_the_whole_way_also_by_debug_fast(
     command = [f"+pipeline={pipeline}", "+debug=fast", "env=development"]
     status, output = finish(start(server, tmp_path, *command))
     assert status == 0, output
-    config = composed(*command)
+    config = configuration(*command)
     run = newest(client, f"{config.model.name}/{config.dataset.name}")
     assert run.info.status == "FINISHED"
     assert run.data.tags["pipeline"] == pipeline
@@ -234,5 +235,5 @@ def test_folds_trained_apart_are_joined_and_trained_once(
     client.set_terminated(twice.info.run_id, "FINISHED")
     digest = apart.data.tags["data_digest"]
     with pytest.raises(UserError, match=rf"fold 1 was trained twice.*{twice.info.run_id}"):
-        finished_folds(composed(*command), lambda: digest)
-    assert finished_folds(composed(*command), lambda: "of other data") == {}
+        finished_folds(configuration(*command), lambda: digest)
+    assert finished_folds(configuration(*command), lambda: "of other data") == {}

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from omegaconf import DictConfig
 
 from conf.errors import UserError
-from models.common import head
-from tests.common import composed
-from train.common.data.types import Fitted, Samples, Splits
+from conf.schema import Phase, Schedule
+from models.common import head, head_layers, layers_after, weights_digest
+from tests.common import configuration
+from train.common.data.types import DecodedImages, Splits, TrainedModel
 from train.common.fitting import inputs
-from train.common.fitting.trainer import fine_tune, rate
+from train.common.fitting.start import Start
+from train.common.fitting.trainer import EpochLog, Trainer, rate
 
 SIZE, TRAIN, VALIDATION = 16, 48, 24
 SAME = 1e-6
@@ -26,7 +27,7 @@ class StoppedError(Exception):
     """Stands for a kill after an epoch's checkpoint is written."""
 
 
-def build(config: DictConfig, classes: int) -> Any:
+def build(config: Any, classes: int) -> Any:
     import keras
 
     pixels = keras.Input((SIZE, SIZE, 3), dtype="uint8")
@@ -46,9 +47,12 @@ def toy(folder: Path) -> Splits:
     path = folder / "pixels.npy"
     np.save(path, pixels.astype(np.uint8))
     table = pd.DataFrame({"label": labels.astype(int)})
-    samples = Samples("toy", ("dark", "bright"), table, table, table, "0", pixels=path)
+    images = DecodedImages(
+        name="toy", classes=("dark", "bright"), frame=table, quarantined=table, duplicates=table,
+        digest="0", pixels=path,
+    )  # fmt: skip
     rows = np.arange(count)
-    return Splits(samples, rows[:TRAIN], rows[TRAIN:], rows[TRAIN:], "digest", 0)
+    return Splits(images, rows[:TRAIN], rows[TRAIN:], rows[TRAIN:], "digest", 0)
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +60,8 @@ def splits(tmp_path_factory: pytest.TempPathFactory) -> Splits:
     return toy(tmp_path_factory.mktemp("pixels"))
 
 
-def configured(cache: Path, *overrides: str) -> DictConfig:
-    return composed(
+def configured(cache: Path, *overrides: str) -> Any:
+    return configuration(
         "+pipeline=train_resnet50v2ft", f"env.cache={cache}", "model.freeze=frozen",
         "fit.batch_size=12", "fit.warmup.epochs=2", "fit.finetune.epochs=3",
         "fit.finetune.learning_rate=0.01", "fit.precision=float32", *overrides,
@@ -73,27 +77,48 @@ as_it_comes = pytest.mark.parametrize("cache", ["activations"], indirect=True)
 
 
 @pytest.fixture
-def settings(tmp_path: Path, cache: str) -> Callable[..., DictConfig]:
+def settings(tmp_path: Path, cache: str) -> Callable[..., Any]:
     return partial(configured, tmp_path, f"fit.cache={cache}")
 
 
-def fitted(splits: Splits, config: DictConfig, stop_after: int = 0) -> tuple[Fitted, list[str]]:
-    """The result, and what was heard meanwhile."""
-    heard: list[str] = []
+class Heard:
+    """Takes down what a training logs; stands for a kill after the epoch `stop_after`."""
 
-    def on_epoch(epoch: int, values: dict[str, Any]) -> None:
-        heard.append(f"epoch {epoch}")
-        if epoch == stop_after:
+    def __init__(self, stop_after: int = 0, run: str = "this run") -> None:
+        self.id, self.stop_after = run, stop_after
+        self.lines: list[str] = []
+
+    def log_epoch(self, epoch: int, _values: dict[str, Any]) -> None:
+        self.lines.append(f"epoch {epoch}")
+        if epoch == self.stop_after:
             raise StoppedError
 
-    result = fine_tune(
-        splits, config, build, on_epoch, lambda run: heard.append(f"resumed {run}"), "this run"
-    )
-    return result, heard
+    def log_resumed(self, earlier: str) -> None:
+        self.lines.append(f"resumed {earlier}")
+
+
+def train(splits: Splits, config: Any, run: EpochLog) -> TrainedModel:
+    """The two phases of a pipeline on the toy."""
+    import keras
+
+    keras.utils.set_random_seed(config.seed)
+    model = build(config.model, len(splits.data.classes))
+    fit, start = config.fit, Start(model, weights_digest(config.model.weights))
+    with Trainer(start, splits, config, run) as trainer:
+        trainer.phase("warmup", head_layers(model), fit.warmup)
+        behind = layers_after(model, config.model.freeze)
+        trainer.phase("finetune", behind, fit.finetune, fit.schedule, fit.patience)
+    return trainer.best()
+
+
+def fitted(splits: Splits, config: Any, stop_after: int = 0) -> tuple[TrainedModel, list[str]]:
+    """The result, and what was heard meanwhile."""
+    run = Heard(stop_after)
+    return train(splits, config, run), run.lines
 
 
 @pytest.fixture(scope="module")
-def unbroken(splits: Splits, tmp_path_factory: pytest.TempPathFactory, cache: str) -> Fitted:
+def unbroken(splits: Splits, tmp_path_factory: pytest.TempPathFactory, cache: str) -> TrainedModel:
     folder = tmp_path_factory.mktemp("unbroken")
     return fitted(splits, configured(folder, f"fit.cache={cache}"))[0]
 
@@ -103,10 +128,10 @@ def weights(model: Any) -> dict[str, np.ndarray]:
 
 
 def test_an_epoch_takes_no_more_batches_than_it_may(
-    splits: Splits, settings: Callable[..., DictConfig], monkeypatch: pytest.MonkeyPatch
+    splits: Splits, settings: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
-    for kind in (inputs.FromPixels, inputs.FromActivations):
+    for kind in (inputs.PixelInputs, inputs.CachedInputs):
         through = kind.training
 
         def counted(self: Any, *given: Any, through: Any = through) -> Any:
@@ -123,7 +148,7 @@ def test_an_epoch_takes_no_more_batches_than_it_may(
 
 @pytest.mark.parametrize("stop_after", [1, 2, 4])
 def test_a_resumed_training_takes_the_steps_of_an_unbroken_one(
-    splits: Splits, settings: Callable[..., DictConfig], unbroken: Fitted, stop_after: int
+    splits: Splits, settings: Callable[..., Any], unbroken: TrainedModel, stop_after: int
 ) -> None:
     with pytest.raises(StoppedError):
         fitted(splits, settings(), stop_after)
@@ -138,7 +163,7 @@ def test_a_resumed_training_takes_the_steps_of_an_unbroken_one(
 
 @as_it_comes
 def test_other_settings_or_resume_false_start_afresh(
-    splits: Splits, settings: Callable[..., DictConfig]
+    splits: Splits, settings: Callable[..., Any]
 ) -> None:
     with pytest.raises(StoppedError):
         fitted(splits, settings(), stop_after=2)
@@ -147,7 +172,7 @@ def test_other_settings_or_resume_false_start_afresh(
 
 
 def test_warm_up_moves_the_head_alone_and_fine_tuning_what_is_behind_the_boundary(
-    splits: Splits, settings: Callable[..., DictConfig], unbroken: Fitted
+    splits: Splits, settings: Callable[..., Any], unbroken: TrainedModel
 ) -> None:
     import keras
 
@@ -165,7 +190,7 @@ def test_warm_up_moves_the_head_alone_and_fine_tuning_what_is_behind_the_boundar
 
 
 def test_bfloat16_learns_nearly_the_same_and_leaves_a_model_in_float32(
-    splits: Splits, settings: Callable[..., DictConfig], unbroken: Fitted
+    splits: Splits, settings: Callable[..., Any], unbroken: TrainedModel
 ) -> None:
     result, _ = fitted(splits, settings("fit.precision=bfloat16"))
     assert {layer.dtype_policy.name for layer in result.model.layers} == {"float32"}
@@ -176,21 +201,19 @@ def test_bfloat16_learns_nearly_the_same_and_leaves_a_model_in_float32(
 
 
 def test_the_best_epoch_on_validation_is_what_comes_back(
-    splits: Splits, settings: Callable[..., DictConfig]
+    splits: Splits, settings: Callable[..., Any]
 ) -> None:
     result, _ = fitted(splits, settings("fit.finetune.learning_rate=3.0"))  # diverges
     assert result.best_epoch == int(result.history["val_loss"].idxmin()) + 1
     assert result.best_epoch < 5
-    pixels, labels = splits.samples.load()[splits.validation], splits.labels(splits.validation)
+    pixels, labels = splits.data.load()[splits.validation], splits.labels(splits.validation)
     probabilities = result.model.predict(pixels, verbose=0)
     loss = -np.log(probabilities[np.arange(len(labels)), labels]).mean()
     assert loss == pytest.approx(result.history["val_loss"].min(), abs=1e-5)
 
 
 @as_it_comes
-def test_patience_ends_fine_tuning_early(
-    splits: Splits, settings: Callable[..., DictConfig]
-) -> None:
+def test_patience_ends_fine_tuning_early(splits: Splits, settings: Callable[..., Any]) -> None:
     endless = "fit.finetune.epochs=9", "fit.finetune.learning_rate=3.0"
     result, _ = fitted(splits, settings(*endless, "fit.patience=2"))
     assert len(result.history) < 11
@@ -199,9 +222,9 @@ def test_patience_ends_fine_tuning_early(
 
 @as_it_comes
 def test_balanced_class_weights_make_the_rare_class_likelier(
-    splits: Splits, settings: Callable[..., DictConfig], unbroken: Fitted
+    splits: Splits, settings: Callable[..., Any], unbroken: TrainedModel
 ) -> None:
-    pixels = splits.samples.load()[splits.validation]
+    pixels = splits.data.load()[splits.validation]
     balanced, _ = fitted(splits, settings("fit.class_weights=balanced"))
     rare = [result.model.predict(pixels, verbose=0)[:, 1].mean() for result in (unbroken, balanced)]
     assert rare[1] > rare[0] + 0.05
@@ -209,40 +232,37 @@ def test_balanced_class_weights_make_the_rare_class_likelier(
 
 @as_it_comes
 def test_a_loss_that_is_no_number_stops_and_names_the_learning_rate(
-    splits: Splits, settings: Callable[..., DictConfig]
+    splits: Splits, settings: Callable[..., Any]
 ) -> None:
     with pytest.raises(UserError, match=r"epoch 1: lower fit\.warmup\.learning_rate=nan"):
         fitted(splits, settings("fit.warmup.learning_rate=nan"))
 
 
 @as_it_comes
-def test_no_epochs_at_all_are_refused(splits: Splits, settings: Callable[..., DictConfig]) -> None:
-    with pytest.raises(UserError, match=r"both 0"):
+def test_no_epochs_at_all_are_refused(splits: Splits, settings: Callable[..., Any]) -> None:
+    with pytest.raises(UserError, match=r"fit\.warmup\.epochs and fit\.finetune\.epochs are 0"):
         fitted(splits, settings("fit.warmup.epochs=0", "fit.finetune.epochs=0"))
 
 
 @as_it_comes
-def test_no_views_at_all_are_refused(splits: Splits, settings: Callable[..., DictConfig]) -> None:
+def test_no_views_at_all_are_refused(splits: Splits, settings: Callable[..., Any]) -> None:
     with pytest.raises(UserError, match=r"fit\.views=0: 1 or more, or null"):
         fitted(splits, settings("fit.views=0"))
 
 
 @as_it_comes
 def test_fewer_images_than_a_batch_are_refused(
-    splits: Splits, settings: Callable[..., DictConfig]
+    splits: Splits, settings: Callable[..., Any]
 ) -> None:
     with pytest.raises(UserError, match=r"48 training images.*batch of 64.*fit\.batch_size to 48"):
         fitted(splits, settings("fit.batch_size=64"))
 
 
-def test_a_cosine_lowers_the_rate_of_fine_tuning_alone() -> None:
-    fit = composed(
-        "+pipeline=train_resnet50v2ft", "fit.schedule=cosine",
-        "fit.warmup.epochs=2", "fit.finetune.epochs=4",
-    ).fit  # fmt: skip
-    rates = [rate(fit, "warmup" if epoch <= 2 else "finetune", epoch) for epoch in range(1, 7)]
-    assert rates[:3] == [1e-3, 1e-3, 1e-4]
-    assert rates[3:] == pytest.approx([0.854e-4, 0.5e-4, 0.146e-4], rel=1e-2)
+def test_a_cosine_lowers_the_rate_epoch_by_epoch() -> None:
+    phase = Phase(epochs=4, learning_rate=1e-4)
+    assert [rate(phase, Schedule.constant, done) for done in range(4)] == [1e-4] * 4
+    rates = [rate(phase, Schedule.cosine, done) for done in range(4)]
+    assert rates == pytest.approx([1e-4, 0.854e-4, 0.5e-4, 0.146e-4], rel=1e-2)
 
 
 def test_views_of_one_epoch_leave_nothing_behind(splits: Splits, tmp_path: Path) -> None:

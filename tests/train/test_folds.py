@@ -1,31 +1,37 @@
 """Folds joined into one figure: every image answered once, or a message that says why not."""
 
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from omegaconf import DictConfig
 
 from conf.errors import UserError
-from datasets.kvasir4.dataset import build
-from tests.common import composed
+from tests.common import configuration
 from tests.datasets.common import image_set
-from train.common.cross_validation import cross_validated, join
-from train.common.data.pixels import gather, split_images
-from train.common.data.types import Report
+from train.common.cross_validation import cross_validate, join
+from train.common.data.build import build_images
+from train.common.data.split import split_images
+from train.common.data.types import Predictions, Report
+from train.common.evaluation import figures
+from train.common.evaluation.images import evaluate
 from train.common.evaluation.metrics import scores
 from train.common.tracking import provenance
-from train.common.tracking.log import log_data, log_report, log_splits, tracked
+from train.common.tracking.log import tracked_run
 from train.common.tracking.provenance import settings_digest
 
 FOLDS, IMAGES = 5, 200
 PIPELINE = "+pipeline=train_resnet50v2ft"
-CONFIG = composed(PIPELINE, "split.by=cluster", f"split.folds={FOLDS}", "metrics.bootstrap=20")
+CONFIG = configuration(PIPELINE, "split.by=cluster", f"split.folds={FOLDS}", "metrics.bootstrap=20")
 CLASSES = tuple(CONFIG.dataset.classes)
 
 Tables = dict[int, pd.DataFrame]
+
+
+def judge(predictions: Predictions, settings: Any) -> Report:
+    return evaluate(predictions, settings, ("accuracy", "mcc"), {"roc": figures.roc})
 
 
 def logged() -> tuple[Tables, Tables]:
@@ -52,7 +58,7 @@ def logged() -> tuple[Tables, Tables]:
 
 @pytest.fixture(scope="module")
 def report() -> Report:
-    return join(*logged(), CONFIG)
+    return join(*logged(), judge, CONFIG)
 
 
 def test_the_figure_is_that_of_all_answers_together(report: Report) -> None:
@@ -85,7 +91,7 @@ def test_near_duplicates_that_cross_are_said_aloud(report: Report) -> None:
     predictions[0] = predictions[0].query("file not in ['0.png', '1.png']")
     predictions[1] = pd.concat([predictions[1], logged()[0][0].query("file in ['0.png', '1.png']")])
     splits[1].loc[[0, 1], "split"] = "test"
-    notes = join(predictions, splits, CONFIG).notes
+    notes = join(predictions, splits, judge, CONFIG).notes
     assert any("1 near-duplicate clusters have" in note for note in notes)
 
 
@@ -95,16 +101,16 @@ def test_folds_that_do_not_answer_once_for_each_image_are_refused(wrong: str) ->
     splits[4] = splits[4].assign(split=splits[3]["split"] if wrong == "doubled" else "train")
     predictions[4] = predictions[3] if wrong == "doubled" else predictions[4]
     with pytest.raises(UserError, match=r"for 200 images, not once for each"):
-        join(predictions, splits, CONFIG)
+        join(predictions, splits, judge, CONFIG)
 
 
 def test_folds_of_one_cross_validation_have_the_same_settings_and_others_have_not() -> None:
     command = (PIPELINE, "split.by=cluster", f"split.folds={FOLDS}")
     digest = settings_digest(CONFIG)
-    assert digest == settings_digest(composed(*command, "split.fold=3"))
-    assert digest == settings_digest(composed(*command, "fit.resume=false", "env.cache=/x"))
+    assert digest == settings_digest(configuration(*command, "split.fold=3"))
+    assert digest == settings_digest(configuration(*command, "fit.resume=false", "env.cache=/x"))
     for other in ("seed=1", "split.folds=4", "fit.batch_size=8", "model.weights=/x.weights.h5"):
-        assert digest != settings_digest(composed(*command, other))
+        assert digest != settings_digest(configuration(*command, other))
 
 
 def test_what_a_reader_or_a_file_of_weights_gives_is_part_of_the_settings(
@@ -113,12 +119,12 @@ def test_what_a_reader_or_a_file_of_weights_gives_is_part_of_the_settings(
     weights = tmp_path / "backbone.weights.h5"
     weights.write_bytes(b"one")
     command = (PIPELINE, "split.by=cluster", f"split.folds={FOLDS}", f"model.weights={weights}")
-    first = settings_digest(composed(*command))
-    assert first == settings_digest(composed(*command))
+    first = settings_digest(configuration(*command))
+    assert first == settings_digest(configuration(*command))
     weights.write_bytes(b"two")
-    second = settings_digest(composed(*command))
+    second = settings_digest(configuration(*command))
     monkeypatch.setattr(provenance, "READER", provenance.READER + 1, raising=False)
-    assert len({first, second, settings_digest(composed(*command))}) == 3
+    assert len({first, second, settings_digest(configuration(*command))}) == 3
 
 
 def test_folds_of_other_labels_are_trained_again(
@@ -135,18 +141,23 @@ def test_folds_of_other_labels_are_trained_again(
     manifest.to_csv(flat / "manifest.csv", index=False)
     trained: list[int] = []
 
-    @cross_validated
-    @tracked
-    def train(config: DictConfig) -> None:
-        samples = gather(build, config)
-        log_data(samples)
-        splits = split_images(samples, config.split)
-        log_splits(splits)
-        table = samples.table.iloc[splits.test][["file"]].assign(**dict.fromkeys(CLASSES, 0.25))
-        log_report(Report(scalars={}, tables={"predictions": table}, figures={}), config)
-        trained.append(config.split.fold)
+    def train_once(settings: Any) -> Any:
+        with tracked_run(settings) as run:
+            images: Any = build_images(settings.dataset, tmp_path / "cache")
+            run.log_data(images)
+            splits = split_images(images, settings.split)
+            run.log_splits(splits)
+            tested = images.frame.iloc[splits.test][["file"]]
+            table = tested.assign(**dict.fromkeys(CLASSES, 0.25))
+            run.log_report(Report(scalars={}, tables={"predictions": table}, figures={}))
+        trained.append(settings.split.fold)
 
-    config = composed(
+    def train(config: Any) -> None:
+        pooled = cross_validate(train_once, judge, config)
+        assert sorted(pooled.runs) == [0, 1]
+        assert pooled.report.tables["predictions"]["fold"].value_counts().tolist() == [32, 32]
+
+    config = configuration(
         PIPELINE, "split.by=cluster", "split.folds=2", "split.validation=0.25",
         "metrics.bootstrap=20", "dataset.source=directory", f"dataset.path={flat}",
         f"env.cache={tmp_path}/cache",

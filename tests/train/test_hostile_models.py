@@ -24,7 +24,7 @@ from sklearn.preprocessing import FunctionTransformer
 from conf.errors import UserError
 from datasets.common.images import READER
 from models.tables import TRUSTED
-from tests.common import composed, log_smallest
+from tests.common import configuration, log_smallest
 from train.common.tracking.load import (
     Registered,
     fetch_keras,
@@ -237,7 +237,7 @@ def test_models_as_trainings_log_them_are_read(tmp_path: Path, store: str) -> No
     np.testing.assert_array_equal(read.get_weights()[0], built.get_weights()[0])
     facts = {"classes": ["a", "b"], "image_size": 32, "reader": READER}
     run = log_smallest(store, tmp_path / "onnx", metadata=facts)
-    given = composed("+pipeline=predict_resnet50v2ft", "predict.input=a", "predict.output=b")
+    given = configuration("+pipeline=predict_resnet50v2ft", "predict.input=a", "predict.output=b")
     file = fetch_model(registered(given, f"runs:/{run}/serving"))
     assert file.name == "model.onnx" and file.is_file()
     shutil.rmtree(file.parent)

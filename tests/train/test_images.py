@@ -1,27 +1,32 @@
 """Splits that hold, and pixels decoded once."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from conf.errors import UserError
 from conf.schema import Split, SplitBy
+from datasets.common.contract import Images
 from datasets.common.images import read_image, resize
-from tests.common import composed
-from train.common.data.pixels import decode, split_images
-from train.common.data.types import Samples, Splits
+from tests.common import configuration
+from train.common.data.pixels import decode
+from train.common.data.split import split_images
+from train.common.data.types import DecodedImages, Splits
 
 NOTHING = pd.DataFrame(columns=["file", "sha256", "split", "label"])
 
 
-def samples(labels: list[int], clusters: list[int], official: list[str] | None = None) -> Samples:
+def samples(
+    labels: list[int], clusters: list[int], official: list[str] | None = None
+) -> DecodedImages:
     count = len(labels)
     table = pd.DataFrame(
         {
@@ -36,13 +41,14 @@ def samples(labels: list[int], clusters: list[int], official: list[str] | None =
         }
     )
     classes = tuple(f"class{k}" for k in range(max(labels) + 1))
-    return Samples("toy", classes, table, NOTHING, NOTHING, "0" * 64)
+    return DecodedImages(
+        name="toy", classes=classes, frame=table, quarantined=NOTHING, duplicates=NOTHING,
+        digest="0" * 64, pixels=Path(),
+    )  # fmt: skip
 
 
-def by(kind: SplitBy, **settings: float | None) -> DictConfig:
-    config = OmegaConf.structured(Split(by=kind, allow_crossing=False))
-    config.merge_with(settings)
-    return config
+def by(kind: SplitBy, **settings: Any) -> Split:
+    return replace(Split(by=kind, allow_crossing=False), **settings)
 
 
 @given(seed=st.integers(0, 1000), groups=st.integers(40, 90), most=st.integers(1, 4))
@@ -113,7 +119,9 @@ def test_near_duplicates_across_official_splits_stop_production_and_warn_in_deve
     given_samples = samples([0, 1] * 6, [0, 1, 2, 3, 0, 5, 6, 7, 0, 3, 10, 11], official)
 
     def split(*words: str) -> Splits:
-        return split_images(given_samples, composed("+pipeline=train_resnet50v2ft", *words).split)
+        return split_images(
+            given_samples, configuration("+pipeline=train_resnet50v2ft", *words).split
+        )
 
     said = (
         r"2 near-duplicate clusters have images in more than one split, 2 of the 4 test images "
@@ -134,7 +142,7 @@ def test_near_duplicates_across_official_splits_stop_production_and_warn_in_deve
 def test_images_that_stand_in_two_official_splits_stop_the_run() -> None:
     official = ["train"] * 4 + ["validation"] * 4 + ["test"] * 4
     given_samples = samples([0, 1] * 6, list(range(12)), official)
-    twins = given_samples.table[["file", "sha256", "split", "label"]].head(2)
+    twins = given_samples.frame[["file", "sha256", "split", "label"]].head(2)
     object.__setattr__(given_samples, "duplicates", twins)
     with pytest.raises(UserError, match=r"byte for byte.*0\.png.*split\.by=cluster"):
         split_images(given_samples, by(SplitBy.official))
@@ -162,44 +170,50 @@ def test_splits_that_cannot_be_made_say_why(
         split_images(samples(labels, list(range(len(labels)))), by(kind, **settings))
 
 
-def pictured(folder: Path, count: int = 80) -> tuple[Samples, DictConfig]:
+def pictured(folder: Path, count: int = 80) -> tuple[DecodedImages, Any]:
     """Images on disk, and the configuration that decodes them."""
     rng = np.random.default_rng(0)
     given_samples = samples([0, 1] * (count // 2), list(range(count)))
     for row in range(count):
         path = folder / f"{row}.png"
         Image.fromarray(rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(path)
-        given_samples.table.loc[row, "path"] = str(path)
-    config = composed(
+        given_samples.frame.loc[row, "path"] = str(path)
+    config = configuration(
         "+pipeline=train_resnet50v2ft", "env.limits.image_size=32", f"env.cache={folder}/cache"
     )
     return given_samples, config
 
 
+def decoded(images: DecodedImages, config: Any) -> DecodedImages:
+    side = config.transform.image_size
+    made = {name: value for name, value in vars(images).items() if name != "pixels"}
+    return decode(Images(**made), config.dataset, side, 2, Path(config.env.cache))
+
+
 def test_pixels_are_decoded_once_in_the_order_of_the_table(tmp_path: Path) -> None:
     given_samples, config = pictured(tmp_path)
-    decoded = decode(given_samples, config)
-    pixels = decoded.load()
+    first = decoded(given_samples, config)
+    pixels = first.load()
     assert pixels.shape == (80, 32, 32, 3)
     for row in (0, 41, 79):
         image = resize(read_image(tmp_path / f"{row}.png", 10**6), 32)
         np.testing.assert_array_equal(pixels[row], image)
     (tmp_path / "0.png").unlink()
-    assert decode(given_samples, config).pixels == decoded.pixels  # not read again
+    assert decoded(given_samples, config).pixels == first.pixels  # not read again
 
 
 def test_torn_pixels_count_as_absent_and_are_decoded_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     given_samples, config = pictured(tmp_path, count=4)
-    path = decode(given_samples, config).pixels
+    path = decoded(given_samples, config).pixels
     assert path is not None
     content = path.read_bytes()
     for torn in (0, 1, 9, 60, 127, 128, 129, 128 + 32 * 32 * 3, len(content) - 1):
         path.write_bytes(content[:torn])
         (path.parent / f".draft-0123-{path.name}").write_bytes(b"left by a kill")
         caplog.clear()
-        assert decode(given_samples, config).pixels == path
+        assert decoded(given_samples, config).pixels == path
         assert path.read_bytes() == content, torn
         assert "it counts as absent" in caplog.text
     assert list(path.parent.iterdir()) == [path]

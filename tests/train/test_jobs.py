@@ -22,7 +22,7 @@ from datasets.common.images import Window
 from deploy.serving.http.limits import Limits
 from deploy.serving.images.classifier import Classifier, Facts
 from deploy.serving.images.engine import Engine
-from tests.common import composed, log_smallest
+from tests.common import configuration, log_smallest
 from tests.datasets.common import on_a_tiny_disk
 from tests.datasets.test_dicom import dicom, write
 from tests.train.conftest import SMALL, Trained, finish, start
@@ -45,7 +45,7 @@ def client(server: str) -> Iterator[mlflow.MlflowClient]:
 
 @pytest.fixture(scope="module")
 def model(unbroken: Trained) -> Registered:
-    config = composed("+pipeline=study_resnet50v2ft")
+    config = configuration("+pipeline=study_resnet50v2ft")
     return registered(config, f"runs:/{unbroken.run_id}/serving")
 
 
@@ -152,7 +152,7 @@ def test_a_model_is_not_studied_on_other_data_than_its_own(
 
 
 def test_a_model_that_is_not_there_is_named_with_the_choices(client: mlflow.MlflowClient) -> None:
-    config = composed("+pipeline=study_vgg16ft", "dataset.name=never")
+    config = configuration("+pipeline=study_vgg16ft", "dataset.name=never")
     with pytest.raises(UserError, match=r"neither champion nor challenger of vgg16ft-never: tr"):
         registered(config, None)
     for uri in ("models:/vgg16ft-never/7", "runs:/nothing/serving"):
@@ -168,13 +168,13 @@ def test_a_model_that_saw_other_pixels_is_refused(
     facts = {"classes": ["a", "b"], "image_size": 32}  # as before readers were noted
     run = log_smallest(client.tracking_uri, tmp_path / "other_reader", metadata=facts)
     with pytest.raises(UserError, match="was trained on other pixels than this revision reads"):
-        registered(composed("+pipeline=study_resnet50v2ft"), f"runs:/{run}/serving")
+        registered(configuration("+pipeline=study_resnet50v2ft"), f"runs:/{run}/serving")
 
 
 def test_without_a_name_it_is_the_champion_else_the_challenger(
     client: mlflow.MlflowClient, model: Registered
 ) -> None:
-    config = composed("+pipeline=study_resnet50v2ft")
+    config = configuration("+pipeline=study_resnet50v2ft")
     newest = client.get_model_version_by_alias(model.name, "challenger")
     assert registered(config, None).version == str(newest.version)
     client.set_registered_model_alias(model.name, "champion", model.version)
@@ -289,14 +289,15 @@ import sys
 from pathlib import Path
 import pyarrow as pa
 from conf.errors import UserError
-from tests.common import composed
+from tests.common import configuration
 from train.jobs.scoring import Scores
 from train.common.tracking.load import Registered
+from train.common.tracking.log import Run
 disk = Path(sys.argv[1])
 given = [f"predict.input={disk}", f"predict.output={disk}/x.parquet"]
 model = Registered("net", "1", "models:/net/1", "a", {"classes": ["x", "y"]}, {})
-config = composed("+pipeline=predict_resnet50v2ft", *given)
-scores = Scores([pa.field("file", pa.string())], model, "in", config)
+config = configuration("+pipeline=predict_resnet50v2ft", *given)
+scores = Scores([pa.field("file", pa.string())], model, "in", config, Run(config))
 scores.write([{"file": "first"}])
 try:
     for part in range(500):

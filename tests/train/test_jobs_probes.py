@@ -7,12 +7,11 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from omegaconf import OmegaConf
 
 from conf.schema import Probes
 from train.jobs import probes
 
-SETTINGS = OmegaConf.create({"probes": OmegaConf.structured(Probes(bootstrap=200)), "seed": 0})
+SETTINGS = Probes(bootstrap=200), 0
 IMAGES, COPIES = 120, 6
 
 
@@ -34,7 +33,7 @@ def test_a_neighbour_recognises_copies_and_nothing_else() -> None:
         lambda groups: probes.neighbour(points, labels, groups),
         labels,
         clusters,
-        SETTINGS,
+        *SETTINGS,
     )
     by = found.set_index("validated")
     assert by.loc["at random", "value"] == 1
@@ -50,8 +49,8 @@ def test_a_forest_finds_a_shortcut_and_no_luck() -> None:
     for features, expected in ((leak, True), (noise, False)):
         found = probes.compare(
             "metadata",
-            lambda groups, given=features: probes.forest(given, labels, groups, SETTINGS),  # type: ignore[misc]
-            labels, clusters, SETTINGS,
+            lambda groups, given=features: probes.forest(given, labels, groups, *SETTINGS),  # type: ignore[misc]
+            labels, clusters, *SETTINGS,
         )  # fmt: skip
         assert ((found["low"] > 0.6) == expected).all()
 
@@ -59,14 +58,14 @@ def test_a_forest_finds_a_shortcut_and_no_luck() -> None:
 def test_a_class_in_one_cluster_cannot_be_validated_by_cluster() -> None:
     points, labels, _ = series()
     features = pd.DataFrame(points)
-    assert probes.forest(features, labels, labels, SETTINGS) is None
+    assert probes.forest(features, labels, labels, *SETTINGS) is None
     assert probes.neighbour(points, labels, np.zeros(IMAGES)) is None
     found = probes.compare(
         "one",
-        lambda groups: probes.forest(features, labels, groups, SETTINGS),
+        lambda groups: probes.forest(features, labels, groups, *SETTINGS),
         labels,
         labels,
-        SETTINGS,
+        *SETTINGS,
     )
     assert found["validated"].tolist() == ["at random"]
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pyarrow as pa
@@ -15,17 +16,18 @@ from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import UserError
 from datasets.common.images import Window
-from tests.common import ROOT, composed
+from tests.common import ROOT, configuration
 from tests.datasets.odd_files import REASONS, lay
 from train.common.evaluation.report import render
 from train.common.tracking.load import Registered
+from train.common.tracking.log import Run
 from train.jobs.image_prediction import (
     answers,
     images,
     listed,
     modified,
-    seen_through,
     unscored,
+    window_of,
 )
 from train.jobs.scoring import Scores, report
 
@@ -34,9 +36,9 @@ KEYS = [pa.field("file", pa.string())]
 
 
 @pytest.fixture
-def config(server: str, tmp_path: Path) -> Iterator[DictConfig]:
+def config(server: str, tmp_path: Path) -> Iterator[Any]:
     mlflow.set_tracking_uri(server)
-    yield composed(
+    yield configuration(
         "+pipeline=predict_resnet50v2ft", f"predict.input={tmp_path}/in",
         f"predict.output={tmp_path}/new/x.parquet",
     )  # fmt: skip
@@ -47,11 +49,11 @@ def rows(*files: str) -> list[dict]:
     return [{"file": file, "label": "x", "p_x": 0.75, "p_y": 0.25} for file in files]
 
 
-def scores(config: DictConfig, model: Registered = MODEL, given: str = "in") -> Scores:
-    return Scores(KEYS, model, given, config)
+def scores(config: Any, model: Registered = MODEL, given: str = "in") -> Scores:
+    return Scores(KEYS, model, given, config, Run(config))
 
 
-def test_parts_become_one_file_that_says_which_model_answered(config: DictConfig) -> None:
+def test_parts_become_one_file_that_says_which_model_answered(config: Any) -> None:
     with scores(config) as made:
         made.write(rows("a", "b"))
         made.write([{"file": "c", "reason": "empty file"}])
@@ -68,7 +70,7 @@ def test_parts_become_one_file_that_says_which_model_answered(config: DictConfig
     assert list(made.output.parent.iterdir()) == [made.output]
 
 
-def test_what_is_whole_is_kept_and_what_is_not_is_scored_again(config: DictConfig) -> None:
+def test_what_is_whole_is_kept_and_what_is_not_is_scored_again(config: Any) -> None:
     with scores(config) as killed:
         killed.write(rows("a", "b"))
         (killed.parts / ".draft-0123-000001.parquet").write_bytes(b"PAR1 cut off")
@@ -83,7 +85,7 @@ def test_what_is_whole_is_kept_and_what_is_not_is_scored_again(config: DictConfi
 
 @pytest.mark.parametrize("torn", [0, 1, 4, 100, -8, -1, "middle", "garbage"])
 def test_a_torn_part_and_those_behind_it_are_scored_again(
-    config: DictConfig, torn: int | str, caplog: pytest.LogCaptureFixture
+    config: Any, torn: int | str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with scores(config) as made:
         for name in "abcd":
@@ -106,8 +108,8 @@ def test_a_torn_part_and_those_behind_it_are_scored_again(
 HOLD = """
 import sys
 from tests.train.test_jobs_scoring import rows, scores
-from tests.common import ROOT, composed
-config = composed("+pipeline=predict_resnet50v2ft", *sys.argv[1:])
+from tests.common import ROOT, configuration
+config = configuration("+pipeline=predict_resnet50v2ft", *sys.argv[1:])
 made = scores(config)
 made.write(rows("a"))
 print("held", flush=True)
@@ -119,7 +121,7 @@ made.close()
 
 @pytest.mark.parametrize("ends", ["well", "killed"])
 def test_a_second_run_to_one_file_is_told_of_the_first(
-    config: DictConfig, tmp_path: Path, ends: str
+    config: Any, tmp_path: Path, ends: str
 ) -> None:
     given = [f"predict.input={config.predict.input}", f"predict.output={config.predict.output}"]
     first = subprocess.Popen(
@@ -139,10 +141,10 @@ def test_a_second_run_to_one_file_is_told_of_the_first(
         second.close()
 
 
-def test_answers_seen_through_another_window_are_not_mixed(config: DictConfig) -> None:
+def test_answers_window_of_another_window_are_not_mixed(config: Any) -> None:
     with scores(config) as made:
         made.write(rows("a"))
-    other = composed(
+    other = configuration(
         "+pipeline=predict_resnet50v2ft", f"predict.input={config.predict.input}",
         f"predict.output={config.predict.output}", "dataset.dicom.centre=40",
         "dataset.dicom.width=400",
@@ -151,7 +153,7 @@ def test_answers_seen_through_another_window_are_not_mixed(config: DictConfig) -
         scores(other)
 
 
-def test_a_kill_between_file_and_parts_loses_and_repeats_nothing(config: DictConfig) -> None:
+def test_a_kill_between_file_and_parts_loses_and_repeats_nothing(config: Any) -> None:
     made = scores(config)
     made.write(rows("a"))
     part = (made.parts / "000000.parquet").read_bytes()
@@ -165,7 +167,7 @@ def test_a_kill_between_file_and_parts_loses_and_repeats_nothing(config: DictCon
     assert pq.read_table(again.output)["file"].to_pylist() == ["a"]
 
 
-def test_later_input_is_added_to_a_finished_file(config: DictConfig) -> None:
+def test_later_input_is_added_to_a_finished_file(config: Any) -> None:
     for name in ("a", "b"):
         with scores(config) as made:
             made.write(rows(name))
@@ -174,7 +176,7 @@ def test_later_input_is_added_to_a_finished_file(config: DictConfig) -> None:
 
 
 @pytest.mark.parametrize("finished", [False, True])
-def test_answers_of_two_models_or_inputs_are_not_mixed(config: DictConfig, finished: bool) -> None:
+def test_answers_of_two_models_or_inputs_are_not_mixed(config: Any, finished: bool) -> None:
     with scores(config) as made:
         made.write(rows("a"))
         if finished:
@@ -186,7 +188,7 @@ def test_answers_of_two_models_or_inputs_are_not_mixed(config: DictConfig, finis
     assert scores(config).rows == 1
 
 
-def test_another_file_is_never_overwritten(config: DictConfig) -> None:
+def test_another_file_is_never_overwritten(config: Any) -> None:
     output = Path(config.predict.output)
     output.parent.mkdir()
     output.write_text("my notes")
@@ -195,14 +197,12 @@ def test_another_file_is_never_overwritten(config: DictConfig) -> None:
     assert output.read_text() == "my notes"
 
 
-def test_an_output_that_is_a_folder_or_below_a_file_is_named(
-    config: DictConfig, tmp_path: Path
-) -> None:
+def test_an_output_that_is_a_folder_or_below_a_file_is_named(config: Any, tmp_path: Path) -> None:
     Path(config.predict.output).mkdir(parents=True)
     with pytest.raises(UserError, match=r"is a folder; name a file in it"):
         scores(config)
     (tmp_path / "file").write_text("")
-    below = composed(
+    below = configuration(
         "+pipeline=predict_resnet50v2ft", "predict.input=in",
         f"predict.output={tmp_path}/file/x.parquet",
     )  # fmt: skip
@@ -210,9 +210,7 @@ def test_an_output_that_is_a_folder_or_below_a_file_is_named(
         scores(below)
 
 
-def test_odd_files_are_rows_with_a_reason_in_file_and_report(
-    config: DictConfig, tmp_path: Path
-) -> None:
+def test_odd_files_are_rows_with_a_reason_in_file_and_report(config: Any, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     names = lay(folder)
     made, rest = scores(config), listed(folder, Path(config.predict.output))
@@ -232,17 +230,15 @@ def test_odd_files_are_rows_with_a_reason_in_file_and_report(
     mlflow.end_run()
 
 
-def test_the_window_is_that_of_the_training(
-    config: DictConfig, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_window_is_that_of_the_training(config: Any, caplog: pytest.LogCaptureFixture) -> None:
     merged = OmegaConf.merge(config, {"dataset": {"dicom": {"centre": 40, "width": 400}}})
     assert isinstance(merged, DictConfig)
     config = merged
-    assert seen_through(MODEL, config) == Window(40, 400)  # an old model says nothing
+    assert window_of(MODEL, config) == Window(40, 400)  # an old model says nothing
     assert not caplog.records
     for known in ([], [600.0, 2000.0]):
         model = replace(MODEL, metadata={"dicom_window": known})
-        assert seen_through(model, config) == Window(*known)
+        assert window_of(model, config) == Window(*known)
         assert "the window of the training" in caplog.text
         caplog.clear()
 
@@ -273,13 +269,11 @@ def test_a_file_that_was_changed_after_it_was_scored_is_named(tmp_path: Path) ->
         unscored([path], tmp_path, known, tmp_path / "x.parquet")
 
 
-def test_the_time_of_a_change_survives_the_file_of_answers(
-    config: DictConfig, tmp_path: Path
-) -> None:
+def test_the_time_of_a_change_survives_the_file_of_answers(config: Any, tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(b"first")
     columns = [*KEYS, pa.field("modified", pa.timestamp("us", "UTC"))]
-    with Scores(columns, MODEL, "in", config) as made:
+    with Scores(columns, MODEL, "in", config, Run(config)) as made:
         for number in range(50):
             os.utime(path, ns=(1, 1_700_000_000_123_456_789 + 7919 * number))
             made.write([{"file": f"{number}", "modified": modified(path)}])

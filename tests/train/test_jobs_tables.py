@@ -12,9 +12,9 @@ import pytest
 
 from conf.errors import UserError
 from datasets.treesurvival.common import CONTRACT, draw
-from tests.common import composed
+from tests.common import configuration
 from tests.train.conftest import finish, start
-from train.common.data.tables import gather, typed
+from train.common.data.tables import as_floats
 from train.common.tracking.load import fetch_sklearn, registered
 from train.jobs import table_dataset_study
 from train.jobs.table_common import described
@@ -98,12 +98,12 @@ def test_a_bad_row_has_a_reason_and_the_others_their_types() -> None:
 
 
 def test_time_is_flagged_when_it_is_offered(tmp_path: Path) -> None:
-    config = composed(
+    config = configuration(
         "+pipeline=study_treesurvival", "dataset.sample_rows=400", "probes.bootstrap=10"
     )
     from datasets.treesurvival.dataset import build
 
-    table = typed(gather(build, config))
+    table = as_floats(build(config.dataset, tmp_path))
     offered = table_dataset_study.everything(table, config)
     assert (offered["No"].to_numpy() == table.frame["row"].to_numpy()).all()
     found, notes = table_dataset_study.leaks(offered, table, config)
@@ -111,7 +111,7 @@ def test_time_is_flagged_when_it_is_offered(tmp_path: Path) -> None:
     assert by.loc[("Time", "by group"), "value"] > 0.95
     assert by.loc[("No", "by group"), "low"] < 0.6
     assert set(found["probe"]) == {
-        *described(config).CONTRACT.columns.columns,
+        *described(config.dataset).CONTRACT.columns.columns,
         "the features together",
     }
     assert any(note.startswith("Time alone tells the outcome") for note in notes)
@@ -163,7 +163,7 @@ def test_every_row_of_a_file_is_answered_or_refused(
     assert scored["row"].tolist() == list(range(1, 51))
     assert scored.index[scored["reason"].notna()].tolist() == [7]
     assert "Baobab" in scored.loc[7, "reason"] and pd.isna(scored.loc[7, "label"])
-    model = registered(composed("+pipeline=study_treesurvival_model"), trained)
+    model = registered(configuration("+pipeline=study_treesurvival_model"), trained)
     inputs = frame.drop(index=7)[list(model.metadata["schema"]["properties"])]
     expected = fetch_sklearn(model).predict_proba(inputs)[:, 1]
     np.testing.assert_allclose(scored["p_not_survived"].dropna(), expected, atol=1e-6)

@@ -10,10 +10,10 @@ import pytest
 
 from conf.schema import Precision
 from models.common import head
-from tests.common import composed
-from train.common.data.types import Fitted, Samples, Splits
+from tests.common import configuration
+from train.common.data.types import DecodedImages, Splits, TrainedModel
 from train.common.export.examples import drawn_images
-from train.common.export.images import calibration_rows, dicom_window, publish
+from train.common.export.images import calibration_rows, dicom_window, export
 from train.common.fitting.checkpoint import Checkpoints
 
 SIDE = 32
@@ -30,9 +30,12 @@ def splits(tmp_path_factory: pytest.TempPathFactory) -> Splits:
     np.save(path, pixels.astype(np.uint8))
     nothing = pd.DataFrame()
     table = pd.DataFrame({"label": labels})
-    samples = Samples("toy", CLASSES, table, nothing, nothing, "d" * 64, path)
+    images = DecodedImages(
+        name="toy", classes=CLASSES, frame=table, quarantined=nothing, duplicates=nothing,
+        digest="d" * 64, pixels=path,
+    )  # fmt: skip
     train, validation, test = np.split(np.random.default_rng(1).permutation(24), [12, 18])
-    return Splits(samples, train, validation, test, "s" * 64, 0)
+    return Splits(images, train, validation, test, "s" * 64, 0)
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +51,8 @@ def model() -> Any:
 
 def test_the_dicom_window_of_the_training_goes_with_the_model() -> None:
     given = ("dataset.dicom.centre=40", "dataset.dicom.width=400")
-    assert dicom_window(composed("+pipeline=train_vgg16ft", *given)) == [40.0, 400.0]
-    assert dicom_window(composed("+pipeline=train_resnet50v2ft")) == []
+    assert dicom_window(configuration("+pipeline=train_vgg16ft", *given)) == [40.0, 400.0]
+    assert dicom_window(configuration("+pipeline=train_resnet50v2ft")) == []
 
 
 @pytest.fixture
@@ -69,9 +72,9 @@ def published(model: Any, splits: Splits, folder: Path, *overrides: str) -> tupl
     import mlflow
     import onnx
 
-    config = composed("+pipeline=train_resnet50v2ft", *overrides)
+    config = configuration("+pipeline=train_resnet50v2ft", *overrides)
     checkpoints = Checkpoints(folder, {}, "val_loss")
-    publish(Fitted(model, pd.DataFrame(), 1, checkpoints), splits, config)
+    export(TrainedModel(model, pd.DataFrame(), 1, checkpoints), splits, config)
     assert not list((folder / "checkpoints").iterdir())
     uri = "models:/resnet50v2ft-kvasir4@challenger"
     path = Path(mlflow.artifacts.download_artifacts(uri), "model.onnx")
@@ -114,7 +117,7 @@ def test_no_image_leaves_with_the_model(
     stored = [(content, b"".join(content.split())) for content in files]
     drawn = as_text(drawn_images(SIDE)[0])
     assert any(drawn in text for _, text in stored), "nothing was looked at"
-    for pixels in splits.samples.load():
+    for pixels in splits.data.load():
         row = pixels[0]
         for content, text in stored:
             assert row.tobytes() not in content

@@ -15,11 +15,10 @@ import pytest
 from conf.errors import UserError
 from tests.common import ROOT
 from tests.train import test_fit
-from tests.train.test_fit import StoppedError, configured, fitted, toy
+from tests.train.test_fit import Heard, StoppedError, configured, fitted, toy, train
 from train.common.data.types import Splits
 from train.common.fitting import trainer as under_test
 from train.common.fitting.checkpoint import HISTORY, Checkpoints
-from train.common.fitting.trainer import fine_tune
 
 RUN = "this run"
 PLAIN = "fit.cache=none"
@@ -41,28 +40,23 @@ def stopped(splits: Splits, cache: Path, *overrides: str) -> Path:
 
 def resumes(splits: Splits, cache: Path, *overrides: str) -> bool:
     """Whether the training goes on from what is there; it is stopped after an epoch."""
-    told: list[str] = []
-
-    def stop(_epoch: int, _values: dict[str, Any]) -> None:
-        raise StoppedError
-
-    config = configured(cache, PLAIN, *overrides)
+    run = Heard(stop_after=1)
     with pytest.raises(StoppedError):
-        fine_tune(splits, config, test_fit.build, stop, told.append, RUN)
-    return bool(told)
+        train(splits, configured(cache, PLAIN, *overrides), run)
+    return run.lines[0].startswith("resumed")
 
 
 def changed(splits: Splits, **values: Any) -> Splits:
-    return replace(splits, samples=replace(splits.samples, **values))
+    return replace(splits, data=replace(splits.data, **values))
 
 
 def test_a_corrected_label_starts_afresh_and_says_so(
     splits: Splits, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     stopped(splits, tmp_path)
-    table = splits.samples.table.copy()
+    table = splits.data.frame.copy()
     table.loc[3, "label"] = 1 - table.loc[3, "label"]
-    assert not resumes(changed(splits, table=table), tmp_path)
+    assert not resumes(changed(splits, frame=table), tmp_path)
     assert f"starting afresh: run {RUN} was left unfinished" in caplog.text
     assert "the same settings, but other labels" in caplog.text
     assert resumes(splits, tmp_path)
@@ -87,7 +81,7 @@ def test_other_inputs_start_afresh(
         monkeypatch.setattr(under_test, "READER", under_test.READER + 1)
     elif what == "pixels":
         path = tmp_path / "other.npy"
-        np.save(path, splits.samples.load())
+        np.save(path, splits.data.load())
         other = changed(splits, pixels=path)
     else:
         weights.write_bytes(b"two")
@@ -166,7 +160,6 @@ HOLD = """
 import sys
 from pathlib import Path
 from tests.train.test_fit import build, configured, toy
-from train.common.fitting.trainer import fine_tune
 
 def on_epoch(epoch, values):
     print(f"epoch {epoch}", flush=True)
@@ -175,7 +168,7 @@ def on_epoch(epoch, values):
 
 folder = Path(sys.argv[1])
 config = configured(folder / "cache", "fit.cache=none")
-fitted = fine_tune(toy(folder / "pixels"), config, build, on_epoch, print, "run of the first")
+fitted = train(toy(folder / "pixels"), config, Run())
 print(f"{len(fitted.history)} epochs", flush=True)
 sys.stdin.readline()
 fitted.checkpoints.remove()

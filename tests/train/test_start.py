@@ -8,16 +8,15 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from omegaconf import DictConfig
 
 from conf.errors import UserError
 from models.common import export_onnx
-from tests.common import composed
+from tests.common import configuration
 from tests.train.test_fit import SIZE, build, toy
-from train.common.cross_validation import cross_validated
 from train.common.data.types import Splits
-from train.common.fitting.start import begin
+from train.common.fitting.start import Start, initial_model
 from train.common.tracking.load import load_keras
+from train.common.tracking.log import Run
 from train.common.tracking.origin import origin, pinned
 from train.common.tracking.register import log_models
 
@@ -37,12 +36,12 @@ def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def splits(tmp_path_factory: pytest.TempPathFactory) -> Splits:
     made = toy(tmp_path_factory.mktemp("pixels"))
-    made.samples.table["sha256"] = [f"{row:064x}" for row in range(len(made.samples.table))]
+    made.data.frame["sha256"] = [f"{row:064x}" for row in range(len(made.data.frame))]
     return made
 
 
-def configured(*overrides: str) -> DictConfig:
-    return composed("+pipeline=train_resnet50v2ft", "model.freeze=frozen", *overrides)
+def configured(*overrides: str) -> Any:
+    return configuration("+pipeline=train_resnet50v2ft", "model.freeze=frozen", *overrides)
 
 
 def registered(splits: Splits, seed: int, folder: Path) -> tuple[str, Any]:
@@ -53,12 +52,12 @@ def registered(splits: Splits, seed: int, folder: Path) -> tuple[str, Any]:
     model = build(configured().model, 2)
     parts = {"train": splits.train[:40], "test": splits.train[40:]}
     table = pd.concat(
-        [splits.samples.table.iloc[rows].assign(split=name) for name, rows in parts.items()]
+        [splits.data.frame.iloc[rows].assign(split=name) for name, rows in parts.items()]
     )
     with mlflow.start_run() as run:
         mlflow.log_text(table.assign(file="x").to_csv(index=False), "data/splits.csv")
         export_onnx(model, folder / "model.onnx")
-        facts = {"classes": list(splits.samples.classes), "image_size": SIZE}
+        facts = {"classes": list(splits.data.classes), "image_size": SIZE}
         log_models(model, folder / "model.onnx", configured(), facts)
     return run.info.run_id, model
 
@@ -73,6 +72,10 @@ def versions(
 
 def weights(model: Any) -> list[np.ndarray]:
     return [weight.numpy() for weight in model.weights if "seed" not in weight.path]
+
+
+def begin(build: Any, splits: Splits, config: Any) -> Start:
+    return initial_model(build, splits, config, Run(config))
 
 
 def same(ours: Any, theirs: Any) -> list[bool]:
@@ -104,15 +107,9 @@ def test_a_version_an_alias_and_a_run_name_the_keras_model_of_their_run(
 def test_an_alias_is_pinned_to_its_version_before_anything_is_logged(
     versions: list[tuple[str, Any]], tmp_path: Path
 ) -> None:
-    seen: list[str] = []
-
-    @cross_validated
-    def train(config: DictConfig) -> None:
-        seen.append(config.model.weights)
-
     uri = mlflow.get_tracking_uri()
-    train(configured(f"model.weights=models:/{NAME}@challenger", f"env.tracking_uri={uri}"))
-    assert seen == [f"models:/{NAME}/2"]
+    named = configured(f"model.weights=models:/{NAME}@challenger", f"env.tracking_uri={uri}")
+    assert pinned(named).model.weights == f"models:/{NAME}/2"
     unchanged = configured("model.weights=none")
     assert pinned(unchanged) is unchanged
 
@@ -138,7 +135,7 @@ def test_other_classes_keep_the_backbone_and_get_a_new_head(
 
     uri, model = f"models:/{NAME}/1", versions[0][1]
     for classes in (("bright", "dark"), ("dark", "bright", "green")):
-        other = replace(splits, samples=replace(splits.samples, classes=classes))
+        other = replace(splits, data=replace(splits.data, classes=classes))
         with mlflow.start_run():
             start = begin(build, other, configured(f"model.weights={uri}"))
         assert "but for the head, which is new: its classes are dark, bright" in caplog.text
@@ -168,7 +165,7 @@ def test_another_network_is_refused_with_the_way_out(
 ) -> None:
     import keras
 
-    def other(config: DictConfig, classes: int) -> Any:
+    def other(config: Any, classes: int) -> Any:
         model = build(config, classes)
         if change == "name":
             return keras.Model(model.input, model.output, name="other")

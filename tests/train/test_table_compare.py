@@ -3,25 +3,22 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 from mlflow.entities import Run
-from omegaconf import DictConfig
 from sklearn.model_selection import GroupKFold
 
 from conf.schema import Estimator
-from datasets.treesurvival.dataset import build
-from models.treesurvival.common import search_space
-from models.treesurvival.model import build as build_model
-from tests.common import composed
+from datasets.common.tables import Table
+from tests.common import configuration
 from tests.train.conftest import finish, start
-from train.common.data.tables import gather, split_table, typed
-from train.common.data.types import TableFitted, TableSplits
+from tests.train.tables import searched, split_sample
+from train.common.data.types import Splits, TrainedPipeline
 from train.common.evaluation.nested import OF_EACH_FOLD, OVERALL, cross_validated, estimators
-from train.common.fitting.search import search_table
 
 FOLDS = 2
 QUICK = [
@@ -33,22 +30,22 @@ QUICK = [
 
 
 @pytest.fixture(scope="module")
-def config() -> DictConfig:
-    return composed(*QUICK)
+def config() -> Any:
+    return configuration(*QUICK)
 
 
 @pytest.fixture(scope="module")
-def splits(config: DictConfig) -> TableSplits:
-    return split_table(typed(gather(build, config)), config.split)
+def splits(config: Any) -> Splits[Table]:
+    return split_sample(config)
 
 
 @pytest.fixture(scope="module")
-def fitted(config: DictConfig, splits: TableSplits) -> TableFitted:
-    return search_table(splits, config, build_model, search_space)
+def fitted(config: Any, splits: Splits[Table]) -> TrainedPipeline:
+    return searched(splits, config)
 
 
 def test_the_estimator_is_chosen_by_its_search_on_train_alone(
-    config: DictConfig, splits: TableSplits, fitted: TableFitted
+    config: Any, splits: Splits[Table], fitted: TrainedPipeline
 ) -> None:
     assert list(fitted.searches) == list(Estimator)
     assert fitted.estimator == max(fitted.scores, key=fitted.scores.__getitem__)
@@ -58,19 +55,19 @@ def test_the_estimator_is_chosen_by_its_search_on_train_alone(
     hidden = np.concatenate([splits.validation, splits.test])
     frame.loc[hidden, "label"] = 1 - frame.loc[hidden, "label"]
     changed = replace(splits, data=replace(splits.data, frame=frame))
-    again = search_table(changed, config, build_model, search_space)
+    again = searched(changed, config)
     assert again.scores == fitted.scores and again.estimator == fitted.estimator
 
 
-def test_one_estimator_is_trained_alone_where_it_is_named(splits: TableSplits) -> None:
-    config = composed(*QUICK, "model.estimator=random_forest")
-    alone = search_table(splits, config, build_model, search_space)
+def test_one_estimator_is_trained_alone_where_it_is_named(splits: Splits[Table]) -> None:
+    config = configuration(*QUICK, "model.estimator=random_forest")
+    alone = searched(splits, config)
     assert list(alone.searches) == [alone.estimator] == [Estimator.random_forest]
     assert "RandomForest" in type(alone.model[-1]).__name__
 
 
 def test_every_outer_fold_is_answered_by_searches_that_did_not_see_it(
-    splits: TableSplits, fitted: TableFitted
+    splits: Splits[Table], fitted: TrainedPipeline
 ) -> None:
     compared = cross_validated(fitted, splits, FOLDS, 0)
     frame = splits.data.frame
@@ -88,7 +85,7 @@ def test_every_outer_fold_is_answered_by_searches_that_did_not_see_it(
 
 
 def test_differences_are_paired(
-    config: DictConfig, splits: TableSplits, fitted: TableFitted
+    config: Any, splits: Splits[Table], fitted: TrainedPipeline
 ) -> None:
     """Two alike differ by nothing, and the interval says so, whatever their own intervals are."""
     compared = cross_validated(fitted, splits, FOLDS, 0)

@@ -5,25 +5,24 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 from mlflow.entities import Run
-from omegaconf import DictConfig
 
 from conf.errors import UserError
-from datasets.treesurvival.dataset import build
-from models.treesurvival.common import search_space
-from models.treesurvival.model import build as build_model
-from tests.common import ROOT, composed
+from datasets.common.tables import Table
+from tests.common import ROOT, configuration
 from tests.train.conftest import finish, start
-from train.common.data.tables import gather, split_table, typed
-from train.common.data.types import TableFitted, TableSplits
-from train.common.evaluation.nested import cross_validated
-from train.common.evaluation.tables import by_group, evaluate_table, importances
-from train.common.fitting.search import search_table
+from tests.train.tables import searched, split_sample
+from train.common.data.split import split_table
+from train.common.data.tables import features
+from train.common.data.types import Splits, TrainedPipeline
+from train.common.evaluation.nested import OVERALL, cross_validated
+from train.common.evaluation.tables import by_group, evaluate, importances
 
 QUICK = [
     "+pipeline=train_treesurvival",
@@ -43,21 +42,21 @@ MODEL = "treesurvival-treesurvival"
 
 
 @pytest.fixture(scope="module")
-def config() -> DictConfig:
-    return composed(*QUICK)
+def config() -> Any:
+    return configuration(*QUICK)
 
 
 @pytest.fixture(scope="module")
-def splits(config: DictConfig) -> TableSplits:
-    return split_table(typed(gather(build, config)), config.split)
+def splits(config: Any) -> Splits[Table]:
+    return split_sample(config)
 
 
 @pytest.fixture(scope="module")
-def fitted(config: DictConfig, splits: TableSplits) -> TableFitted:
-    return search_table(splits, config, build_model, search_space)
+def fitted(config: Any, splits: Splits[Table]) -> TrainedPipeline:
+    return searched(splits, config)
 
 
-def test_no_plot_is_in_two_splits_and_every_row_is_in_one(splits: TableSplits) -> None:
+def test_no_plot_is_in_two_splits_and_every_row_is_in_one(splits: Splits[Table]) -> None:
     parts = [splits.train, splits.validation, splits.test]
     assert sorted(np.concatenate(parts)) == list(range(len(splits.data.frame)))
     groups = [set(splits.groups(part)) for part in parts]
@@ -70,11 +69,9 @@ def test_no_plot_is_in_two_splits_and_every_row_is_in_one(splits: TableSplits) -
     assert table["row"].is_unique
 
 
-def test_another_seed_splits_otherwise_and_the_digest_tells(
-    config: DictConfig, splits: TableSplits
-) -> None:
+def test_another_seed_splits_otherwise_and_the_digest_tells(config: Any, splits: Splits) -> None:
     assert split_table(splits.data, config.split).digest == splits.digest
-    other = composed(*QUICK, "split.seed=1")
+    other = configuration(*QUICK, "split.seed=1")
     assert split_table(splits.data, other.split).digest != splits.digest
 
 
@@ -85,29 +82,27 @@ def test_another_seed_splits_otherwise_and_the_digest_tells(
         ("split.test=0.01", r"class survived has rows in 18 values of Plot and 100 are needed"),
     ],
 )
-def test_a_split_that_cannot_be_made_says_why(
-    change: str, message: str, splits: TableSplits
-) -> None:
+def test_a_split_that_cannot_be_made_says_why(change: str, message: str, splits: Splits) -> None:
     with pytest.raises(UserError, match=message):
-        split_table(splits.data, composed(*QUICK, change).split)
+        split_table(splits.data, configuration(*QUICK, change).split)
 
 
 @pytest.mark.parametrize("folds", [1, 99])
-def test_a_search_needs_folds_that_exist(folds: int, splits: TableSplits) -> None:
+def test_a_search_needs_folds_that_exist(folds: int, splits: Splits[Table]) -> None:
     with pytest.raises(UserError, match=rf"fit\.folds={folds}: two or more .* of Plot in train"):
-        search_table(splits, composed(*QUICK, f"fit.folds={folds}"), build_model, search_space)
+        searched(splits, configuration(*QUICK, f"fit.folds={folds}"))
 
 
 def test_the_search_sees_train_alone(
-    config: DictConfig, splits: TableSplits, fitted: TableFitted
+    config: Any, splits: Splits[Table], fitted: TrainedPipeline
 ) -> None:
     frame = splits.data.frame.copy()
     hidden = np.concatenate([splits.validation, splits.test])
     frame.loc[hidden, "Light_ISF"] = 0.9
     frame.loc[hidden, "label"] = 1 - frame.loc[hidden, "label"]
     changed = replace(splits, data=replace(splits.data, frame=frame))
-    again = search_table(changed, config, build_model, search_space)
-    rows = splits.inputs(splits.test)
+    again = searched(changed, config)
+    rows = features(splits, splits.test)
     np.testing.assert_array_equal(again.model.predict_proba(rows), fitted.model.predict_proba(rows))
     assert fitted.candidates["score"].is_monotonic_decreasing
     columns = ["estimator", "settings", "score", "spread", "seconds"]
@@ -116,7 +111,7 @@ def test_the_search_sees_train_alone(
 
 
 def test_out_of_fold_answers_know_nothing_of_their_own_plot(
-    splits: TableSplits, fitted: TableFitted
+    splits: Splits[Table], fitted: TrainedPipeline
 ) -> None:
     before = cross_validated(fitted, splits, 3, 0).held_out
     np.testing.assert_allclose(before.sum(axis=1), 1)
@@ -130,9 +125,12 @@ def test_out_of_fold_answers_know_nothing_of_their_own_plot(
 
 
 def test_what_decides_is_the_most_important(
-    config: DictConfig, splits: TableSplits, fitted: TableFitted
+    config: Any, splits: Splits[Table], fitted: TrainedPipeline
 ) -> None:
-    table = importances(fitted, splits, config)
+    table = importances(
+        fitted.model, features(splits, splits.validation), splits.labels(splits.validation),
+        config.metrics.permutations, config.seed,
+    )  # fmt: skip
     assert set(table["feature"]) == set(splits.data.features)
     assert table["importance"].is_monotonic_decreasing
     worth = table.set_index("feature")["importance"]
@@ -150,9 +148,9 @@ def test_groups_are_told_one_by_one() -> None:
 
 
 def test_the_report_warns_of_few_plots_and_of_unknown_outcomes(
-    splits: TableSplits, fitted: TableFitted
+    splits: Splits[Table], fitted: TrainedPipeline
 ) -> None:
-    report = evaluate_table(fitted, splits, composed(*QUICK, "metrics.folds=0"))
+    report = evaluate(fitted, splits, configuration(*QUICK, "metrics.folds=0"), OVERALL, {})
     count = len(set(splits.groups(splits.test)))
     assert any(f"Only {count} independent values of Plot" in note for note in report.notes)
     unknown = len(splits.data.quarantined)

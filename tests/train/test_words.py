@@ -1,6 +1,7 @@
 """The report reads itself: given figures become the right sentence, and a page that says it all."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -8,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
-from tests.common import composed, datasets, deployments, part
+from conf.schema import Metrics
+from tests.common import configuration, datasets, deployments, part
 from train.common.data.types import Report
 from train.common.evaluation import figures
 from train.common.evaluation.metrics import intervals
@@ -39,7 +41,7 @@ def judged(
     probabilities = np.full((len(labels), len(names)), (1 - sure) / (len(names) - 1))
     probabilities[np.arange(len(labels)), answers] = sure
     clusters = np.arange(len(labels)) % groups if groups else np.arange(len(labels))
-    metrics = intervals(labels, probabilities, clusters, names, RESAMPLES, 0.95, 0)
+    metrics = intervals(labels, probabilities, clusters, names, Metrics(bootstrap=RESAMPLES), 0)
     return Judged(labels, probabilities, metrics, names, len(set(clusters)), **told)
 
 
@@ -143,7 +145,7 @@ def test_what_to_look_at_first_follows_from_the_answers() -> None:
 
 @pytest.mark.parametrize("name", datasets())
 def test_every_class_has_a_name_for_people(name: str) -> None:
-    dataset = part("dataset", name)
+    dataset: Any = OmegaConf.to_object(part("dataset", name))
     known = titles(dataset)
     assert list(known) == list(dataset.classes)
     assert len(set(known.values())) == len(known)
@@ -151,24 +153,25 @@ def test_every_class_has_a_name_for_people(name: str) -> None:
 
 
 def test_names_for_people_come_from_the_folder_or_from_the_settings() -> None:
-    dataset = part("dataset", "kvasir4", "+dataset.titles={2_polyps: Polyp or adenoma}")
+    dataset: Any = OmegaConf.to_object(
+        part("dataset", "kvasir4", "+dataset.titles={2_polyps: Polyp or adenoma}")
+    )
     assert list(titles(dataset).values()) == [
         "Normal", "Ulcerative colitis", "Polyp or adenoma", "Esophagitis",
     ]  # fmt: skip
-    alike = part("dataset", "kvasir4", "dataset.classes=[0_same, 1_same]")
+    alike: Any = OmegaConf.to_object(part("dataset", "kvasir4", "dataset.classes=[0_same, 1_same]"))
     assert titles(alike) == {"0_same": "0_same", "1_same": "1_same"}
 
 
 @pytest.mark.parametrize("deployment", deployments())
 def test_the_report_names_the_commands_that_serve_its_model(deployment: str) -> None:
     model, _, _ = deployment.partition("/")
-    config = composed(f"+pipeline=train_{model}")
+    config = configuration(f"+pipeline=train_{model}")
     told = serving(config, RUN)
     name = f"{model}-{config.dataset.name}"
     promote = f"make promote MODEL={name} VERSION=..."
     assert f'{promote} FORCE="the reason, which is kept"' in told.values()
-    free = OmegaConf.merge(config, {"env": {"promotion": True}})
-    assert isinstance(free, DictConfig)
+    free = replace(config, env=replace(config.env, promotion=True))
     assert promote in serving(free, RUN).values()
     newest = deployed(name, model)
     assert newest and newest.startswith(f"{model}/V")
@@ -177,12 +180,12 @@ def test_the_report_names_the_commands_that_serve_its_model(deployment: str) -> 
 
 
 def test_without_a_deployment_or_a_model_the_report_says_so() -> None:
-    nowhere = composed("+pipeline=train_resnet50v2ft", "model.name=unknown")
+    nowhere = configuration("+pipeline=train_resnet50v2ft", "model.name=unknown")
     assert "No folder deploy/unknown/V<N>" in next(iter(serving(nowhere, RUN)))
-    folds = composed("+pipeline=train_resnet50v2ft", "split.by=cluster", "split.folds=5")
+    folds = configuration("+pipeline=train_resnet50v2ft", "split.by=cluster", "split.folds=5")
     (said,) = serving(folds, RUN)
     assert "split.folds=null" in said
-    assert serving(composed("+pipeline=dataset_kvasir4"), RUN) == {}
+    assert serving(configuration("+pipeline=dataset_kvasir4"), RUN) == {}
 
 
 def test_a_figure_is_told_in_words() -> None:

@@ -99,9 +99,7 @@ def leaks(
     for name in known.columns[known.nunique() > 1]:
         said = of_metadata(clusters, [name])
         if said is not None:
-            single.append(
-                (name, *probes.accuracy(said == labels, clusters, *how))
-            )
+            single.append((name, *probes.accuracy(said == labels, clusters, *how)))
     alone = pd.DataFrame(single, columns=["property", "value", "low", "high"])
     alone = alone.sort_values("value", ascending=False)
     return found, alone, _caveats(images, found, len(rows))

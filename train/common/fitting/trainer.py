@@ -45,7 +45,7 @@ class EpochLog(Protocol):
 
     id: str
 
-    def log_epoch(self, epoch: int, values: dict[str, Any]) -> None:
+    def log_epoch(self, epoch: int, values: dict[str, Any], /) -> None:
         """The figures of one finished epoch, 1-based; also of those that a killed run left."""
 
     def log_resumed(self, earlier: str) -> None:
