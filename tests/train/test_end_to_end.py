@@ -69,7 +69,7 @@ def check_metrics(run: Run) -> None:
     names += [
         f"{metric}_{of}"
         for metric in ("precision", "recall", "f1")
-        for of in ("macro", "weighted", *configuration(run).dataset.classes)
+        for of in ("macro", "weighted", *logged(run).dataset.classes)
     ]
     for name in names:
         low, value, high = (run.data.metrics[f"test_{name}{end}"] for end in ("_low", "", "_high"))
@@ -87,13 +87,13 @@ def check_report(run: Run) -> None:
     loaded = re.findall(r"""(?:src|href)=["'](?!#)(.{5})|url\(|@import""", page)
     assert set(loaded) == {"data:"}
     assert page.count("data:image/png;base64,") == 5
-    for text in (*configuration(run).dataset.classes, "bootstrap", run.info.run_id, "sample"):
+    for text in (*logged(run).dataset.classes, "bootstrap", run.info.run_id, "sample"):
         assert text in page
 
 
 def check_models(run: Run, client: mlflow.MlflowClient) -> None:
     """The challenger is of this run, and answers as the Keras model does on raw pixels."""
-    config = configuration(run)
+    config = logged(run)
     registered = f"{config.model.name}-{config.dataset.name}"
     version = client.get_model_version_by_alias(registered, "challenger")
     assert version.run_id == run.info.run_id
@@ -153,7 +153,7 @@ def test_parameters_are_short_and_the_configuration_is_whole(run: Run) -> None:
     assert run.data.params["dataset.source"] == "sample"
     assert run.data.params["seed"] == "0"
     assert len(run.data.params) < 40
-    config = configuration(run)
+    config = logged(run)
     assert config.fit.finetune.epochs == EPOCHS - 1
     assert config.dataset.classes == CLASSES
 

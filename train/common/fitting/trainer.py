@@ -87,7 +87,7 @@ class Trainer:
             self.bar = self._within.enter_context(EpochBar())
             scope = self.checkpoints.folder.name
             self.inputs = inputs_of(self.model, self.splits, settings, self.bar, scope)
-            trained = self.inputs.part(head_only=False)
+            trained = self.inputs.part(False)
             self._within.enter_context(computing_in(settings.fit.precision.name, trained))
         except BaseException:
             self._within.close()
