@@ -9,7 +9,6 @@ import hashlib
 import inspect
 import io
 import os
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -60,9 +59,8 @@ def generate(
             f"dataset.sample_images={config.sample_images} with dataset.limit={config.limit} makes "
             f"{count} images per class; {FEWEST} or more are needed for three splits"
         )
-    sources = (inspect.getmodule(draw) or draw, sys.modules[__name__])
-    code = hashlib.sha256("".join([*map(inspect.getsource, sources), *classes]).encode())
-    name = f"{config.name}-{count}-{config.seed}-{code.hexdigest()[:8]}"
+    code = hashlib.sha256("".join([*_code(draw), *classes]).encode()).hexdigest()
+    name = f"{config.name}-{count}-{config.seed}-{code[:8]}"
     folder = cache / "samples" / name
     if folder.exists():
         return folder
@@ -73,6 +71,13 @@ def generate(
             with disk.atomic_folder(folder) as draft:
                 _write(draw, classes, config.seed, count, slices, draft, f"drawing {config.name}")
     return folder
+
+
+def _code(draw: Draw) -> list[str]:
+    """The code that an image depends on: this module, and that of `draw`, or its whole package."""
+    module = Path(inspect.getfile(draw))
+    package = sorted(module.parent.glob("*.py")) if module.name == "__init__.py" else [module]
+    return [path.read_text(encoding="utf-8") for path in (*package, Path(__file__))]
 
 
 def _write(

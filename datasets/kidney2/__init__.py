@@ -3,7 +3,7 @@ r"""kidney2: slices of abdominal CT in two classes, normal kidneys and kidneys w
 ```mermaid
 flowchart LR
     C["conf/dataset/kidney2.yaml"] --> B["dataset.build"]
-    D["common.draw"] --> B
+    D["synthetic.draw"] --> B
     B -->|"source=sample, directory,<br/>archives, kaggle"| T["table of files"]
     T -->|"DICOM: window, frames, series"| V["contract"] --> I["Images"]
 ```
@@ -17,7 +17,7 @@ flowchart LR
 
 # Sources
 
-- `sample`: series of slices drawn on the spot (`datasets.kidney2.common`), 60 % train, 20 %
+- `sample`: series of slices drawn on the spot (`datasets.kidney2.synthetic`), 60 % train, 20 %
   validation, 20 % test. For trying the pipeline, not for medicine.
 - `directory`: any folder with the folders `Normal` and `Tumor`, in `train`, `validation` and
   `test` or not; an optional `manifest.csv` (see `datasets.common.folders`). The files are pictures

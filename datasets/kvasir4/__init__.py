@@ -3,7 +3,7 @@ r"""kvasir4: endoscopy frames in four classes, normal, ulcerative colitis, polyp
 ```mermaid
 flowchart LR
     C["conf/dataset/kvasir4.yaml"] --> B["dataset.build"]
-    D["common.draw"] --> B
+    D["synthetic.draw"] --> B
     B -->|"source=sample, directory,<br/>archives, kaggle"| T["table of files"]
     T --> V["contract"] --> I["Images"]
 ```
@@ -19,7 +19,7 @@ flowchart LR
 
 # Sources
 
-- `sample`: frames drawn on the spot (`datasets.kvasir4.common`), 60 % train, 20 % validation,
+- `sample`: frames drawn on the spot (`datasets.kvasir4.synthetic`), 60 % train, 20 % validation,
   20 % test. For trying the pipeline, not for medicine.
 - `directory`: any folder with one folder per class, in `train`, `validation` and `test` or not;
   an optional `manifest.csv` (see `datasets.common.folders`).

@@ -6,7 +6,8 @@ from omegaconf import DictConfig
 
 from datasets.common.contract import Images
 from datasets.common.fetching.sources import load
-from datasets.kvasir4.common import CLASSES, draw
+from datasets.kvasir4.common import CLASSES
+from datasets.kvasir4.synthetic import draw
 
 
 def build(config: DictConfig, cache: Path) -> Images:

@@ -3,7 +3,7 @@
 ```mermaid
 flowchart LR
     C["conf/dataset/treesurvival.yaml"] --> B["dataset.build"]
-    D["common.draw"] -->|source=sample| B
+    D["synthetic.draw"] -->|source=sample| B
     F["Tree_Data.csv"] -->|source=directory| B
     K["common.CONTRACT"] --> B
     B --> V["types, categories, ranges"] --> O["common.outcomes"] --> T["Table"]

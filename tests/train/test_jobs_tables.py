@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from conf.errors import UserError
-from datasets.treesurvival.common import CONTRACT, draw
+from datasets.treesurvival.common import CONTRACT
+from datasets.treesurvival.synthetic import draw
 from tests.common import composed
 from tests.train.conftest import finish, start
 from train.common.data.tables import gather, typed

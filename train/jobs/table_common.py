@@ -21,7 +21,7 @@ def verified(config: DictConfig) -> Table:
 
 
 def described(config: DictConfig) -> ModuleType:
-    """The module of the dataset with its CONTRACT, `draw` and `outcomes`."""
+    """The module of the dataset with its CONTRACT and `outcomes`."""
     return importlib.import_module(f"datasets.{config.dataset.name}.common")
 
 

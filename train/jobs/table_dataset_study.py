@@ -1,5 +1,7 @@
 """What a model could learn instead of the outcome: `python -m datasets +pipeline=study_<name>`."""
 
+import importlib
+
 import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
@@ -65,8 +67,8 @@ def run(config: DictConfig) -> Report:
 
 def everything(table: Table, config: DictConfig) -> pd.DataFrame:
     """All columns of the file, those that are no features too, for the rows of `table`."""
-    module = described(config)
-    frame = load(config.dataset, module.CONTRACT, module.draw)
+    synthetic = importlib.import_module(f"datasets.{config.dataset.name}.synthetic")
+    frame = load(config.dataset, described(config).CONTRACT, synthetic.draw)
     return frame.iloc[table.frame["row"].to_numpy() - 1].reset_index(drop=True)
 
 

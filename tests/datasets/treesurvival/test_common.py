@@ -12,8 +12,8 @@ from sklearn.metrics import roc_auc_score
 
 from conf.errors import UserError
 from datasets.common.tables import Table
-from datasets.treesurvival.common import draw
 from datasets.treesurvival.dataset import build
+from datasets.treesurvival.synthetic import draw
 from tests.common import part
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]

@@ -6,7 +6,8 @@ from omegaconf import DictConfig
 
 from datasets.common.contract import Images
 from datasets.common.fetching.sources import load
-from .common import CLASSES, draw
+from .common import CLASSES
+from .synthetic import draw
 
 
 def build(config: DictConfig, cache: Path) -> Images:
