@@ -5,7 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from datasets.common.contract import Images
-from datasets.common.fetching.sources import load
+from datasets.common.sources import load
 from .common import CLASSES
 from .synthetic import draw
 
