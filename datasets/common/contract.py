@@ -24,8 +24,8 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from conf.errors import UserError
-from datasets.common import digests, folders
-from datasets.common.types import Dataset
+from datasets.common import digests
+from datasets.common.types import SPLITS, Dataset
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ def _check_counts(table: pd.DataFrame, expected: dict[str, int], classes: list[s
     for name, count in expected.items():
         if name == ALL:
             where, found = "the set", len(table)
-        elif name in folders.SPLITS.values():
+        elif name in SPLITS.values():
             where, found = f"split {name}", by_split.get(name, 0)
         elif name in classes:
             where, found = f"class {name}", by_class.get(classes.index(name), 0)

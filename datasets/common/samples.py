@@ -20,9 +20,10 @@ from PIL import Image
 from rich.progress import track
 
 from conf.errors import UserError
-from datasets.common import digests, folders
+from datasets.common import digests
 from datasets.common.fetching import disk
 from datasets.common.fetching.locks import Lock
+from datasets.common.manifest import MANIFEST
 
 Draw = Callable[[int, np.random.SeedSequence], np.ndarray]
 """From a class number and a seed to uint8 (H, W, 3), or, of a series, (slices, H, W, 3)."""
@@ -126,4 +127,4 @@ def _write(
             for number, (_, _, paths) in enumerate(jobs)
             for path in paths
         ]
-        pd.DataFrame(rows, columns=["file", "group"]).to_csv(folder / folders.MANIFEST, index=False)
+        pd.DataFrame(rows, columns=["file", "group"]).to_csv(folder / MANIFEST, index=False)

@@ -66,6 +66,11 @@ def _explain(failures: pd.DataFrame, contract: Contract) -> str:
             if check == "not_nullable"
             else f"column {name}{where}: {value!r}{_expected(name, check, contract)}{more}"
         )
+    return shortened(lines)
+
+
+def shortened(lines: list[str]) -> str:
+    """The first of several faults, a line each, and how many more there are."""
     hidden = f"\nand {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
     return "\n".join(lines[:SHOWN]) + hidden
 
