@@ -6,11 +6,9 @@ root/<split>/<class>/*    train, validation (or val, valid) and test
 root/manifest.csv         optional: file, label, split, group
 ```
 
-A folder around either layout, as archives like to have it, is stepped into, also where loose files
-lie beside it. Folders and labels that are no class of the configuration are left out, and the log
-names them. With a manifest the listed files are the set; `label` and `split` may be left out where
-the folders say them, and `group` joins images that must never be separated (one patient, one
-series).
+Archives often wrap a set in one or more folders. Such wrappers are skipped, even if loose files lie
+beside them. Folders and labels that are not in `dataset.classes` are left out, and the log names
+them. If there is a manifest, only the files in it belong to the set (`datasets.common.manifest`).
 """
 
 import logging
@@ -35,15 +33,14 @@ REJECTED = ["file", "reason"]
 
 
 def scan(root: Path, classes: list[str], split: str = "") -> tuple[pd.DataFrame, pd.DataFrame]:
-    """All files below `root` that are meant to be images, nothing decoded yet.
+    """List the images below `root`; nothing is decoded.
 
-    Returns the table path, file (relative, POSIX), label, split, group, sorted by file; and the
-    rejected files with a reason: file, reason. Where the whole `root` is one official `split`,
-    `file` begins with it. What is no file that can be opened, or has a name that is not UTF-8, is
-    rejected; `file` is then the name with its bytes escaped.
+    Returns two tables: the images, sorted by file, as path, file (relative, POSIX), label, split,
+    group; and the rejected files, as file, reason. If `root` is one official `split`, each `file`
+    begins with its name. An entry that cannot be opened as a file, or whose name is not UTF-8, is
+    rejected; its `file` is the name with the bytes escaped.
 
-    Raises `UserError` for a missing folder, a class without one, and a manifest that contradicts
-    the folders.
+    Raises `UserError` for a missing folder, a class without a folder, and a manifest that is wrong.
     """
     root = root.expanduser().absolute()
     if shown(root) != root.as_posix():
@@ -78,7 +75,7 @@ def _folders(folder: Path) -> list[str]:
 
 
 def _top(root: Path, classes: list[str], split: str) -> Path:
-    """`root`, or the single folder of folders around the set, or around its `split`, in it."""
+    """The folder with the classes, splits or manifest: `root`, or a folder inside its wrappers."""
     top = root
     while not (top / MANIFEST).is_file():
         names = _folders(top)
@@ -127,7 +124,7 @@ def _from_folders(top: Path, classes: list[str]) -> tuple[pd.DataFrame, pd.DataF
 
 
 def _check_classes(home: Path, names: Collection[str], classes: list[str]) -> None:
-    """Say which of the `names` of folders or labels are left out; each class must be among them."""
+    """Raise `UserError` unless each class is among `names` (folders or labels); log the others."""
     if missing := [name for name in classes if name not in names]:
         near = get_close_matches(missing[0], names, n=1)
         raise UserError(

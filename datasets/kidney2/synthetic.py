@@ -1,9 +1,9 @@
-"""The generated sample of kidney2: series of slices that differ the way CT slices do.
+"""The generated sample of kidney2: series of slices that vary as CT slices do.
 
-A series is one patient, drawn in Hounsfield units and seen through a window: neighbouring slices
-show the same organs a little higher, so they are near-copies, as in a real set. Size, shape and
-posture of the body, table, contrast medium, noise and window are drawn from the same ranges in
-both classes. What differs is what a radiologist looks for:
+A series shows one patient, drawn in Hounsfield units and then windowed. Neighbouring slices show
+the same organs a little higher: they are near-copies, as in a real set. Size, shape and posture of
+the body, table, contrast medium, noise and window have the same ranges in both classes. Only what a
+radiologist looks for differs:
 
 | class | what is drawn |
 |---|---|
@@ -55,7 +55,7 @@ class Blob:
 
 @dataclass(frozen=True)
 class Patient:
-    """What lies in the scanner."""
+    """A body in the scanner."""
 
     skin: Blob
     muscle: Blob
@@ -65,7 +65,7 @@ class Patient:
     aorta: Blob
     kidneys: list[Blob]
     loops: list[tuple[Blob, float]]
-    """Of the bowel, with the Hounsfield units of what is in them."""
+    """Loops of the bowel, each with the Hounsfield units of its content."""
     mass: tuple[Blob, float, float] | None
     """The tumour: its shape, its density, and the reach of its dark core."""
     table: np.ndarray
@@ -77,7 +77,7 @@ class Patient:
     """(SIDE, SIDE) textures."""
 
     def at(self, z: float) -> np.ndarray:
-        """Hounsfield units (SIDE, SIDE) at height `z`; what is painted last is seen."""
+        """Hounsfield units (SIDE, SIDE) at height `z`; a later organ covers an earlier one."""
         values = np.full((SIDE, SIDE), AIR, np.float32)
         values[self.table < 0.012] = 150
         values[self.skin.distance(z) < 1] = FAT

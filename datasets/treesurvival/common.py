@@ -8,7 +8,7 @@ from conf.errors import UserError
 from datasets.common.tables import Contract
 
 CENSUS_DAYS = 3.5
-"""Between two censuses."""
+"""Days between two censuses."""
 
 SPECIES = ("Acer saccharum", "Prunus serotina", "Quercus alba", "Quercus rubra")
 SOILS = (

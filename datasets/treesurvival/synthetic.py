@@ -14,10 +14,10 @@ AMF_SPECIES = ("Acer rubrum", "Acer saccharum", "Prunus serotina")
 
 
 def draw(rows: int, seed: int) -> pd.DataFrame:
-    """A generated table with all columns, `rows` seedlings in 18 plots: for trying the pipeline.
+    """A generated table with all columns: `rows` seedlings in 18 plots.
 
-    The logit of dying grows with shade and soil of the own species, falls with lignin, and differs
-    by species and, unseen by any feature, by plot.
+    The logit of dying increases with shade and with soil of the own species, and decreases with
+    lignin. It depends on the species and on the plot, and no feature shows the effect of the plot.
     """
     rng = np.random.default_rng(seed)
 

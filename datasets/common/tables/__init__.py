@@ -1,8 +1,8 @@
-r"""What table datasets share: a CSV read without guessing, its contract, and what is verified.
+r"""Datasets in a table: the CSV file, its contract, and the rows that are verified.
 
-A dataset brings a `Contract`: the columns of its file as a pandera schema, which of them may be
-features, and why the others may not. Types, categories, ranges and descriptions stand there once;
-the JSON Schema that travels with a model, and that its service validates with, is made from it.
+A dataset provides a `Contract`: the columns of its file as a pandera schema, which of them may be
+features, and why the others may not. Types, categories, ranges and descriptions stand there once.
+The JSON Schema is made from it: a model stores it, and its service validates requests with it.
 
 ```mermaid
 flowchart LR
@@ -12,7 +12,7 @@ flowchart LR
     O --> U{features allowed, no class empty} --> B[Table]
 ```
 
-Whatever fails is a `conf.errors.UserError` that names column, value and row. Row 1 is the first
+A violation raises `conf.errors.UserError`, which names column, row and value. Row 1 is the first
 below the header. Columns are found by name, in any order.
 
 | module | what it holds |

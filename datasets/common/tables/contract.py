@@ -13,6 +13,6 @@ class Contract:
     features: tuple[str, ...]
     """What may be a feature, in the order of the model's inputs."""
     refused: dict[str, str]
-    """Every other column, with the reason why it is no feature."""
+    """Every other column, with the reason why it may not be a feature."""
     group: str
-    """The column whose rows stay together: they are not independent."""
+    """The column of groups: rows of one group are not independent and stay in one split."""

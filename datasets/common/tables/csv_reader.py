@@ -108,7 +108,7 @@ def _lines(file: TextIO, path: Path) -> Iterator[Cells]:
 
 
 def _not_utf8(path: Path) -> tuple[int, int]:
-    """Place and value of the first byte that is not UTF-8: a decoder knows its last block only."""
+    """Place in the file and value of the first byte that is not UTF-8."""
     place = 0
     with path.open("rb") as file:
         for line in file:

@@ -52,8 +52,9 @@ def tabulate(
 ) -> Table:
     """The `Table` of the typed rows of `frame`.
 
-    `labels` are class numbers; a row with a non-empty text in `reasons` has no known outcome and is
-    quarantined with it. Raises `UserError` for a feature that is none and for a class without rows.
+    `labels` are class numbers. A row with a text in `reasons` has no known outcome and is
+    quarantined with this reason. Raises `UserError` for a column that may not be a feature, and for
+    a class without rows.
     """
     features = allowed(config.features, contract)
     known = reasons == ""

@@ -1,4 +1,4 @@
-"""The columns of a contract in a frame: names, types, then what pandera finds."""
+"""A frame verified against its contract: names of columns, types, then the checks of pandera."""
 
 from typing import Any
 

@@ -1,8 +1,8 @@
-"""The generated sample of kvasir4: frames that differ the way endoscopy frames do.
+"""The generated sample of kvasir4: frames that vary as endoscopy frames do.
 
-Every class is seen by the same camera in the same light: exposure, colour cast, borders, insets,
-highlights, sharpness and size are drawn from the same ranges, and the mean colour is pulled to a
-target that knows nothing of the class. What differs is what a physician looks at:
+All classes have the same camera and light: exposure, colour cast, borders, insets, highlights,
+sharpness and size have the same ranges, and the mean colour is moved towards a target that does not
+depend on the class. Only what a physician looks at differs:
 
 | class | what is drawn |
 |---|---|
@@ -11,8 +11,8 @@ target that knows nothing of the class. What differs is what a physician looks a
 | 2 polyps | a normal wall with one to three shaded bumps, some of them small or flat |
 | 3 esophagitis | pale wall, z-line around a red centre, inflamed streaks, lengthwise folds |
 
-A scene is painted on a fixed grid, in linear steps that each take and return arrays: relief
-(shading), colour, light, camera.
+A scene is painted on a fixed grid, one step after the other: relief (shading) of the wall,
+findings, light, camera.
 """
 
 import numpy as np

@@ -30,7 +30,7 @@ def lit(scene: Scene, rng: Rng) -> np.ndarray:
     green = red * rng.uniform(0.42, 0.62)
     shown = np.array([red, green, green * rng.uniform(0.5, 0.95)])
     target = -np.log(1 - shown * (1 - np.exp(-SHOULDER))) / SHOULDER
-    # Not all of the difference in mean colour goes: it is a hint in real frames as well.
+    # A part of the difference in mean colour stays: it is a hint in real frames as well.
     gain = (target / colours[::2, ::2][inside].mean(axis=0)) ** 0.3
     colours = colours * gain.astype(np.float32)
     return _highlights(colours, light, rng)

@@ -1,4 +1,4 @@
-"""What a physician looks at, painted on the wall of the gut: one painter a class."""
+"""The findings that a physician looks at, on the wall of the gut: one painter a class."""
 
 import math
 
@@ -72,7 +72,7 @@ PAINTERS = (_paint_normal, _paint_colitis, _paint_polyps, _paint_esophagitis)
 
 
 def _distract(scene: Scene, rng: Rng) -> None:
-    """What any frame may show: reddish areas, yellow residue, bubbles."""
+    """Distractors that any frame may show: reddish areas, yellow residue, bubbles."""
     patch = blots(rng, 3, rng.uniform(0.1, 0.5), 1.5)[..., None] * rng.uniform(0, 0.2)
     scene.tint *= 1 - patch * np.array([0, 0.8, 0.7], np.float32)
     if rng.random() < 0.25:
@@ -88,7 +88,7 @@ def _distract(scene: Scene, rng: Rng) -> None:
 
 
 def vessels(scene: Scene, rng: Rng, strength: float, trees: int = 9) -> None:
-    """Branching vessels, red because they swallow green and blue."""
+    """Branching vessels, red because they absorb green and blue."""
     canvas = Image.new("L", (2 * GRID, 2 * GRID))
     pen = ImageDraw.Draw(canvas)
     for _ in range(trees):

@@ -1,4 +1,4 @@
-"""The scene in front of the camera: smooth noise, and the bare wall of the gut with its folds."""
+"""The scene in front of the camera: the bare wall of the gut with its folds, and smooth noise."""
 
 from dataclasses import dataclass
 
@@ -49,7 +49,7 @@ def blots(rng: Rng, cells: float, share: float, soft: float) -> np.ndarray:
 
 
 def wall(rng: Rng, tubular: bool) -> Scene:
-    """A tube that is looked along or at, with its folds; `tubular` is the oesophagus."""
+    """A tube with its folds, seen along its axis or from the side; `tubular`: the oesophagus."""
     warp = rng.uniform(0.02, 0.09)
     x = X + warp * noise(rng, 3)
     y = Y + warp * noise(rng, 3)
