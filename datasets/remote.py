@@ -1,9 +1,9 @@
-"""Raw data to and from a remote of DVC.
+"""Raw data to and from a DVC remote.
 
 python -m datasets.remote push|pull [--remote NAME]
 
-The default remote stands in .dvc/config. What belongs to one machine, and every secret, stands in
-.dvc/config.local, which git never sees: `dvc remote add --local`, `dvc remote modify --local`.
+The default remote stands in .dvc/config. Settings of one machine, and every secret, belong in
+.dvc/config.local, which git ignores: `dvc remote add --local`, `dvc remote modify --local`.
 """
 
 import argparse
@@ -20,7 +20,7 @@ WAYS_OUT = {
     "gdrive": "is the key of the service account there (dvc remote modify --local {name} "
     "gdrive_service_account_json_file_path <file>), and is the folder shared with the account?",
 }
-"""What to look at when a remote of this scheme fails."""
+"""What to check when a remote of this scheme fails."""
 WAY_OUT = "is it there, and may you write to it? dvc remote modify --local {name} url <address>"
 
 

@@ -35,7 +35,7 @@ GOOD_TREE = {
     "deploy/net/V1/create_bento_model.py": "import bentoml\n",
     "deploy/net/V1/common.py": "",
     "deploy/net/V1/service.py": "from datasets.common.images import read\n",
-    "datasets/common/images/decode.py": "from datasets.common.images.values import x\nimport PIL\n",
+    "datasets/common/images/decode.py": "from datasets.common.images.types import x\nimport PIL\n",
     "deploy/net/V1/ecr.sh": "",
     "deploy/net/V1/sample-input.json": "{}",
 }

@@ -1,4 +1,4 @@
-"""The contract every image dataset keeps before anything trains on it.
+"""The contract of image datasets: what is verified before a model trains on them.
 
 ```mermaid
 flowchart LR
@@ -11,7 +11,7 @@ flowchart LR
     U --> L[limit] --> I[Images]
 ```
 
-Whatever fails is a `conf.errors.UserError` that names the folder, the figure and the way out.
+A violation raises `conf.errors.UserError`, which names the folder, the value and the way out.
 """
 
 import logging
@@ -24,14 +24,14 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from conf.errors import UserError
-from datasets.common import digests, folders
-from datasets.common.types import Dataset
+from datasets.common import digests
+from datasets.common.types import SPLITS, Dataset
 
 log = logging.getLogger(__name__)
 
 COLUMNS = ["path", "file", "label", "split", "sha256", "cluster", "width", "height"]
 ALL = "all"
-"""In place of the name of a split: the whole set."""
+"""Stands for the whole set where a split could be named."""
 SHOWN = 5
 """Examples in a message."""
 
@@ -62,8 +62,8 @@ def verify(
 ) -> Images:
     """Check `table` (path, file, label, split, group) and complete it.
 
-    `rejected` (file, reason) are files that were left out before. `expected` is the number of
-    files by split, by class, or of `ALL`. Raises `UserError` where the contract is broken.
+    `rejected` (file, reason) lists files that were left out earlier. `expected` is the number of
+    files per split, per class, or of the whole set (`ALL`). Raises `UserError` for a violation.
     """
     if len(config.classes) < 2:
         raise UserError(
@@ -106,7 +106,7 @@ def _check_counts(table: pd.DataFrame, expected: dict[str, int], classes: list[s
     for name, count in expected.items():
         if name == ALL:
             where, found = "the set", len(table)
-        elif name in folders.SPLITS.values():
+        elif name in SPLITS.values():
             where, found = f"split {name}", by_split.get(name, 0)
         elif name in classes:
             where, found = f"class {name}", by_class.get(classes.index(name), 0)
@@ -115,8 +115,8 @@ def _check_counts(table: pd.DataFrame, expected: dict[str, int], classes: list[s
         if found != count:
             raise UserError(
                 f"{where} has {found} files, expected {count} (dataset.expected.{name}): the "
-                "download is not whole, or another version of the set; dataset.expected=null "
-                "accepts any number"
+                "download is incomplete, or it is another version of the set; "
+                "dataset.expected=null accepts any number"
             )
 
 
@@ -138,7 +138,8 @@ def _check_share(quarantined: pd.DataFrame, good: int, config: DictConfig) -> No
     shown = "".join(f"\n  {file}: {reason}" for file, reason in rows)
     raise UserError(
         f"{bad} of {good + bad} images cannot be used, more than "
-        f"dataset.max_bad_share={config.max_bad_share}; mend or remove them, or raise it:{shown}"
+        f"dataset.max_bad_share={config.max_bad_share}; repair or remove "
+        f"them, or raise this share:{shown}"
         + (f"\n  and {bad - SHOWN} more" if bad > SHOWN else "")
     )
 
@@ -174,11 +175,11 @@ def _duplicates(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _limited(table: pd.DataFrame, config: DictConfig) -> pd.DataFrame:
-    """At most `config.limit` rows of each class and split, drawn at random by the seed.
+    """At most `config.limit` rows of each class and split, drawn at random with the seed.
 
-    Single images are drawn, not clusters: whole series would make a small set of very few. Clusters
-    keep their numbers, so what is left of one still stays together. A smaller limit draws a part of
-    what a larger one does.
+    Images are drawn one by one, not by cluster: a small set of whole series would hold few series.
+    Clusters keep their numbers, so the images that remain of one still stay together. A smaller
+    limit draws a subset of what a larger one draws.
     """
     if config.limit is None:
         return table

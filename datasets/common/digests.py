@@ -1,11 +1,11 @@
-r"""What identifies an image: its bytes, and what it looks like.
+r"""The identity of an image: its bytes (sha256) and its appearance (perceptual hash).
 
-Each file is read once. The answers are kept in one SQLite file, keyed by path, size and time of
-change, so the next run on the same data starts at once and a killed one goes on where it was.
+Each file is read once. The measurements are cached in one SQLite file, keyed by path, size and time
+of change. The next run on the same data starts at once, and a killed run continues where it was.
 
-A file is one image, or, where it is DICOM of several frames, several of one series. The identity
-of a frame, and of what is seen through a window of the settings, is a digest of the file's and of
-these: other settings are other data.
+A multi-frame DICOM file holds several images of one series. The identity of a frame is a digest of
+the file's sha256 and the number of the frame. A DICOM window of the settings is part of the digest
+too: another window gives other data.
 
 Near-duplicates are images whose 64-bit perceptual hashes (pHash of the imagehash library) differ
 in few bits; clusters are the connected components of that relation, so A and C share a cluster
@@ -40,11 +40,11 @@ from datasets.common.images import READER, BadImage, Kind, Source, Window, heade
 log = logging.getLogger(__name__)
 
 BLOCK = 256
-"""Files between two writes to the cache: what a killed run does again."""
+"""Files between two writes to the cache: a killed run measures at most so many again."""
 PAIRS = 1 << 24
 """Pairs of hashes compared at a time: 128 MB."""
 CACHE = "images-v2.sqlite"
-"""Another name whenever the columns or the hash change; answers of another reader are not found."""
+"""The name changes with the columns and the hash; the version of the reader is in each key."""
 DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 SCHEMA = """
 create table if not exists images (
@@ -56,7 +56,7 @@ create table if not exists images (
 
 @dataclass(frozen=True)
 class Measured:
-    """What one image is: `look` is its perceptual hash in hex; `reason` says why it is unusable."""
+    """One image: `look` is its perceptual hash in hex; `reason` says why it cannot be used."""
 
     sha256: str
     look: str = ""
@@ -64,11 +64,11 @@ class Measured:
     height: int = 0
     reason: str = ""
     series: str = ""
-    """What its file belongs to, by its own word: equal for slices that must not be separated."""
+    """The series that the file names, or, of several frames, the file: it stays in one split."""
 
 
 def measure_one(path: Path, max_pixels: int, window: Window | None = None) -> list[Measured]:
-    """Read, decode and hash one file: its image, or one after the other its frames."""
+    """Read, decode and hash one file: its image, or its frames in their order."""
     sha256 = ""
     try:
         with opened(path) as file:
@@ -80,7 +80,7 @@ def measure_one(path: Path, max_pixels: int, window: Window | None = None) -> li
 
 
 def why(bad: BadImage) -> str:
-    """The reason why a dataset leaves an image out, with the setting that it follows from."""
+    """The reason why a dataset leaves an image out, with the setting that decides it."""
     return bad.reason + (" (dataset.max_pixels)" if bad.kind == Kind.LARGE else "")
 
 
@@ -107,10 +107,10 @@ def look(pixels: np.ndarray) -> str:
 def measure(
     paths: list[str], max_pixels: int, cache: Path, window: Window | None = None
 ) -> pd.DataFrame:
-    """The images in each of `paths`, in their order, and of each what `Measured` holds.
+    """One row an image, in the order of `paths`: row, frame, and the fields of `Measured`.
 
-    `row` is the number of the path, `frame` what is put behind it to name one image of several:
-    "" or `#0`, `#1`, ...; `window` (`conf.schema.Dicom`) is what DICOM is seen through.
+    `row` is the index in `paths`. `frame` is the suffix that names one image of several: "", or
+    `#0`, `#1`, ... `window` (`conf.schema.Dicom`) is the DICOM window centre and width.
     """
     folder = cache / "digests"
     seen = "" if window is None else (window.centre, window.width)
@@ -131,7 +131,7 @@ def measure(
 
 
 def _sound(path: Path) -> None:
-    """Remove a database that is none, or damaged: what it knew is measured again."""
+    """Remove a damaged database: its images are measured again."""
     try:
         with closing(sqlite3.connect(path, timeout=60)) as known:
             [(state,), *_] = known.execute("pragma quick_check(1)").fetchall()
@@ -162,7 +162,7 @@ def _key(path: str, reading: str) -> Key:
 def _answers(
     keys: list[Key], one: Callable[[Path], list[Measured]], known: sqlite3.Connection
 ) -> list[list[Measured]]:
-    """The images of `keys`: those that are `known`, and new ones by `one`, which become known."""
+    """The images of `keys`: from the cache `known`, or measured by `one` and then cached."""
     known.execute(SCHEMA)
     found = dict(_known(known, keys))
     new = [key for key in keys if key not in found]
@@ -205,9 +205,9 @@ def clusters(
 ) -> np.ndarray:
     """Cluster numbers, int64 (N,): equal for near-duplicates, equal groups and equal series.
 
-    `groups` are given by people and `series` by the files; "" is none. `looks` are 64-bit hashes
-    in hex; two images belong together when at most `distance` bits differ. Numbers count up in the
-    order in which clusters first occur.
+    `groups` come from the manifest and `series` from the files; "" is none. `looks` are 64-bit
+    hashes in hex; two images belong together when at most `distance` bits differ. Clusters are
+    numbered in the order in which they first occur.
     """
     if not looks:
         return np.zeros(0, dtype=np.int64)
@@ -239,7 +239,7 @@ def _joined(label: np.ndarray, i: np.ndarray, j: np.ndarray, nodes: bool = False
 
 
 def digest(table: pd.DataFrame) -> str:
-    """Hex sha256 of a set: its files' names, contents, labels and splits, in any order."""
+    """Hex sha256 of a set: names, contents, labels and splits of the files, in any order."""
     columns = table[["file", "sha256", "label", "split"]].astype(str)
     lines = sorted("\t".join(row) for row in columns.itertuples(index=False, name=None))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

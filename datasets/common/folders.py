@@ -6,35 +6,26 @@ root/<split>/<class>/*    train, validation (or val, valid) and test
 root/manifest.csv         optional: file, label, split, group
 ```
 
-A folder around either layout, as archives like to have it, is stepped into, also where loose files
-lie beside it. Folders and labels that are no class of the configuration are left out, and the log
-names them. With a manifest the listed files are the set; `label` and `split` may be left out where
-the folders say them, and `group` joins images that must never be separated (one patient, one
-series).
+Archives often wrap a set in one or more folders. Such wrappers are skipped, even if loose files lie
+beside them. Folders and labels that are not in `dataset.classes` are left out, and the log names
+them. If there is a manifest, only the files in it belong to the set (`datasets.common.manifest`).
 """
 
 import logging
 from collections.abc import Collection
 from difflib import get_close_matches
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pandas as pd
 
 from conf.errors import UserError
+from datasets.common import manifest
 from datasets.common.images import IGNORED, files, shown, why_not
+from datasets.common.manifest import MANIFEST
+from datasets.common.types import SPLITS
 
 log = logging.getLogger(__name__)
 
-SPLITS = {
-    "train": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "test": "test",
-}
-"""Accepted names of split folders, any case, and what they mean."""
-
-MANIFEST = "manifest.csv"
 SHOWN = 20
 """Folders named in a message."""
 COLUMNS = ["path", "file", "label", "split", "group"]
@@ -42,15 +33,14 @@ REJECTED = ["file", "reason"]
 
 
 def scan(root: Path, classes: list[str], split: str = "") -> tuple[pd.DataFrame, pd.DataFrame]:
-    """All files below `root` that are meant to be images, nothing decoded yet.
+    """List the images below `root`; nothing is decoded.
 
-    Returns the table path, file (relative, POSIX), label, split, group, sorted by file; and the
-    rejected files with a reason: file, reason. Where the whole `root` is one official `split`,
-    `file` begins with it. What is no file that can be opened, or has a name that is not UTF-8, is
-    rejected; `file` is then the name with its bytes escaped.
+    Returns two tables: the images, sorted by file, as path, file (relative, POSIX), label, split,
+    group; and the rejected files, as file, reason. If `root` is one official `split`, each `file`
+    begins with its name. An entry that cannot be opened as a file, or whose name is not UTF-8, is
+    rejected; its `file` is the name with the bytes escaped.
 
-    Raises `UserError` for a missing folder, a class without one, and a manifest that contradicts
-    the folders.
+    Raises `UserError` for a missing folder, a class without a folder, and a manifest that is wrong.
     """
     root = root.expanduser().absolute()
     if shown(root) != root.as_posix():
@@ -58,9 +48,9 @@ def scan(root: Path, classes: list[str], split: str = "") -> tuple[pd.DataFrame,
     if not root.is_dir():
         raise UserError(f"{str(root)!r} is no folder; expected one folder per class in it")
     top = _top(root, classes, split)
-    manifest = top / MANIFEST
-    if manifest.is_file():
-        table, rejected = _from_manifest(manifest, classes)
+    listing = top / MANIFEST
+    if listing.is_file():
+        table, rejected = _from_manifest(listing, classes)
     else:
         table, rejected = _from_folders(top, classes)
     if split:
@@ -85,7 +75,7 @@ def _folders(folder: Path) -> list[str]:
 
 
 def _top(root: Path, classes: list[str], split: str) -> Path:
-    """`root`, or the single folder of folders around the set, or around its `split`, in it."""
+    """The folder with the classes, splits or manifest: `root`, or a folder inside its wrappers."""
     top = root
     while not (top / MANIFEST).is_file():
         names = _folders(top)
@@ -134,7 +124,7 @@ def _from_folders(top: Path, classes: list[str]) -> tuple[pd.DataFrame, pd.DataF
 
 
 def _check_classes(home: Path, names: Collection[str], classes: list[str]) -> None:
-    """Say which of the `names` of folders or labels are left out; each class must be among them."""
+    """Raise `UserError` unless each class is among `names` (folders or labels); log the others."""
     if missing := [name for name in classes if name not in names]:
         near = get_close_matches(missing[0], names, n=1)
         raise UserError(
@@ -159,54 +149,22 @@ def _is_image_name(path: Path) -> bool:
     return path.suffix.casefold() in suffixes
 
 
-def _from_manifest(manifest: Path, classes: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    try:
-        given = pd.read_csv(manifest, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
-        raise UserError(f"{manifest} cannot be read as CSV: {error}") from error
-    if "file" not in given:
-        raise UserError(f"{manifest} has no column file; columns: {', '.join(given.columns)}")
-    if twice := given["file"][given["file"].duplicated()].tolist():
-        raise UserError(f"{manifest} lists {twice[0]} twice")
-    top = manifest.parent
+def _from_manifest(listing: Path, classes: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    listed = manifest.read(listing, classes)
+    top = listing.parent
+    _check_classes(top, set(listed["label"]), classes)
     rows, rejected = [], []
-    found: set[str] = set()
-    for row in given.to_dict("records"):
-        parts = PurePosixPath(row["file"]).parts
-        if not parts or ".." in parts or parts[0].startswith("/") or "\0" in row["file"]:
-            raise UserError(
-                f"{manifest}: file {row['file']!r} must lie below the manifest's folder"
-            )
-        folder = next((part for part in parts[:-1] if part in classes), "")
-        home = next((part for part in parts[:-1] if part.casefold() not in SPLITS), "")
-        if not (name := row.get("label") or folder or home):
-            raise UserError(f"{manifest}: {row['file']} has no label and lies in no folder")
-        found.add(name)
-        if folder and folder != name:
-            raise UserError(f"{manifest}: {row['file']} lies in {folder} and is labelled {name}")
-        if name not in classes:
-            continue
-        split = row.get("split") or (parts[0] if parts[0].casefold() in SPLITS else "")
-        if split and split.casefold() not in SPLITS:
-            raise UserError(
-                f"{manifest}: {row['file']} has split {split!r}; choices: train, validation, test"
-            )
-        path = top.joinpath(*parts)
+    for row in listed[listed["label"].isin(classes)].itertuples():
+        path = top / row.file
         if reason := why_not(path):
-            rejected.append((row["file"], f"listed in {MANIFEST}, but {reason}"))
-            continue
-        known = SPLITS.get(split.casefold(), "")
-        rows.append(
-            (str(path), path.relative_to(top).as_posix(), classes.index(name), known,
-             row.get("group", ""))
-        )  # fmt: skip
-    _check_classes(top, found, classes)
+            rejected.append((row.file, f"listed in {MANIFEST}, but {reason}"))
+        else:
+            name = path.relative_to(top).as_posix()
+            rows.append((str(path), name, classes.index(row.label), row.split, row.group))
     table = pd.DataFrame(rows, columns=COLUMNS).astype({"label": int})
-    if len({split == "" for split in table["split"]}) > 1:
-        raise UserError(f"{manifest} gives a split for some files and none for others")
-    listed = set(given["file"]) | set(table["file"])
+    known = set(listed["file"]) | set(table["file"])
     for path in files(top):
         name = shown(path.relative_to(top))
-        if name not in listed and _is_image_name(path):
+        if name not in known and _is_image_name(path):
             rejected.append((name, f"not listed in {MANIFEST}"))
     return table, pd.DataFrame(rejected, columns=REJECTED, dtype=object)

@@ -1,15 +1,15 @@
-"""A generated set on disk, so that every pipeline runs where no data is.
+"""A generated sample on disk: every pipeline runs without data.
 
-A dataset brings `draw(label, seed)`; here its images become JPEG files in official splits, once,
-under a name that holds what they depend on. What is drawn together, such as the slices of one
-scan, is one group of the manifest, and stays in one split.
+A dataset provides `draw(label, seed)`. This module writes its images once, as JPEG files in
+official splits. The name of the folder changes with everything that the images depend on. Images
+that are drawn together, such as the slices of one scan, are one group of the manifest and stay in
+one split.
 """
 
 import hashlib
 import inspect
 import io
 import os
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,32 +21,34 @@ from PIL import Image
 from rich.progress import track
 
 from conf.errors import UserError
-from datasets.common import digests, folders
+from datasets.common import digests
 from datasets.common.fetching import disk
 from datasets.common.fetching.locks import Lock
+from datasets.common.manifest import MANIFEST
 
 Draw = Callable[[int, np.random.SeedSequence], np.ndarray]
-"""From a class number and a seed to uint8 (H, W, 3), or, of a series, (slices, H, W, 3)."""
+"""Class number and seed to one image, uint8 (H, W, 3), or one series, uint8 (slices, H, W, 3)."""
 
 SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
 FEWEST = 5
-"""Images per class of which every split still gets one."""
+"""Images per class that are enough for one in every split."""
 APART = 6
-"""Perceptual hashes differ in more bits than this, or the image is drawn again: chance must not put
-near-duplicates into two splits, so this is above the default of `hash_distance`."""
+"""An image is drawn again unless its perceptual hash differs in more bits from those of all others.
+It is above the default of `hash_distance`: chance must not put near-duplicates into two splits."""
 ATTEMPTS = 20
-"""Of drawing one image; a `draw` that cannot do better is taken as it is."""
+"""Most attempts to draw one image; the last one is accepted."""
 
 
 def generate(
     draw: Draw, config: DictConfig, cache: Path, slices: int = 1, drawn: Sequence[str] = ()
 ) -> Path:
-    """The folder of the sample of `config`: `<split>/<class>/NNNN.jpg`, generated if need be.
+    """The folder of the sample, with `<split>/<class>/NNNN.jpg`; it is generated unless it exists.
 
-    `config.sample_images` per class in all, at most `config.limit`. `draw` answers with `slices`
-    images at a time; the last series of a split may be shorter. An image depends on the seed, its
-    class and its number alone (of a series, that of its first), not on how many there are. `drawn`
-    are the classes that `draw` knows, by their numbers; without, they are `config.classes`.
+    There are `config.sample_images` images per class over all splits, at most `config.limit`.
+    `draw` returns `slices` images at a time; the last series of a split may be shorter. An image
+    depends only on the seed, its class and its number (in a series, the number of the first image),
+    not on the size of the sample. `drawn` names the classes that `draw` knows, in the order of
+    their numbers; the default is `config.classes`.
     """
     classes = list(drawn or config.classes)
     if strange := [name for name in config.classes if name not in classes]:
@@ -60,9 +62,8 @@ def generate(
             f"dataset.sample_images={config.sample_images} with dataset.limit={config.limit} makes "
             f"{count} images per class; {FEWEST} or more are needed for three splits"
         )
-    sources = (inspect.getmodule(draw) or draw, sys.modules[__name__])
-    code = hashlib.sha256("".join([*map(inspect.getsource, sources), *classes]).encode())
-    name = f"{config.name}-{count}-{config.seed}-{code.hexdigest()[:8]}"
+    code = hashlib.sha256("".join([*_code(draw), *classes]).encode()).hexdigest()
+    name = f"{config.name}-{count}-{config.seed}-{code[:8]}"
     folder = cache / "samples" / name
     if folder.exists():
         return folder
@@ -75,13 +76,20 @@ def generate(
     return folder
 
 
+def _code(draw: Draw) -> list[str]:
+    """The code that an image depends on: this module, and that of `draw`, or its whole package."""
+    module = Path(inspect.getfile(draw))
+    package = sorted(module.parent.glob("*.py")) if module.name == "__init__.py" else [module]
+    return [path.read_text(encoding="utf-8") for path in (*package, Path(__file__))]
+
+
 def _write(
     draw: Draw, classes: list[str], seed: int, count: int, slices: int, folder: Path, title: str
 ) -> None:
     validation, test = (max(1, round(count * SHARES[s])) for s in ("validation", "test"))
     starts = {"train": 0, "validation": count - validation - test, "test": count - test}
     ends = dict(zip(starts, [*starts.values(), count][1:], strict=True))
-    # Number before class: what is drawn again depends on smaller numbers alone.
+    # Number before class: whether an image is drawn again depends only on smaller numbers.
     jobs: list[tuple[int, int, list[Path]]] = []
     for split, start in starts.items():
         for name in classes:
@@ -93,14 +101,14 @@ def _write(
                 jobs.append((label, first, [home / f"{number:04d}.jpg" for number in numbers]))
 
     def one(job: tuple[int, int, list[Path]], attempt: int = 0) -> list[int]:
-        """Draw and write one image or series; the perceptual hashes as integers."""
+        """Draw and write one image or series; returns the perceptual hashes as integers."""
         label, first, paths = job
         own = np.random.SeedSequence([seed, label, first, attempt])
         quality = int(np.random.default_rng(own.spawn(1)[0]).integers(80, 96))
         drawn = draw(label, own)
         looks = []
         for path, pixels in zip(paths, drawn if slices > 1 else [drawn], strict=False):
-            encoded = io.BytesIO()  # Pillow, writing to a file itself, hides that the disk is full
+            encoded = io.BytesIO()  # Pillow hides a full disk if it writes the file itself
             Image.fromarray(pixels).save(encoded, "JPEG", quality=quality)
             path.write_bytes(encoded.getvalue())
             looks.append(int(digests.look(np.asarray(Image.open(encoded))), 16))
@@ -121,4 +129,4 @@ def _write(
             for number, (_, _, paths) in enumerate(jobs)
             for path in paths
         ]
-        pd.DataFrame(rows, columns=["file", "group"]).to_csv(folder / folders.MANIFEST, index=False)
+        pd.DataFrame(rows, columns=["file", "group"]).to_csv(folder / MANIFEST, index=False)

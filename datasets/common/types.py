@@ -5,6 +5,15 @@ from typing import ClassVar
 
 import pandas as pd
 
+SPLITS = {
+    "train": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "test": "test",
+}
+"""Names of splits that folders and manifests may use, in any case, and what they mean."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:

@@ -5,8 +5,9 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from datasets.common.contract import Images
-from datasets.common.fetching.sources import load
-from datasets.kidney2.common import CLASSES, SLICES, draw
+from datasets.common.sources import load
+from datasets.kidney2.common import CLASSES
+from datasets.kidney2.synthetic import SLICES, draw
 
 
 def build(config: DictConfig, cache: Path) -> Images:

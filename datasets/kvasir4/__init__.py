@@ -3,7 +3,7 @@ r"""kvasir4: endoscopy frames in four classes, normal, ulcerative colitis, polyp
 ```mermaid
 flowchart LR
     C["conf/dataset/kvasir4.yaml"] --> B["dataset.build"]
-    D["common.draw"] --> B
+    D["synthetic.draw"] --> B
     B -->|"source=sample, directory,<br/>archives, kaggle"| T["table of files"]
     T --> V["contract"] --> I["Images"]
 ```
@@ -19,20 +19,20 @@ flowchart LR
 
 # Sources
 
-- `sample`: frames drawn on the spot (`datasets.kvasir4.common`), 60 % train, 20 % validation,
-  20 % test. For trying the pipeline, not for medicine.
-- `directory`: any folder with one folder per class, in `train`, `validation` and `test` or not;
-  an optional `manifest.csv` (see `datasets.common.folders`).
+- `sample`: frames drawn on the spot (`datasets.kvasir4.synthetic`), 60 % train, 20 % validation,
+  20 % test. They are for trying the pipeline, not for medical use.
+- `directory`: a folder with one folder per class, with or without `train`, `validation` and `test`
+  above them, and optionally a `manifest.csv` (see `datasets.common.manifest`).
 - `archives`: `train.zip`, `val.zip` and `test.zip` of the curated colon set: 3,200, 2,000 and 800
   images.
 - `kaggle`, in production: the same set as `francismon/curated-colon-dataset-for-deep-learning`;
-  signing in is kagglehub's matter.
+  kagglehub signs in.
 
 # Where the frames come from, and their terms
 
-The curated colon set was put together by its author on Kaggle from public sets, Kvasir above all;
-its page there names them and their terms, which bind whoever uses the frames. Nothing of it is
-kept in this repository. To cite: K. Pogorelov et al., *KVASIR: A Multi-Class Image Dataset for
+The curated colon set was compiled by its author on Kaggle from public sets, mostly Kvasir. Its page
+there names them and their terms, which bind everybody who uses the frames. This repository holds
+none of the frames. To cite: K. Pogorelov et al., *KVASIR: A Multi-Class Image Dataset for
 Computer Aided Gastrointestinal Disease Detection*, MMSys 2017, doi 10.1145/3083187.3083212, and
 the set itself. HyperKvasir and GastroVision, both CC BY 4.0, fit the same classes through
 `source=directory`.
@@ -42,9 +42,9 @@ the set itself. HyperKvasir and GastroVision, both CC BY 4.0, fit the same class
 - A green inset shows the position of the endoscope, and the sizes of frames differ by class: a
   model can learn the equipment instead of the disease.
 - Frames of one video are near-duplicates and cross the official splits. `split.by=cluster` keeps
-  them together. A cluster is found by a 64-bit pHash of the whole frame: it finds re-encoded and
-  neighbouring frames, not turned, mirrored or strongly cropped ones. At
-  `hash_distance=4` all 16 known pairs of a set of 3,567 frames were found; from 8 bits on, frames
-  that share only border and inset run together into clusters of hundreds.
-- Where classes come from different hospitals, the source alone can give the class away.
+  them together. Clusters are made by a 64-bit pHash of the whole frame, which finds re-encoded and
+  neighbouring frames, but not rotated, mirrored or strongly cropped ones. At `hash_distance=4` all
+  16 known pairs of a set of 3,567 frames were found; from 8 bits on, frames that share only border
+  and inset form clusters of hundreds.
+- If the classes come from different hospitals, the source alone can reveal the class.
 """

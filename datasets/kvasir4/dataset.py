@@ -5,8 +5,9 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from datasets.common.contract import Images
-from datasets.common.fetching.sources import load
-from datasets.kvasir4.common import CLASSES, draw
+from datasets.common.sources import load
+from datasets.kvasir4.common import CLASSES
+from datasets.kvasir4.synthetic import draw
 
 
 def build(config: DictConfig, cache: Path) -> Images:

@@ -5,7 +5,8 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from datasets.common.tables import Table, load, tabulate
-from datasets.treesurvival.common import CONTRACT, draw, outcomes
+from datasets.treesurvival.common import CONTRACT, outcomes
+from datasets.treesurvival.synthetic import draw
 
 
 def build(config: DictConfig, cache: Path) -> Table:  # noqa: ARG001 -- a table needs no cache

@@ -13,7 +13,7 @@ from PIL import Image
 
 from conf.schema import ImageDataset, Source
 from datasets.common.contract import Images
-from datasets.common.fetching.sources import load
+from datasets.common.sources import load
 from tests.common import ROOT
 
 CLASSES = ["0_first", "1_second"]

@@ -11,7 +11,7 @@ from PIL import Image
 from conf.errors import UserError
 from conf.schema import Archive, Source
 from datasets.common.contract import COLUMNS
-from datasets.common.fetching.sources import load
+from datasets.common.sources import load
 from tests.datasets.common import build, config, draw, image_set, save, write_manifest
 
 SPLITS = ("train", "validation", "test")

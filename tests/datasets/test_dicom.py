@@ -15,8 +15,8 @@ from pydicom.sequence import Sequence
 from conf.errors import UserError
 from conf.schema import Dicom
 from datasets.common.digests import measure_one
-from datasets.common.fetching.sources import load
 from datasets.common.images import BadImage, read_image
+from datasets.common.sources import load
 from tests.common import ROOT
 from tests.datasets.common import CLASSES, config, picture, save
 

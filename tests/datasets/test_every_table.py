@@ -94,13 +94,13 @@ def test_building_again_gives_the_same_and_another_seed_another_table(
 
 
 def test_the_sample_as_a_file_is_the_same_table(config: DictConfig, tmp_path: Path) -> None:
-    module = importlib.import_module(f"datasets.{config.name}.common")
-    frame = load(config, module.CONTRACT, module.draw)
+    draw = importlib.import_module(f"datasets.{config.name}.synthetic").draw
+    frame = load(config, contract(config.name), draw)
     path = tmp_path / "a.csv"
     frame[frame.columns[::-1]].to_csv(path, index=False, na_rep="NA")  # in another order
     from_file = part("dataset", config.name, "dataset.source=directory", f"dataset.path={path}")
     table = build(from_file, tmp_path)
     assert table.digest == build(config, tmp_path).digest
     with pytest.raises(UserError, match="has a header and no rows"):
-        validated(frame.head(0), module.CONTRACT)
+        validated(frame.head(0), contract(config.name))
     assert np.array_equal(table.frame["label"], build(config, tmp_path).frame["label"])

@@ -1,19 +1,13 @@
-"""Class folders and manifests as people and archives lay them out."""
+"""Class folders as people and archives lay them out."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from conf.errors import UserError
-from tests.datasets.common import build, image_set, save, write_manifest
+from tests.datasets.common import build, image_set, write_manifest
 
 SPLITS = ("train", "validation", "test")
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return image_set(tmp_path / "set")
 
 
 @pytest.mark.parametrize("validation", ["val", "valid", "validation", "Val"])
@@ -66,45 +60,3 @@ def test_a_set_is_found_in_the_folders_that_an_archive_puts_around_it(tmp_path: 
     images = build(tmp_path / "set", classes=["Normal", "Tumor"])
     assert images.frame["file"].str.fullmatch(r"(Normal|Tumor)/\d\.png").all()
     assert len(images.frame) == 8
-
-
-def test_a_manifest_gives_splits_and_groups(root: Path) -> None:
-    group = ["g1", "", "g1", "", "", "", "", ""]
-    write_manifest(root, split=["train", "train", "val", "test"] * 2, group=group)
-    table = build(root).frame
-    assert table["split"].tolist() == ["train", "train", "validation", "test"] * 2
-    assert table["cluster"].iat[0] == table["cluster"].iat[2] and table["cluster"].nunique() == 7
-
-
-def test_a_manifest_may_hold_the_labels_of_a_flat_folder(tmp_path: Path) -> None:
-    for k in range(4):
-        save(tmp_path / "set" / "images" / f"{k}.png", k)
-    write_manifest(tmp_path / "set", label=["1_second", "0_first"] * 2)
-    assert build(tmp_path / "set").frame["label"].tolist() == [1, 0, 1, 0]
-
-
-def test_what_the_manifest_and_the_folder_disagree_on_is_quarantined(root: Path) -> None:
-    write_manifest(root)
-    (root / "0_first" / "0.png").unlink()
-    save(root / "0_first" / "new.png", 5)
-    quarantined = build(root, max_bad_share=0.5).quarantined.set_index("file")["reason"]
-    assert "there is no such file" in quarantined["0_first/0.png"]
-    assert "not listed" in quarantined["0_first/new.png"]
-
-
-@pytest.mark.parametrize(
-    ("columns", "message"),
-    [
-        ({"label": "2_third"}, "lies in 0_first and is labelled 2_third"),
-        ({"label": "1_second"}, "lies in 0_first and is labelled 1_second"),
-        ({"split": "holdout"}, "has split 'holdout'; choices: train, validation, test"),
-        ({"split": ["train"] * 7 + [""]}, "a split for some files and none for others"),
-        ({"file": [f"../{k}.png" for k in range(8)]}, "must lie below"),
-    ],
-)
-def test_a_manifest_that_contradicts_is_refused(
-    root: Path, columns: dict[str, Any], message: str
-) -> None:
-    write_manifest(root, **columns)
-    with pytest.raises(UserError, match=message):
-        build(root)

@@ -12,9 +12,9 @@ import pytest
 
 from conf.errors import UserError
 from datasets.common.contract import Images
-from datasets.common.fetching.sources import load
-from datasets.common.folders import MANIFEST
 from datasets.common.images import BadImage, Kind, files, opened, read_image, shown
+from datasets.common.manifest import MANIFEST
+from datasets.common.sources import load
 from tests.common import ROOT
 from tests.datasets.common import CLASSES, config, image_set, picture, save
 from tests.datasets.odd_files import LATIN, REASONS, lay

@@ -1,5 +1,6 @@
 """A generated set is written once, whole, in three splits."""
 
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,24 @@ def test_a_sample_is_drawn_once(tmp_path: Path) -> None:
     first = generate(counted, settings(sample_images=5), tmp_path)
     assert generate(counted, settings(sample_images=5), tmp_path) == first
     assert sorted(drawn) == [0] * 5 + [1] * 5
+
+
+def test_a_sample_is_drawn_anew_when_any_module_of_its_package_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "drawn_frames"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "from tests.datasets.test_samples import draw as one\n"
+        "def draw(label, seed): return one(label, seed)\n"
+    )
+    (package / "shape.py").write_text("SIDE = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    packaged = importlib.import_module("drawn_frames").draw
+    first = generate(packaged, settings(sample_images=5), tmp_path)
+    assert generate(packaged, settings(sample_images=5), tmp_path) == first
+    (package / "shape.py").write_text("SIDE = 2\n")
+    assert generate(packaged, settings(sample_images=5), tmp_path) != first
 
 
 def test_what_looks_like_an_earlier_image_is_drawn_again(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def names(deployment: str) -> dict[str, Any]:
 
 def frame(label: int, seed: int, dataset: str = "kvasir4") -> Image.Image:
     """A generated image of a dataset; of a series the first."""
-    draw = importlib.import_module(f"datasets.{dataset}.common").draw
+    draw = importlib.import_module(f"datasets.{dataset}.synthetic").draw
     drawn = draw(label, np.random.SeedSequence([label, seed]))
     return Image.fromarray(drawn if drawn.ndim == 3 else drawn[0])
 

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from conf.errors import UserError
-from datasets.treesurvival.common import CONTRACT, draw
+from datasets.treesurvival.common import CONTRACT
+from datasets.treesurvival.synthetic import draw
 from tests.common import configuration
 from tests.train.conftest import finish, start
 from train.common.data.tables import as_floats
@@ -63,11 +64,11 @@ def test_columns_are_found_by_name_and_rows_come_in_blocks(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"Species,EMF\n", r"has the column Light_ISF not; the model takes Species, Light_ISF"),
-        (b"Species,EMF,Light_ISF,EMF\n", r"has the column EMF twice"),
-        (b"", r"has the column Species not"),
-        (b"Species,EMF,Light_ISF\n\xff\xfe,1,2\n", r"cannot be read as CSV in UTF-8"),
-        (b'Species,EMF,Light_ISF\n"a,1,2\n', r"cannot be read as CSV in UTF-8"),
+        (b"Species,EMF\n", r"has no column Light_ISF \(expected, in any order: Species, Light_ISF"),
+        (b"Species,EMF,Light_ISF,EMF\n", r"has the column 'EMF' twice"),
+        (b"", r"is empty: expected a first row of column names"),
+        (b"Species,EMF,Light_ISF\n\xff\xfe,1,2\n", r"is not UTF-8 text \(byte 22 is 0xff\)"),
+        (b'Species,EMF,Light_ISF\n"a,1,2\n', r"is not CSV \(line 2\)"),
     ],
 )
 def test_a_file_that_cannot_be_scored_is_refused(

@@ -24,7 +24,7 @@ def verified(settings: OfTable, run: Run) -> Table:
 
 
 def described(dataset: TableDataset) -> ModuleType:
-    """The module of the dataset with its CONTRACT, `draw` and `outcomes`."""
+    """The module of the dataset with its CONTRACT and `outcomes`."""
     return importlib.import_module(f"datasets.{dataset.name}.common")
 
 

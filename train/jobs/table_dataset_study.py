@@ -1,5 +1,7 @@
 """What a model could learn instead of the outcome: `python -m datasets +pipeline=study_<name>`."""
 
+import importlib
+
 import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
@@ -66,8 +68,8 @@ def job(config: DictConfig) -> Report:
 
 def everything(table: Table, settings: TableDatasetStudy) -> pd.DataFrame:
     """All columns of the file, those that are no features too, for the rows of `table`."""
-    module = described(settings.dataset)
-    frame = load(settings.dataset, module.CONTRACT, module.draw)
+    synthetic = importlib.import_module(f"datasets.{settings.dataset.name}.synthetic")
+    frame = load(settings.dataset, described(settings.dataset).CONTRACT, synthetic.draw)
     return frame.iloc[table.frame["row"].to_numpy() - 1].reset_index(drop=True)
 
 

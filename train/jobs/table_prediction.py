@@ -3,7 +3,6 @@
 Columns are found by name, in any order; those that are no features are not looked at.
 """
 
-import csv
 import logging
 import time
 from collections.abc import Iterator
@@ -16,21 +15,19 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pandera
 import pyarrow as pa
-import rich.progress
 from omegaconf import DictConfig
 
 from conf.errors import UserError
 from conf.schema import TablePrediction, typed
 from datasets.common.fetching.download import file_sha256
-from datasets.common.tables import EMPTY, Contract, json_schema, validated
+from datasets.common.tables import Contract, json_schema, validated
+from datasets.common.tables.csv_reader import Cells, open_csv, require, value_of
 from train.common.tracking.load import fetch_sklearn, registered
 from train.common.tracking.log import tracked_run
 from train.jobs.scoring import Scores, answer, report
 from train.jobs.table_common import described
 
 log = logging.getLogger(__name__)
-
-Cells = list[str]
 
 
 def job(config: DictConfig) -> Path:
@@ -73,36 +70,16 @@ def blocks(
 ) -> Iterator[tuple[int, list[Cells | str]]]:
     """Rows after the first `skip`, `size` at a time, with the number of the first, from 1.
 
-    A row is its cells of `features`, or the reason why it has none. Raises `UserError` for what is
-    no CSV in UTF-8 and for a column that is missing or there twice.
+    A row is its cells of `features`, or the reason why it has none. Raises `UserError` as
+    `open_csv` does, and for a feature that is no column, or two.
     """
-    opened = rich.progress.open(path, "r", encoding="utf-8-sig", newline="", description="scoring")
-    with opened as file:
-        lines = csv.reader(file, strict=True)
-        try:
-            names = [name.strip() for name in next(lines, [])]
-            for name in features:
-                if names.count(name) != 1:
-                    how = "twice" if name in names else "not"
-                    raise UserError(
-                        f"{path} has the column {name} {how}; the model takes {', '.join(features)}"
-                    )
-            places = [names.index(name) for name in features]
-            rows = islice((line for line in lines if line), skip, None)
-            number = skip + 1
-            while block := list(islice(rows, size)):
-                yield number, [_cells(line, names, places) for line in block]
-                number += len(block)
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise UserError(
-                f"{path}, line {lines.line_num + 1} cannot be read as CSV in UTF-8: {error}"
-            ) from error
-
-
-def _cells(line: Cells, names: list[str], places: list[int]) -> Cells | str:
-    if len(line) != len(names):
-        return f"{len(line)} cells, and the header has {len(names)}"
-    return [line[place].strip() for place in places]
+    with open_csv(path, "scoring") as (names, lines):
+        require(features, names, str(path))
+        places = [names.index(name) for name in features]
+        rows, number = islice(lines, skip, None), skip + 1
+        while block := list(islice(rows, size)):
+            yield number, [r if isinstance(r, str) else [r[p] for p in places] for r in block]
+            number += len(block)
 
 
 def checked(block: list[Cells | str], contract: Contract) -> tuple[pd.DataFrame, dict[int, str]]:
@@ -110,7 +87,7 @@ def checked(block: list[Cells | str], contract: Contract) -> tuple[pd.DataFrame,
     names = list(contract.columns.columns)
     reasons = {place: row for place, row in enumerate(block) if isinstance(row, str)}
     known = {
-        place: [None if cell in EMPTY else cell for cell in row]
+        place: [value_of(cell) for cell in row]
         for place, row in enumerate(block)
         if not isinstance(row, str)
     }

@@ -1,1 +1,1 @@
-"""How files come to this machine and stay whole: downloads, archives, disk, locks."""
+"""Files from elsewhere, and files that stay whole: downloads, archives, atomic writes, locks."""

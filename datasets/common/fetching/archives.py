@@ -1,7 +1,7 @@
-"""Zip archives from strangers, unpacked without trusting them.
+"""Zip archives from untrusted sources, unpacked safely.
 
-Everything that can be known from the listing is checked before a byte is written, the rest while
-writing, and the folder takes its final name only when it is whole:
+The listing is checked before a byte is written, and the real sizes while writing. The folder gets
+its final name only when it is complete:
 
 ```mermaid
 flowchart LR
@@ -33,13 +33,13 @@ ENCRYPTED = 0x1 | 0x40 | 0x2000
 
 @dataclass(frozen=True)
 class Limits:
-    """What an archive may unpack to. Pictures hardly compress, so an honest set stays far below."""
+    """Limits of what is unpacked. Images hardly compress: a regular set stays far below them."""
 
     members: int = 500_000
     total: int = 100_000_000_000
     """Bytes of all members together."""
     ratio: int = 200
-    """Bytes unpacked for each byte packed, of a member over `ratio_from` bytes."""
+    """Unpacked bytes for each packed byte, for a member over `ratio_from` bytes."""
     ratio_from: int = 1_000_000
 
 
@@ -50,9 +50,9 @@ class _RefusalError(Exception):
 def extract(archive: Path, destination: Path, limits: Limits | None = None) -> Path:
     """Unpack the zip `archive` into the new folder `destination`, whole or not at all.
 
-    A `destination` that exists already is returned as it is: only a whole one has that name.
+    A `destination` that exists already is returned as it is: only a complete folder has that name.
 
-    Raises `UserError` for what is no zip, for a damaged one, and for names that leave the folder,
+    Raises `UserError` for a file that is no zip archive or is damaged, names that leave the folder,
     links and other special files, encrypted members, repeated names, more members or bytes than
     `limits` allow, and a full disk.
     """

@@ -1,4 +1,4 @@
-"""What is written so that it can be read back: whole under its name, or not there at all.
+"""Atomic writes: a file or folder is complete under its name, or it is not there.
 
 ```mermaid
 flowchart LR
@@ -25,14 +25,14 @@ from conf.errors import UserError
 log = logging.getLogger(__name__)
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
-"""No space left on the device; the user's share of it used up."""
+"""No space is left on the device, or the user's quota is used up."""
 
 WAY_OUT = (
     "free some space, or put the data elsewhere with dataset.path=/a/larger/disk or "
     "env.cache=/a/larger/disk"
 )
 DRAFT = ".draft-"
-"""How the names of drafts begin; they end with the name that the file is meant to have."""
+"""How the names of drafts begin; they end with the final name."""
 
 
 @contextmanager
@@ -57,9 +57,9 @@ def need(folder: Path, size: int) -> None:
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A draft beside `path`, which takes its name and place, whole and on disk, after the block.
+    """A draft beside `path`; after the block it is synced to disk and renamed to `path`.
 
-    Where the block raises, or the process is killed, `path` stays as it was.
+    If the block raises or the process is killed, `path` stays as it was.
     """
     draft = _draft(path)
     try:
@@ -70,7 +70,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def settle(draft: Path, path: Path) -> None:
-    """Give the finished file `draft` the name `path` in the same folder, once it is on disk."""
+    """Sync the finished file `draft` to disk, then rename it to `path`, in the same folder."""
     _sync(draft)
     draft.replace(path)
     _sync(path.parent)
@@ -78,9 +78,9 @@ def settle(draft: Path, path: Path) -> None:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """An empty folder beside `path`, which takes its name, whole and on disk, after the block.
+    """An empty folder beside `path`; after the block it is synced to disk and renamed to `path`.
 
-    Where another process was faster, its folder stays, and what the block wrote is dropped.
+    If another process was faster, its folder stays, and what the block wrote is dropped.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = _draft(path)
@@ -99,16 +99,16 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def remove_drafts(path: Path) -> None:
-    """Remove what killed processes left of `path`; for the holder of its lock alone."""
+    """Remove the drafts of `path` that killed processes left; only the holder of its lock may."""
     for draft in path.parent.glob(f"{DRAFT}*"):
         if draft.name.endswith(f"-{path.name}"):
             shutil.rmtree(draft) if draft.is_dir() else draft.unlink(missing_ok=True)
 
 
 def whole_array(path: Path, dtype: Any, shape: tuple[int, ...]) -> bool:
-    """Whether `path` is a `.npy` file of `dtype` and `shape`, to its last byte.
+    """Whether `path` is a complete `.npy` file of `dtype` and `shape`.
 
-    One that is there and is none is named in the log: it counts as absent.
+    Any other file under this name counts as absent, and the log names it.
     """
     try:
         found = np.lib.format.open_memmap(path, mode="r")
@@ -126,7 +126,7 @@ def whole_array(path: Path, dtype: Any, shape: tuple[int, ...]) -> bool:
 
 
 def absent(path: Path, reason: object) -> None:
-    """Say in the log that `path`, which cannot be used, counts as absent."""
+    """Log that `path` cannot be used and counts as absent."""
     text = str(reason).strip()
     line = text.splitlines()[0] if text else type(reason).__name__
     log.warning("%s is torn or damaged (%s): it counts as absent", path, line)

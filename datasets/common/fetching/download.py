@@ -1,8 +1,8 @@
-"""Fetching archives: whole and as promised, or not at all.
+"""Downloads: a file is complete and has the expected sha256, or it is not kept.
 
-An interrupted transfer leaves `<name>.part` and the next call goes on from there. Only a file
-whose sha256 is right gets its final name. Two processes that want the same file fetch it once: the
-second waits. Raises `conf.errors.UserError` throughout.
+An interrupted transfer leaves `<name>.part`, and the next call resumes it. Only a file with the
+expected sha256 gets its final name. If two processes want the same file, it is fetched once: the
+second waits. Every function raises `conf.errors.UserError`.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from datasets.common.fetching.locks import Lock
 log = logging.getLogger(__name__)
 
 CHUNK = 1 << 16
-"""Bytes read at a time: what an interruption loses at most."""
+"""Bytes read at a time: an interruption loses at most so many."""
 ATTEMPTS = 5
 TIMEOUT = (10, 60)
 """Seconds to connect, and between two bytes: a dead server must not hang a run."""
@@ -50,7 +50,7 @@ def fetch(uri: str, sha256: str | None, folder: Path) -> Path:
         raise UserError(f"{redact(uri)}: {url.scheme}:// is not supported; use http(s) or a path")
     if not sha256:
         raise UserError(
-            f"{redact(uri)} has no sha256 and nobody could tell a wrong file from the right one; "
+            f"{redact(uri)} has no sha256, so a wrong file could not be detected; "
             "set dataset.archives.<split>.sha256 (sha256sum <file> prints it)"
         )
     name = Path(unquote(url.path)).name or "download"
@@ -68,7 +68,7 @@ def fetch(uri: str, sha256: str | None, folder: Path) -> Path:
             try:
                 _verify(partial, sha256, uri)
             except UserError:
-                partial.unlink()  # going on from wrong bytes would never end well
+                partial.unlink()  # resuming from wrong bytes would fail every time
                 raise
             disk.settle(partial, target)
     return target
@@ -87,13 +87,13 @@ def file_sha256(path: Path) -> str:
 def _verify(path: Path, sha256: str, uri: str) -> None:
     if (found := file_sha256(path)) != sha256.lower():
         raise UserError(
-            f"{redact(uri)} has sha256 {found}, expected {sha256.lower()}: the file is not the "
-            "one that was meant, or its sha256 in the configuration is not"
+            f"{redact(uri)} has sha256 {found}, expected {sha256.lower()}: it is "
+            "another file, or the sha256 in the configuration is wrong"
         )
 
 
 def _from_http(uri: str, partial: Path) -> None:
-    """Fill `partial`, going on from what it holds; several attempts where the network fails."""
+    """Fetch the rest of `uri` into `partial`, with several attempts if the network fails."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return _transfer(uri, partial)
@@ -112,7 +112,7 @@ def _from_http(uri: str, partial: Path) -> None:
 
 def _transfer(uri: str, partial: Path) -> None:
     done = partial.stat().st_size if partial.exists() else 0
-    # Compressed in transit, a byte range would count the bytes of another file.
+    # With compression in transit, a byte range would count compressed bytes.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
     with requests.get(uri, headers=headers, stream=True, timeout=TIMEOUT) as response:
         total = response.headers.get("Content-Range", "").rpartition("/")[2]
@@ -157,8 +157,8 @@ def _from_drive(uri: str, partial: Path) -> None:
 def kaggle(handle: str, folder: Path) -> Path:
     """The folder of the Kaggle dataset `<owner>/<dataset>`, kept below `folder`.
 
-    Once it is there, it is used without asking Kaggle again: the data of a project does not
-    change under it.
+    Once the folder is complete, it is used without asking Kaggle again: the data of a project does
+    not change unnoticed.
     """
     done = folder / f"kaggle-{handle.replace('/', '-')}.txt"
     if kept := _kept(done):
@@ -169,7 +169,7 @@ def kaggle(handle: str, folder: Path) -> Path:
 
 
 def _kept(done: Path) -> Path | None:
-    """The folder below that of `done` which `done` names, once it is whole."""
+    """The complete folder that the file `done` names; None where there is none yet."""
     try:
         name = done.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -177,7 +177,7 @@ def _kept(done: Path) -> Path | None:
     except UnicodeDecodeError as error:
         disk.absent(done, error)
         return None
-    # Without its end, a name could be that of a folder around the one that is meant.
+    # A truncated name could be that of a parent folder.
     if not name.endswith("\n") or "\0" in name or not (kept := done.parent / name.strip()).is_dir():
         disk.absent(done, f"it names no folder: {name[:80]!r}")
         return None
@@ -195,7 +195,7 @@ def _from_kaggle(handle: str, folder: Path, done: Path) -> Path:
             draft.write_text(f"{found.relative_to(folder.resolve())}\n", encoding="utf-8")
     except UserError:
         raise
-    except Exception as error:  # kagglehub lets through whatever its many parts raise
+    except Exception as error:  # kagglehub documents no exceptions: its parts raise many
         raise UserError(
             f"dataset.kaggle={handle!r} cannot be fetched: {_first_line(error)}; check the network "
             "and the handle, sign in (https://www.kaggle.com/docs/api), or download it by hand and "

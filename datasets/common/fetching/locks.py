@@ -1,9 +1,9 @@
-"""One process at a time: who trains what, who writes where.
+"""Locks: one process at a time trains a run, or writes a file.
 
 A lock is a file that its process holds with `flock`. The system frees it when the process ends,
-however it ends, so a lock never outlives its holder. On NFS the server does the same, across hosts
-(NFS 4, and 3 with its lock daemon; after a crash of the holder's host once its lease has run out,
-about 90 seconds). A file system without locks is refused: two runs on it could mix their files.
+however it ends, so a lock never outlives its holder. On NFS the server frees it, also across
+hosts (NFS 4, and NFS 3 with its lock daemon; if the holder's host crashed, after its lease of about
+90 seconds). A file system without locks is refused: two runs on it could mix their files.
 """
 
 import errno
@@ -22,16 +22,17 @@ from conf.errors import UserError
 log = logging.getLogger(__name__)
 
 POLL = 0.2
-"""Seconds between two looks at a lock that is waited for."""
+"""Seconds between two attempts to take a lock."""
 NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
-"""What file systems without locks answer."""
+"""Error numbers of file systems without locks."""
 
 
 class Lock:
-    """The right to use `what`, held from the constructor to `release`, or the process's end.
+    """The right to use `what`, held from the constructor until `release` or the process's end.
 
-    With `wait` another holder is waited for, which the log says; without, `UserError` names it:
-    process, host, run, since when, and `way_out`. `run` is told to those who are kept out.
+    If another process holds it: with `wait` the constructor waits, and the log says so; without,
+    `UserError` names the holder (process, host, run, since when) and `way_out`. `run` is the name
+    under which this holder appears in such a message.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class Lock:
         self._release = weakref.finalize(self, _free, descriptor, path, os.getpid())
 
     def release(self) -> None:
-        """Let others go on; what is released already stays so."""
+        """Free the lock; a second call does nothing."""
         self._release()
 
     def __enter__(self) -> "Lock":
@@ -87,7 +88,7 @@ def _taken(path: Path) -> int | None:
             raise
         if _same_file(descriptor, path):
             return descriptor
-        os.close(descriptor)  # its last holder removed it meanwhile: it guards nothing
+        os.close(descriptor)  # its last holder has removed it meanwhile: it protects nothing
 
 
 def _same_file(descriptor: int, path: Path) -> bool:

@@ -5,8 +5,8 @@ Training, batch scoring, the command line and the service all read with it, and 
 the Bento, so the same bytes give the same pixels everywhere.
 
 A medical archive holds palettes, 16-bit exports, rotated photographs, DICOM and half-written
-files. The reader answers with pixels or with `BadImage`; it never raises anything else, so one
-file can neither stop a run nor slip through unseen.
+files. The reader returns pixels or raises `BadImage`, and nothing else: no file stops a run, and
+none is skipped unnoticed.
 
 ```mermaid
 flowchart LR
@@ -28,7 +28,7 @@ from datasets.common.images.decode import ORIENTATION, resize
 from datasets.common.images.formats import FORMATS, Source, sniff, stream
 from datasets.common.images.headers import Header, header
 from datasets.common.images.paths import IGNORED, files, opened, shown, why_not
-from datasets.common.images.values import BadImage, Kind, Picture, Window
+from datasets.common.images.types import BadImage, Kind, Picture, Window
 
 __all__ = [
     "FORMATS",
@@ -52,7 +52,8 @@ __all__ = [
 ]
 
 READER = 2
-"""Raised when a file gives other pixels than before: models note it, and a service compares."""
+"""Version of the reader, increased when a file gives other pixels than before. A model records it,
+and its service compares."""
 
 FRAME = re.compile(r"(.+)#(\d+)")
 """`scan.dcm#3` is frame 3 of several, counted from 0."""
@@ -61,23 +62,23 @@ FRAME = re.compile(r"(.+)#(\d+)")
 def read(
     content: Source, max_pixels: int, window: Window | None = None, size: int | None = None
 ) -> Iterator[Picture]:
-    """Every image in `content`, one at a time: each frame of a DICOM file, else the one image.
+    """The images in `content`, one at a time: each frame of a DICOM file, or the one image.
 
-    With `size` the pixels are uint8 (size, size, 3): a large JPEG is decoded at a half, a quarter
-    or an eighth of its sides, none below `size`, which libjpeg does from its coefficients in less
-    than half the time; then `resize`. Transparency lies on black; of an animation the first frame
-    counts. 16-bit grey is scaled by its full range, 0..65535; floats are taken as 0..1 where no
-    value is outside, else as 0..255. `window` goes before the window that a DICOM file names.
+    With `size` the pixels are uint8 (size, size, 3), by `resize`. Before it, libjpeg decodes a
+    large JPEG at a half, a quarter or an eighth of its sides, none below `size`, which takes less
+    than half the time. Transparent pixels are blended with black. The first frame of an animation
+    is read. 16-bit grey is scaled by its full range, 0..65535. Floats are scaled from 0..1 if no
+    value is outside, else from 0..255. `window` replaces the window of a DICOM file.
 
-    Raises `BadImage` for whatever cannot be decoded whole, and, from the header alone, for an image
-    of more than `max_pixels`.
+    Raises `BadImage` for an image that cannot be decoded completely, and, from the header alone,
+    for one of more than `max_pixels`.
     """
     with stream(content) as file:
         name = sniff(file)
         if name != "DICOM":
             yield decode.read(file, name, max_pixels, size)
             return
-        from datasets.common.images import dicom  # a second of imports that others do without
+        from datasets.common.images import dicom  # takes a second, and only DICOM needs it
 
         yield from dicom.read(file, max_pixels, window, size)
 
@@ -87,7 +88,7 @@ def read_image(
 ) -> np.ndarray:
     """The pixels of one image of `path`, as `read` gives them; `path` may name a frame.
 
-    Of several frames it is the first, `scan.dcm#3` is the fourth. Raises `BadImage`.
+    Without a frame it is the first; `scan.dcm#3` is the fourth. Raises `BadImage`.
     """
     path, frame = Path(path), 0
     if "#" in path.name and not path.exists() and (named := FRAME.fullmatch(path.name)):
@@ -95,6 +96,6 @@ def read_image(
     with opened(path) as file:
         if sniff(file) != "DICOM":
             return next(read(file, max_pixels, window, size)).pixels
-        from datasets.common.images import dicom  # a second of imports that others do without
+        from datasets.common.images import dicom  # takes a second, and only DICOM needs it
 
         return next(dicom.read(file, max_pixels, window, size, [frame])).pixels

@@ -1,7 +1,7 @@
-"""Compressed frames of DICOM: decoded only once what they unpack to is known to fit.
+"""Compressed frames of DICOM: their size is checked before they are decoded.
 
-A compressed frame has a size of its own, whatever Rows and Columns of the header say: a few bytes
-may unpack to gigabytes. Here pydicom's decoders get a plugin that looks at it first.
+A compressed frame states its own size, which may differ from Rows and Columns of the header: a few
+bytes may unpack to gigabytes. This module gives pydicom's decoders a plugin that checks the size.
 """
 
 import itertools
@@ -23,7 +23,7 @@ from pydicom.uid import (
 PLUGIN = "checked"
 DECODER_DEPENDENCIES = pillow.DECODER_DEPENDENCIES | rle.DECODER_DEPENDENCIES
 SLACK = 2
-"""How many times its length a run-length segment may have, as some writers pad it."""
+"""A run-length segment may have this many times Rows x Columns bytes, as some writers pad it."""
 
 
 def is_available(syntax: str) -> bool:
@@ -69,4 +69,4 @@ PLUGINS = {
     syntax: _register(syntax)
     for syntax in (JPEGBaseline8Bit, JPEGExtended12Bit, JPEG2000, JPEG2000Lossless, RLELossless)
 }
-"""The plugin to decode a syntax with; pydicom chooses for others."""
+"""The plugin that decodes a transfer syntax; for others pydicom chooses."""

@@ -1,8 +1,8 @@
-"""Pictures by Pillow: upright, and RGB whatever their mode.
+"""Images decoded by Pillow: upright, and RGB whatever their mode.
 
-What is not grey or RGB is converted strip by strip: beside what the decoder keeps, memory holds
-one byte a pixel for grey and four for colour (Pillow pads RGB). Grey is shrunk before it becomes
-RGB, which gives the same pixels.
+Modes other than grey and RGB are converted strip by strip. Beside the decoder's own memory, grey
+takes one byte a pixel and colour four (Pillow pads RGB). Grey is resized before it becomes RGB,
+which gives the same pixels.
 """
 
 import math
@@ -13,10 +13,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, ImageCms
 
-from datasets.common.images.values import BadImage, Kind, Picture, check_pixels, reason_of
+from datasets.common.images.types import BadImage, Kind, Picture, check_pixels, reason_of
 
 ORIENTATION = 0x0112
-"""The EXIF tag of how the camera was held."""
+"""The EXIF tag of the orientation of the camera."""
 
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -27,16 +27,16 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What undoes each value of `ORIENTATION` (EXIF 2.32, section 4.6.4)."""
+"""The transpose that undoes each value of `ORIENTATION` (EXIF 2.32, section 4.6.4)."""
 
 ON_ITS_SIDE = [turn for orientation, turn in UPRIGHT.items() if orientation >= 5]
-"""What makes a width of a height."""
+"""Transposes that swap width and height."""
 
 STRIP = 1 << 18
 """Pixels converted at a time: a few MB."""
 
 MOST_READS = 2_000
-"""Reads of a file until its header is known: some 40 where cameras, scanners or editors wrote it.
+"""Most reads of a file until its header is known; files of cameras, scanners and editors need 40.
 
 Pillow joins the EXIF segments of a JPEG one by one, in quadratic time: 20 MB of them take minutes.
 """
@@ -53,7 +53,7 @@ def read(file: BinaryIO, name: str, max_pixels: int, size: int | None) -> Pictur
             image.draft(None, (size, size))
         shrunk = image.size != whole
         image.load()
-        # After loading: Pillow turns a TIFF by itself, and finds a PNG's tag behind its pixels.
+        # After loading: Pillow turns a TIFF itself, and a PNG may have its tag after the pixels.
         turn = _turn(image)
         plain = _plain(image)
         if plain is not image:
@@ -74,7 +74,7 @@ def size(file: BinaryIO, name: str) -> tuple[int, int]:
 
 
 class Metered:
-    """A file of which `left` reads are allowed; then `ValueError` is raised."""
+    """A file that allows `left` reads; the next one raises `ValueError`."""
 
     def __init__(self, file: BinaryIO, left: float) -> None:
         self.left = left
@@ -93,7 +93,7 @@ class Metered:
 
 @contextmanager
 def _open(file: BinaryIO, name: str) -> Iterator[Image.Image]:
-    """`file` as an image of which the header was read; whatever fails is `BadImage`."""
+    """`file` as an image whose header was read; every failure is a `BadImage`."""
     try:
         metered: Any = Metered(file, MOST_READS)
         with Image.open(metered, formats=(name,)) as image:
@@ -136,7 +136,7 @@ def _plain(image: Image.Image) -> Image.Image:
 
 
 def _in_strips(image: Image.Image, mode: str, convert: Convert) -> Image.Image:
-    """`convert` of the whole image, which knows no pixel's neighbours; the answer is in `mode`."""
+    """`image` in `mode`: `convert`, which treats each pixel alone, is applied strip by strip."""
     converted = Image.new(mode, image.size)
     for box in _strips(image):
         converted.paste(convert(image.crop(box)), box)

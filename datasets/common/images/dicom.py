@@ -1,4 +1,4 @@
-r"""DICOM files to RGB: what the scanner stored, as a radiologist's screen shows it.
+r"""DICOM files to RGB: stored values, shown as on the screen of a radiologist.
 
 ```mermaid
 flowchart LR
@@ -10,11 +10,11 @@ flowchart LR
 
 With slope \(s\), intercept \(i\), centre \(c\) and width \(w\), a stored value \(v\) becomes
 \(x = s v + i\) and is shown as \(255 \big(\frac{x - (c - 0.5)}{w - 1} + 0.5\big)\), cut off at 0
-and 255 (DICOM PS3.3, sections C.11.1 and C.11.2). What a file says about rescaling and windows
-stands in its header, or for each frame in its functional groups.
+and 255 (DICOM PS3.3, sections C.11.1 and C.11.2). Rescaling and window stand in the header of the
+file, or, for each frame, in its functional groups.
 
-Of the header only `TAGS` are read: what it says of a patient never gets into memory as a value, and
-so into no message.
+Only the elements `TAGS` of the header are read. Patient data never becomes a value in memory, so no
+message can contain it.
 """
 
 import logging
@@ -39,7 +39,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from datasets.common.images.codestreams import PLUGINS
 from datasets.common.images.decode import STRIP, rgb_array
-from datasets.common.images.values import (
+from datasets.common.images.types import (
     BadImage,
     Kind,
     Picture,
@@ -57,14 +57,14 @@ SHORT = (
     *("RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth", "VOILUTFunction"),
     *("SOPClassUID", "SeriesInstanceUID"),
 )
-"""Elements of a few values each: one of megabytes would become gigabytes of numbers."""
+"""Elements of a few values each; megabytes in one would become gigabytes of numbers."""
 LONGEST = 4096
-"""Bytes of the longest of them that is read."""
+"""Most bytes of such an element."""
 
 TABLES = ("ModalityLUTSequence", "VOILUTSequence")
 """Sequences of tables of grey values."""
 LARGEST_TABLE = 2**18
-"""Bytes of the largest table that is read; there can be 65,536 entries of two bytes."""
+"""Most bytes of a table; the standard allows 65,536 entries of two bytes."""
 
 TAGS: list[Any] = [
     *SHORT,
@@ -76,7 +76,7 @@ TAGS: list[Any] = [
     ),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
 ]
-"""What is read of a header."""
+"""Elements of the header that are read."""
 
 # pydicom's messages quote values.
 logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
@@ -103,7 +103,7 @@ def read(
 
 
 def read_header(file: BinaryIO) -> Dataset:
-    """`TAGS` of the header. Raises `BadImage` where it says that there are no pixels to be had."""
+    """`TAGS` of the header. Raises `BadImage` if there are no pixels that can be decoded."""
     with _reasons():
         file.seek(0)
         read_preamble(file, force=False)
@@ -126,7 +126,7 @@ def read_header(file: BinaryIO) -> Dataset:
             )
         if min(header.Rows, header.Columns, frames(header)) < 1:
             raise BadImage(Kind.DAMAGED, "DICOM without pixels: no row, column or frame")
-        series(header)  # so that a broken value says so here
+        series(header)  # a broken value raises here
     return header
 
 
@@ -174,7 +174,7 @@ def _strip(stored: np.ndarray, header: Dataset, window: Window | None) -> np.nda
 
 
 def _of_frame(header: Dataset, frame: int) -> Dataset:
-    """A header with what the functional groups, shared or of one frame, say at its top."""
+    """A header with the values of the functional groups, shared and of one frame, at its top."""
     flat = Dataset()
     flat.update(header)
     shared = header.get("SharedFunctionalGroupsSequence") or []
@@ -188,7 +188,7 @@ def _of_frame(header: Dataset, frame: int) -> Dataset:
 
 
 def _check_lengths(header: Dataset) -> None:
-    """Raise `ValueError` for an element too long to be what it is called, before it is unpacked."""
+    """Raise `ValueError` for an element that is too long for its name, before it is unpacked."""
     for name in SHORT:
         if _length(header, name) > LONGEST:
             raise ValueError(f"{name} of more than {LONGEST} bytes")
@@ -204,7 +204,7 @@ def _length(header: Dataset, name: str) -> int:
 
 
 def _grey(stored: np.ndarray, header: Dataset, window: Window | None) -> np.ndarray:
-    """uint8 (H, W): rescaled, then windowed. `header` is changed, each time to the same."""
+    """uint8 (H, W): rescaled, then windowed. `header` is changed, in the same way at each call."""
     if window is not None and window.width is not None:
         header.WindowCenter, header.WindowWidth = window.centre, window.width
         header.VOILUTFunction = "LINEAR"

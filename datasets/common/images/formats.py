@@ -1,4 +1,4 @@
-"""Which format the first bytes of a content say; names and declared types are not looked at."""
+"""The format of a file by its first bytes; its name and declared type do not matter."""
 
 import io
 from collections.abc import Iterator
@@ -7,10 +7,10 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from datasets.common.images.values import BadImage, Kind
+from datasets.common.images.types import BadImage, Kind
 
 PICTURES = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000")
-"""Formats of Pillow that are opened. Others, such as EPS, hand the bytes to an outside program."""
+"""Pillow's formats that are read. Others are not: EPS, for example, goes to an external program."""
 
 FORMATS = (*PICTURES, "DICOM")
 
@@ -21,13 +21,13 @@ Source = bytes | BinaryIO
 """The content of a file, or the file itself, open for reading."""
 
 Image.init()  # on first use it would run in several threads at once
-# Our own limit stands before every decoding; Pillow's would warn of, or refuse, what that allows.
+# `max_pixels` is checked before every decoding; Pillow's own limit would refuse what it allows.
 Image.MAX_IMAGE_PIXELS = None
 
 
 @contextmanager
 def stream(content: Source) -> Iterator[BinaryIO]:
-    """`content` as a file, at its start; one that was open stays open."""
+    """`content` as a file, at its start; an open file stays open."""
     file = io.BytesIO(content) if isinstance(content, bytes) else content
     file.seek(0)
     yield file

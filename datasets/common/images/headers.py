@@ -1,4 +1,4 @@
-"""What a file says of itself before anything is decoded: what limits are checked against."""
+"""The header of a file, read before anything is decoded: limits are checked against it."""
 
 from dataclasses import dataclass, field
 
@@ -8,19 +8,19 @@ from datasets.common.images.formats import Source, sniff, stream
 
 @dataclass(frozen=True)
 class Header:
-    """Format, one of `FORMATS`, and size, as stored: the camera may have been turned."""
+    """Format, one of `FORMATS`, and size as stored, before the EXIF orientation is applied."""
 
     format: str
     width: int
     height: int
     frames: int = 1
-    """Images that `read` gives: 1, or the frames of a DICOM file."""
+    """Number of images that `read` gives: 1, or the frames of a DICOM file."""
     series: str = field(default="", repr=False)
-    """What a DICOM file says that it belongs to, its SeriesInstanceUID."""
+    """SeriesInstanceUID of a DICOM file."""
 
     @property
     def pixels(self) -> int:
-        """Width times height, of all frames together."""
+        """Width times height times frames."""
         return self.width * self.height * self.frames
 
 
@@ -30,7 +30,7 @@ def header(content: Source) -> Header:
         name = sniff(file)
         if name != "DICOM":
             return Header(name, *decode.size(file, name))
-        from datasets.common.images import dicom  # a second of imports that others do without
+        from datasets.common.images import dicom  # takes a second, and only DICOM needs it
 
         known = dicom.read_header(file)
         return Header(name, known.Columns, known.Rows, dicom.frames(known), dicom.series(known))

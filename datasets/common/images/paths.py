@@ -1,8 +1,8 @@
-"""Files below a folder, and opening one: whatever lies there, nothing hangs and nothing is lost.
+"""List the files below a folder, and open one: no entry blocks the process, and none is lost.
 
-A folder of images may hold named pipes, sockets, links to nothing, files of others, and names that
-are not UTF-8, which no table, page or tracking server can bear. They are listed like any file;
-opening one raises `BadImage` with the reason, and `shown` is a name that can be written anywhere.
+A folder of images may hold named pipes, sockets, broken links, files of other users, and names that
+are not UTF-8. They are listed like any file, and opening one raises `BadImage` with the reason.
+`shown` turns a name into text that tables, pages and tracking servers accept.
 """
 
 import os
@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from datasets.common.images.values import BadImage, Kind
+from datasets.common.images.types import BadImage, Kind
 
 IGNORED = {"__macosx", "thumbs.db", "desktop.ini", "dicomdir"}
-"""Left behind by other systems, and DICOM's table of contents; so are hidden files."""
+"""Files that other systems leave behind, and the index of a DICOM medium. Hidden files are ignored
+too."""
 
 KINDS = (
     (stat.S_ISDIR, "a folder, not a file"),
@@ -24,13 +25,13 @@ KINDS = (
     (stat.S_ISCHR, "a device, not a file"),
     (stat.S_ISBLK, "a device, not a file"),
 )
-"""What a path may lead to that is never opened: a pipe would wait for its writer for ever."""
+"""Entries that are never opened: a pipe, for example, would wait for its writer forever."""
 
 
 def files(folder: Path) -> Iterator[Path]:
     """Every visible entry below `folder` that is no folder; linked folders are not followed.
 
-    A folder that cannot be listed stands for its files: opening it says why.
+    A folder that cannot be listed is given in place of its files: opening it gives the reason.
     """
     unlisted: list[Path] = []
 
@@ -57,7 +58,7 @@ def shown(path: Path | str) -> str:
 
 
 def why_not(path: Path) -> str:
-    """Why `path` is no file to be opened; "" where it is one. Nothing is opened."""
+    """The reason why `path` cannot be opened as a file, or "". Nothing is opened."""
     if shown(path) != path.as_posix():
         return "its name is not UTF-8: rename it (convmv -f latin1 -t utf8)"
     try:
@@ -78,7 +79,7 @@ def why_not(path: Path) -> str:
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """The file at `path`, open for reading. Raises `BadImage`, as what is done with it may."""
+    """The file at `path`, open for reading. Raises `BadImage`, also for errors while it is read."""
     if reason := why_not(path):
         raise BadImage(Kind.UNREADABLE, reason, path)
     try:

@@ -3,7 +3,7 @@
 ```mermaid
 flowchart LR
     C["conf/dataset/{{cookiecutter.dataset}}.yaml"] --> B["dataset.build"]
-    D["common.draw"] -->|source=sample| B
+    D["synthetic.draw"] -->|source=sample| B
     B --> V["contract"] --> I["Images"]
 ```
 """

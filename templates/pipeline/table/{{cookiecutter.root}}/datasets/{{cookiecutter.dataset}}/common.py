@@ -1,7 +1,5 @@
-"""Contract and generated sample of {{cookiecutter.dataset}}: say what your columns hold."""
+"""The contract of {{cookiecutter.dataset}}: say what your columns hold."""
 
-import numpy as np
-import pandas as pd
 import pandera.pandas as pa
 
 from datasets.common.tables import Contract
@@ -34,19 +32,3 @@ CONTRACT = Contract(
     refused={name: reason for name, (_, reason) in OTHERS.items()},
     group="Patient",
 )
-
-
-def draw(rows: int, seed: int) -> pd.DataFrame:
-    """A generated table with all columns: the outcome follows from Age and Marker, with noise."""
-    rng = np.random.default_rng(seed)
-    age, marker = rng.uniform(20, 90, rows).round(1), rng.gamma(2, 10, rows).round(1)
-    ill = rng.random(rows) < 1 / (1 + np.exp(-(age - 55) / 10 - (marker - 20) / 10))
-    return pd.DataFrame(
-        {
-            "Age": age,
-            "Sex": rng.choice(["female", "male"], rows),
-            "Marker": np.where(rng.random(rows) < 0.1, np.nan, marker),
-            "Patient": rng.integers(1, max(20, rows // 3), rows),
-            "Outcome": np.where(rng.random(rows) < 0.02, np.nan, ill),
-        }
-    )

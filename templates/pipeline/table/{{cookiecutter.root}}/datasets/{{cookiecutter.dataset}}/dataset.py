@@ -5,7 +5,8 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from datasets.common.tables import Table, load, tabulate
-from .common import CONTRACT, draw
+from .common import CONTRACT
+from .synthetic import draw
 
 
 def build(config: DictConfig, cache: Path) -> Table:  # noqa: ARG001 -- a table needs no cache

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from datasets.{{cookiecutter.dataset}}.common import draw
 from datasets.{{cookiecutter.dataset}}.dataset import build
+from datasets.{{cookiecutter.dataset}}.synthetic import draw
 from tests.common import part
 
 

@@ -32,7 +32,7 @@ def load(
     """The verified images of `config` (`conf.schema.ImageDataset`) from the source it names.
 
     `draw` makes the images of `source=sample`, `slices` at a time (`datasets.common.samples`).
-    `drawn` are the classes that it knows, of which `config.classes` chooses; without, these.
+    `drawn` names the classes that it knows; the default is `config.classes`, which chooses of them.
     """
     classes = list(config.classes)
     if len(set(classes)) < len(classes):
@@ -79,9 +79,10 @@ def _folder(
 
 
 def _from_archives(config: DictConfig, kept: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The set out of its archives: of each split one, or one that holds all of it.
+    """The set, read from one archive per split, or from one archive of the whole set.
 
-    Each is unpacked beside the others. One of all is read like any folder, with splits or without.
+    Each archive is unpacked into its own folder. An archive of the whole set is read like any
+    folder, with or without splits.
     """
     if unknown := sorted(set(config.archives) - {*SPLITS, ALL}):
         raise UserError(f"dataset.archives.{unknown[0]}: choices are {', '.join(SPLITS)} or {ALL}")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from datasets.{{cookiecutter.dataset}}.common import draw
+from datasets.{{cookiecutter.dataset}}.synthetic import draw
 
 
 def test_a_seed_draws_one_image_and_another_seed_another() -> None:

@@ -15,8 +15,10 @@ from sklearn.preprocessing import StandardScaler
 from conf.errors import UserError
 from conf.schema import Source
 from datasets.common.images import resize
-from datasets.kvasir4.common import CLASSES, SIDES, draw
+from datasets.kvasir4.common import CLASSES
 from datasets.kvasir4.dataset import build
+from datasets.kvasir4.synthetic import draw
+from datasets.kvasir4.synthetic.camera import SIDES
 from tests.datasets.common import config
 
 PER_CLASS = 50

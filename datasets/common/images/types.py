@@ -1,4 +1,4 @@
-"""What the reader's modules share: an image that was read, and why there is none."""
+"""The types of the reader: an image, or the reason why there is none."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -8,23 +8,23 @@ import numpy as np
 
 
 class Kind(Enum):
-    """What is wrong with an image, for programs."""
+    """The kind of fault, for code that handles a `BadImage`."""
 
     UNREADABLE = "unreadable"
-    """There is no file, or none that can be opened."""
+    """There is no file, or it cannot be opened."""
     EMPTY = "empty"
     FORMAT = "format"
-    """Not an image of a format that is read."""
+    """Not an image of a supported format."""
     LARGE = "large"
     """More pixels than allowed."""
     DAMAGED = "damaged"
-    """Of a format that is read, and yet without pixels."""
+    """A supported format, but no pixels can be decoded."""
 
 
 class BadImage(Exception):  # noqa: N818 -- the word for it everywhere else
-    """A file or content that gives no pixels: why, and which file where it has a name.
+    """A file or content without readable pixels: the reason, and the path if it has one.
 
-    `reason` never quotes what a file says of a patient.
+    `reason` never quotes patient data.
     """
 
     def __init__(self, kind: Kind, reason: str, path: Path | None = None) -> None:
@@ -47,7 +47,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Picture:
-    """One image: `pixels` uint8 (H, W, 3), RGB, and its upright size before it was shrunk."""
+    """One image: `pixels`, uint8 (H, W, 3), RGB, and its upright size before it was resized."""
 
     pixels: np.ndarray
     width: int
@@ -61,5 +61,5 @@ def check_pixels(width: int, height: int, limit: int) -> None:
 
 
 def reason_of(error: Exception) -> str:
-    """What a decoder says, on one line and not endless."""
+    """The message of a decoder on one line, at most 200 characters."""
     return " ".join((str(error) or type(error).__name__).split())[:200]

@@ -1,0 +1,122 @@
+"""`manifest.csv`: a file beside the images that lists them, with their labels, splits and groups.
+
+| column | what it holds | where it is left out or empty |
+|---|---|---|
+| `file` | path from the folder of the manifest, separated by / | it is needed |
+| `label` | name of the class | the folder of the file says it |
+| `split` | train, validation (or val, valid) or test | the first folder of the file may say it |
+| `group` | what must never be separated: a patient, a series | the image has no group |
+
+Other columns are not looked at. A pandera schema verifies the rows; the text of each check is the
+message, with the values of the row filled in.
+"""
+
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+import pandera.pandas as pa
+
+from conf.errors import UserError
+from datasets.common.tables.csv_reader import read_csv
+from datasets.common.tables.validation import shortened
+from datasets.common.types import SPLITS
+
+MANIFEST = "manifest.csv"
+
+
+def read(path: Path, classes: list[str]) -> pd.DataFrame:
+    """The rows of the manifest `path`: file, label (the name), split, group; all text, "" for none.
+
+    Rows whose label is no class are among them. Raises `UserError` for what is no CSV, and for rows
+    that the schema refuses: it names the file, the row and the value.
+    """
+    rows = _completed(read_csv(path, ["file"], str), classes)
+    try:
+        _schema(classes).validate(rows, lazy=True)
+    except pa.errors.SchemaErrors as error:
+        raise UserError(f"{path}, {_explain(error.failure_cases, rows)}") from None
+    split = rows["split"].str.casefold().map(SPLITS).fillna("")
+    return rows[["file", "label"]].assign(split=split, group=rows["group"])
+
+
+def _completed(given: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
+    """`given` with label and split from the folders where it has none; folder is the class's."""
+    parts = given["file"].map(lambda file: PurePosixPath(file).parts)
+    folder = parts.map(lambda names: next((n for n in names[:-1] if n in classes), ""))
+    home = parts.map(lambda names: next((n for n in names[:-1] if n.casefold() not in SPLITS), ""))
+    first = parts.map(lambda names: next((n for n in names[:1] if n.casefold() in SPLITS), ""))
+    none = pd.Series("", index=given.index)
+    label, split, group = (given.get(name, none) for name in ("label", "split", "group"))
+    label = label.where(label != "", folder.where(folder != "", home))
+    columns = {"label": label, "split": split.where(split != "", first), "group": group}
+    return given[["file"]].assign(**columns, folder=folder).astype("str")
+
+
+def _schema(classes: list[str]) -> pa.DataFrameSchema:
+    """What holds for completed rows; what a row of no class says of its split does not matter."""
+
+    def split_is_known(rows: pd.DataFrame) -> pd.Series:
+        return ~rows["label"].isin(classes) | rows["split"].str.casefold().isin(["", *SPLITS])
+
+    def all_or_none_have_a_split(rows: pd.DataFrame) -> pd.Series:
+        used = rows["label"].isin(classes)
+        return ~used | (rows["split"] != "") | (rows.loc[used, "split"] == "").all()
+
+    return pa.DataFrameSchema(
+        {
+            "file": pa.Column(
+                str,
+                [
+                    pa.Check(
+                        _lies_below,
+                        element_wise=True,
+                        error="file {file!r} must lie below the manifest's folder",
+                    ),
+                    pa.Check(
+                        lambda files: ~files.duplicated(),
+                        error="{file} is listed twice: remove one of its rows",
+                    ),
+                ],
+            ),
+            "label": pa.Column(
+                str,
+                pa.Check(
+                    lambda labels: labels != "",
+                    error="{file} has no label and lies in no folder: give it a label, or move it "
+                    "into the folder of its class",
+                ),
+            ),
+        },
+        checks=[
+            pa.Check(
+                lambda rows: (rows["folder"] == "") | (rows["folder"] == rows["label"]),
+                error="{file} lies in {folder} and is labelled {label}: correct the label, or move "
+                "the file",
+            ),
+            pa.Check(
+                split_is_known,
+                error="{file} has split {split!r}; choices: train, validation, test",
+            ),
+            pa.Check(
+                all_or_none_have_a_split,
+                error="{file} has no split: the manifest gives a split for some files and none for "
+                "others; give one to each file, or to none",
+            ),
+        ],
+    )
+
+
+def _lies_below(file: str) -> bool:
+    parts = PurePosixPath(file).parts
+    return bool(parts) and ".." not in parts and not parts[0].startswith("/") and "\0" not in file
+
+
+def _explain(failures: pd.DataFrame, rows: pd.DataFrame) -> str:
+    """What pandera found, check by check, each with its first row."""
+    lines = []
+    found = failures.drop_duplicates(["check", "index"]).sort_values("index", kind="stable")
+    for check, cases in found.groupby("check", sort=False):
+        row = int(cases["index"].iat[0])
+        more = f" ({len(cases)} such rows)" if len(cases) > 1 else ""
+        lines.append(f"row {row + 1}: {str(check).format(**rows.loc[row])}{more}")
+    return shortened(lines)
