@@ -55,11 +55,14 @@ def imagenet_tensors(variant: str) -> dict[str, np.ndarray]:
             "run `make setup`; or give model.weights=none to start from random weights"
         ) from error
     except OSError as error:
-        raise UserError(f"{package.name} has no readable file of weights: {error}{again}") from error
+        raise UserError(
+            f"{package.name} has no readable file of weights: {error}{again}"
+        ) from error
     digest = hashlib.sha256(content).hexdigest()
     if digest != package.sha256:
         raise UserError(
-            f"{package.file} of {package.name} has sha256 {digest}, expected {package.sha256}{again}"
+            f"{package.file} of {package.name} has sha256 {digest}, "
+            f"expected {package.sha256}{again}"
         )
     log.info("weights of the package %s, sha256 %s", package.name, digest)
     return read_tensors(content, package.file)
