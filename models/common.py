@@ -30,7 +30,8 @@ def load_backbone(
     """`application(**arguments)` with `weights`: `imagenet`, `none` or a path of `.weights.h5`.
 
     Never falls back: raises `UserError` when the download fails, the file is missing or does
-    not fit. What was loaded is logged, with the sha256 of a file.
+    not fit; that of an application which reads ImageNet weights from elsewhere is passed on. What
+    was loaded is logged, with the sha256 of a file.
     """
     if weights == "none":
         log.info("backbone weights: none (random initialisation)")
@@ -38,13 +39,15 @@ def load_backbone(
     if weights == "imagenet":
         try:
             model = application(weights="imagenet", **arguments)
+        except UserError:
+            raise
         except Exception as error:  # Keras raises a bare Exception when a download fails
             raise UserError(
                 f"model.weights=imagenet could not be downloaded ({error}); give the path of a "
                 ".weights.h5 file (model.weights=...), or model.weights=none to start from "
                 "random weights"
             ) from error
-        log.info("backbone weights: imagenet, from Keras")
+        log.info("backbone weights: imagenet")
         return model
     path = Path(weights)
     if not path.is_file():

@@ -85,6 +85,8 @@ class ImageModel:
     It must be a model of the same name and layers. All weights carry over, also to another
     `image_size`; where the classes or their order are others, the head starts anew. Which model it
     was stands in the run's tags (`started_from`), and the report counts the test images it knew."""
+    variant: str | None = None
+    """Variant of the backbone, where `models/<name>` has several."""
     image_size: int = 224
     """Side of the input in pixels."""
     hidden: int = 32

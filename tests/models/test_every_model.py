@@ -1,6 +1,7 @@
 """What holds for every model of images."""
 
 import logging
+import re
 from pathlib import Path
 
 import numpy as np
@@ -131,20 +132,30 @@ def test_weights_load_from_a_path_and_are_logged(
 
 
 @pytest.mark.parametrize("name", models(kind=ImageModel))
-def test_bad_weights_name_the_way_out(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bad_weights_name_the_way_out(name: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"is not a file; choices: imagenet, none"):
         build(name, str(tmp_path / "missing.weights.h5"))
     broken = tmp_path / "broken.weights.h5"
     broken.write_bytes(b"not HDF5")
     with pytest.raises(UserError, match="does not fit"):
         build(name, str(broken))
+
+
+@pytest.mark.parametrize("name", models(kind=ImageModel))
+def test_without_a_network_imagenet_weights_are_there_or_the_way_out_is_named(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens on discard
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    with pytest.raises(UserError, match=r"imagenet could not be downloaded.*model\.weights=none"):
-        build(name, "imagenet")
+    try:
+        installed = serving_model(build(name, "imagenet")).weights
+    except UserError as error:
+        assert re.search(r"imagenet could not be downloaded.*model\.weights=none", str(error))
+    else:  # no random ones were taken instead
+        drawn = serving_model(build(name)).weights
+        kernels = [(a, b) for a, b in zip(installed, drawn, strict=True) if "conv" in a.path]
+        assert kernels and not any(np.allclose(a, b) for a, b in kernels)
 
 
 def test_an_unknown_freeze_boundary_is_refused(model) -> None:
