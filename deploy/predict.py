@@ -16,17 +16,12 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from datasets.common.images import BadImage, files, opened, shown
+from deploy.importing.connection import NotServable, run_command
+from deploy.importing.registry import Source, champion_or_newest, find
 from deploy.serve import DEFAULT, find_deployment
 from deploy.serving.http.limits import Limits
 from deploy.serving.http.refusals import Refused
 from deploy.serving.images.classifier import ONNX, Classifier
-from deploy.serving.importing import (
-    NotServable,
-    Source,
-    champion_or_newest,
-    find,
-    run_command,
-)
 from deploy.serving.loading import Facts
 
 

@@ -18,7 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deploy.serving.importing import NotServable, connect, find, run_command, unusable
+from deploy.importing.connection import NotServable, connect, run_command, unusable
+from deploy.importing.registry import find
 
 ALLOWED = "env.promotion of its run allows it"
 """The reason of a promotion that needed none."""

@@ -14,13 +14,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deploy.serving.importing import (
-    NotServable,
-    champion_or_newest,
-    find,
-    import_model,
-    run_command,
-)
+from deploy.importing.connection import NotServable, run_command
+from deploy.importing.registry import champion_or_newest, find
+from deploy.importing.store import import_model
 
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = ROOT / "deploy"

@@ -24,7 +24,7 @@ class Facts:
 
     @classmethod
     def of(cls, known: dict[str, Any]) -> "Facts":
-        """The facts that `serving.importing` left as metadata in BentoML's store."""
+        """The facts that `deploy/importing` left as metadata in BentoML's store."""
         return cls(
             known["name"],
             known["version"],

@@ -54,8 +54,9 @@ def allowed(relative: Path) -> tuple[str, ...] | None:
         shared = ("models.tables",) if layer == "models" else ()
         return ("conf", f"{layer}.common", *shared, own)
     if layer == "deploy":
-        room = rest[1] if rest[0] == "serving" and len(rest) > 2 else ""
-        return (*SHARED, *ROOMS[room]) if room in ROOMS else (READER, "deploy")
+        if rest[0] != "serving":
+            return (READER, "deploy")
+        return (*SHARED, *ROOMS[rest[1]]) if rest[1] in ROOMS else (SERVING,)
     if layer != "train":
         return None
     if len(rest) == 1 or rest[0] == "common":

@@ -12,8 +12,8 @@ from pathlib import Path
 def main() -> None:
     """Import, and print the tag in BentoML's store."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the root of the repository
+    from deploy.importing.store import create
     from deploy.resnet50v2ft.V1.common import MODEL
-    from deploy.serving.importing import create
 
     create(MODEL, MODEL)
 

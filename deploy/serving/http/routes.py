@@ -1,7 +1,7 @@
 """The routes that every service has: the page, `/predict`, `/model`, `/docs.json`, `/metrics`.
 
-They are an ASGI application of their own that BentoML mounts at `/`. What is read and what is
-answered is said by the two services, of images (`app`) and of tables (`table_app`).
+They are an ASGI application of their own that BentoML mounts at `/`. `images/service.py` and
+`tables/service.py` add how requests are read and what is answered.
 
 ```mermaid
 classDiagram

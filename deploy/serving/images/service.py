@@ -19,11 +19,11 @@ from typing import Any
 from starlette.requests import Request
 
 from ..http.admission import Admission
-from ..http.openapi import specification
 from ..http.refusals import Refused
 from ..http.routes import Service, Work
-from ..http.upload import read_images
+from .bodies import read_images
 from .classifier import Classifier
+from .openapi import specification
 
 FLAGS = {"true": True, "1": True, "false": False, "0": False}
 

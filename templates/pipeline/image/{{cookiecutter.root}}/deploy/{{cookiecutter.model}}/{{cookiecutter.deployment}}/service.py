@@ -7,8 +7,8 @@ What it answers, and how, is in `deploy.serving`, which every image service shar
 
 from bentoml.models import BentoModel
 
-from deploy.serving.images.service import ImageService
 from deploy.serving.container import IMAGE
+from deploy.serving.images.service import ImageService
 from deploy.serving.service import Served, served
 
 from .common import LABELS, MODEL, PAGE

@@ -13,7 +13,7 @@ def main() -> None:
     """Import, and print the tag in BentoML's store."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the root of the repository
     from deploy.{{cookiecutter.model}}.{{cookiecutter.deployment}}.common import MODEL
-    from deploy.serving.importing import create
+    from deploy.importing.store import create
 
     create(MODEL, MODEL)
 
