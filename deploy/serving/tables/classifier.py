@@ -16,7 +16,7 @@ import yaml
 from ..http.limits import Limits
 from ..http.refusals import Refused
 from ..loading import Facts, Servable
-from .records import Rows, Schema
+from .schema import Rows, Schema
 
 log = logging.getLogger(__name__)
 
