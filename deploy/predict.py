@@ -3,7 +3,7 @@
     python deploy/predict.py image.jpg         a table
     python deploy/predict.py folder > out.csv  a line for each image below the folder
 
-It reads images and asks the model as the service does, so the probabilities are the same.
+It uses the reader and the classifier of the service, so the probabilities are the same.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from deploy.serving.loading import Facts
 
 
 def load(source: Source) -> Classifier:
-    """The model of `source`, ready. Raises `NotServable` where it is none of images."""
+    """The classifier of `source`, loaded. Raises `NotServable` if it does not classify images."""
     from mlflow.artifacts import download_artifacts
 
     facts = Facts(source.name, source.version, source.run_id, source.classes, source.window)
@@ -39,7 +39,7 @@ def load(source: Source) -> Classifier:
 
 
 def rows(classifier: Classifier, paths: list[Path], root: Path) -> Iterator[dict[str, Any]]:
-    """For each file its name, label and probabilities, or the error that it gives.
+    """A row for each file: its name, label and probabilities, or its error.
 
     A DICOM file of several frames has a row for each.
     """
@@ -50,9 +50,9 @@ def rows(classifier: Classifier, paths: list[Path], root: Path) -> Iterator[dict
                 content = file.read(classifier.limits.max_bytes + 1)
             if len(content) > classifier.limits.max_bytes:
                 raise Refused(413, "too_large", f"more than {classifier.limits.max_bytes} bytes")
-            for answer in classifier.classify([content]):
-                seen = {"frame": answer.get("frame", ""), "label": answer["label"]}
-                yield row | seen | answer["probabilities"]
+            for prediction in classifier.classify([content]):
+                seen = {"frame": prediction.get("frame", ""), "label": prediction["label"]}
+                yield row | seen | prediction["probabilities"]
         except BadImage as bad:
             yield row | {"error": bad.reason}
         except Refused as refused:

@@ -2,7 +2,7 @@
 
     python deploy/serve.py [--deployment resnet50v2ft/V1] [--port 3000] [--host 127.0.0.1]
 
-Where there is no champion, the newest challenger is served, and said to be.
+Without a champion it serves the newest challenger, and says so.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The MLflow server: the connection, and what a command prints when it cannot go on."""
+"""The connection to MLflow, and the message of a command that cannot go on."""
 
 import os
 import sys
@@ -12,11 +12,11 @@ TRACKING_URI = "sqlite:///mlflow.db"
 
 
 class NotServable(Exception):  # noqa: N818 -- the word for it in messages
-    """What was asked for cannot be served; the message names the way out."""
+    """The requested model cannot be served; the message names the way out."""
 
 
 def run_command(command: Callable[[], None]) -> None:
-    """Call `command`; where it raises `NotServable`, print only the message and exit with 1.
+    """Call `command`; if it raises `NotServable`, print only its message and exit with 1.
 
     The credentials of MLFLOW_TRACKING_URI are not printed.
     """
@@ -54,7 +54,7 @@ def tracking_uri() -> str:
 
 
 def unusable(error: Exception) -> str:
-    """What to tell a user whose request MLflow did not fulfil."""
+    """The message for a user whose request to MLflow failed."""
     status = error.get_http_status_code() if hasattr(error, "get_http_status_code") else None
     uri = tracking_uri()
     if status == 401:

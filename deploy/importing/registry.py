@@ -11,7 +11,7 @@ from .connection import NotServable, connect, unusable
 
 @dataclass(frozen=True)
 class Source:
-    """A model in MLflow: the URI it was found by and what is known of it, all plain text."""
+    """A model in MLflow: the URI that was asked for, and facts about the model as plain text."""
 
     uri: str
     name: str
@@ -26,7 +26,7 @@ class Source:
 
 
 def champion(name: str) -> Source:
-    """The version of `name` with the alias `champion`; `NotServable` where there is none."""
+    """The version of `name` with the alias `champion`. Raises `NotServable` if there is none."""
     if (version := _alias(name, "champion")) is None:
         raise NotServable(
             f"{name} has no champion: choose one (make promote MODEL={name} VERSION=...; there "
@@ -37,7 +37,7 @@ def champion(name: str) -> Source:
 
 
 def champion_or_newest(name: str) -> tuple[Source, str]:
-    """The champion of `name`, else its newest challenger, and a word on which of them it is."""
+    """The champion of `name`, or else its newest challenger; and which of the two it is."""
     if _alias(name, "champion") is not None:
         return champion(name), "champion"
     if (version := _alias(name, "challenger")) is None:
@@ -51,7 +51,7 @@ def champion_or_newest(name: str) -> tuple[Source, str]:
 def find(uri: str, name: str) -> Source:
     """The model of `uri`, `runs:/<run id>/serving`, `models:/<name>/<version>` or `...@<alias>`.
 
-    `name` is what a model of a run is called. Raises `NotServable`.
+    `name` is the registered name to give to a model of a run. Raises `NotServable`.
     """
     from mlflow.exceptions import MlflowException
     from mlflow.models import get_model_info

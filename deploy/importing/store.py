@@ -1,4 +1,4 @@
-"""BentoML's store: a model of MLflow is copied into it, without anything that is not served."""
+"""Copy a model from MLflow into BentoML's store: its description and the file that is served."""
 
 import argparse
 import shutil
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import bentoml
 
 FILES = ("model.onnx", "model.skops")
-"""What is served; beside it only MLflow's description of the model, MLmodel, is copied."""
+"""The file that is served has one of these names; MLmodel, its description, is copied too."""
 
 
 def create(name: str, tag: str) -> None:
@@ -63,9 +63,9 @@ def import_model(source: Source, tag: str) -> "bentoml.Model":
 
 
 def _stripped(folder: Path) -> str:
-    """What a service needs of the model in `folder`, and nothing of what others put beside it.
+    """A new folder with the parts of the model in `folder` that a service needs.
 
-    Above all no input example: older models carry an image of a patient. Returns a new folder.
+    Its input example is left out, above all: in older models that is an image of a patient.
     """
     import onnx
     from mlflow.models import Model

@@ -45,7 +45,7 @@ def service_document(
         "servers": [{"url": "."}],
         "paths": {
             "/predict": {"post": predict},
-            "/livez": {"get": _probe("200 while the process is sound.")},
+            "/livez": {"get": _probe("200 while the process works.")},
             "/readyz": {"get": _probe("200 once the model is loaded and warm, 503 before.")},
             "/metrics": {"get": _probe("Counters in Prometheus' text format.")},
         },
@@ -58,19 +58,19 @@ def _probe(description: str) -> dict[str, Any]:
 
 
 def reference(name: str) -> dict[str, str]:
-    """A schema that stands under `components`."""
+    """A reference to a schema under `components`."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
 def example(schema: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
-    """A JSON body of `schema`, with an example of it."""
+    """The content of a JSON body: its schema and an example."""
     return {"application/json": {"schema": schema, "example": value}}
 
 
 def answer_schemas(
     more: dict[str, Any] | None = None, optional: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """The schemas of answers and errors; a prediction has `more` and `optional` properties."""
+    """The schemas of answers and errors; a prediction also has `more`, and may have `optional`."""
     text, number = {"type": "string"}, {"type": "number"}
     prediction = {
         "label": text,

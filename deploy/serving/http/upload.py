@@ -1,6 +1,6 @@
-"""From a request to the bytes in it, without believing anything that it says.
+"""Read the body of a request within the limits, whatever its headers declare.
 
-Nothing is decoded here, and nothing is ever fetched: text in place of a file is refused.
+Nothing is decoded here, and no address is fetched: text in place of a file is refused.
 """
 
 import asyncio
@@ -17,16 +17,16 @@ from .limits import Limits
 from .refusals import Refused
 
 CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
-"""What a form may call its charset; all is read as UTF-8."""
+"""Charsets that a form may declare; all are read as UTF-8."""
 MOST_TEXTS = 16
-"""Fields of text in a form. None is needed, but clients may send some."""
+"""Most text fields in a form. None is needed, but some clients send them."""
 TEXT_BYTES = 4096
-"""Size of a field of text."""
+"""Most bytes in a text field."""
 Read = TypeVar("Read")
 
 
 def content_type(request: Request) -> str:
-    """What the client calls the body, without parameters."""
+    """The declared media type of the body, without parameters."""
     return request.headers.get("content-type", "").split(";")[0].strip().lower()
 
 
@@ -49,10 +49,10 @@ async def read_files(
 
 
 def parsed(body: bytes, most: int) -> Any:
-    """The JSON document in `body`. Raises `Refused`, of more than `most` values before any is made.
+    """The JSON document in `body`. Raises `Refused`; for more than `most` values, before parsing.
 
-    A comma or an opening bracket stands before each value but the first, so counting these bounds
-    what parsing costs: an empty list takes two bytes of JSON, and 64 as an object.
+    Each value but the first follows a comma or an opening bracket, so their count bounds the cost
+    of parsing: an empty list takes two bytes of JSON, and 64 bytes as a Python object.
     """
     if sum(map(body.count, (b",", b"[", b"{"))) > most:
         raise Refused(
@@ -79,9 +79,9 @@ async def _in_time(reading: Awaitable[Read], limits: Limits) -> Read:
 
 
 def _check_charset(request: Request) -> None:
-    """Refuse what is not UTF-8: Starlette would decode with any codec that the client names.
+    """Refuse other charsets than UTF-8: Starlette would use any codec that the client names.
 
-    Some of them, such as punycode, take quadratic time.
+    Some codecs, such as punycode, take quadratic time.
     """
     _, options = parse_options_header(request.headers["content-type"])
     charset = options.get(b"charset", b"utf-8").decode("latin-1")

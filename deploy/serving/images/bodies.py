@@ -1,4 +1,4 @@
-"""From a request to the contents of its images: a form, a raw body, or JSON with base64.
+"""Read the images of a request, still encoded: a form, a raw body, or JSON with base64.
 
 Nothing is decoded here, and no address is fetched: text in place of a file is refused.
 """
@@ -17,9 +17,9 @@ FIELD = "image"
 """Name of the multipart field and of the JSON key."""
 RAW = ("application/octet-stream", "application/dicom")
 BLANKS = b" \t\r\n"
-"""What may stand between the characters of base64."""
+"""Bytes that are allowed between the characters of base64."""
 MOST_VALUES = 1_000
-"""Values of a JSON document with images, which needs one for each image and few more."""
+"""Most values in a JSON document; one with images has one for each image and few more."""
 
 
 async def read_images(request: Request, limits: Limits, in_thread: InThread) -> list[bytes]:
@@ -71,7 +71,7 @@ def _too_many(limits: Limits) -> Refused:
 
 
 def _base64(text: str) -> bytes:
-    """Bytes of base64, also where a browser put `data:image/png;base64,` before it."""
+    """Decode base64, with or without the prefix of a browser, `data:image/png;base64,`."""
     if text.startswith("data:"):
         text = text.partition(",")[2]
     try:

@@ -1,4 +1,4 @@
-"""The description of the routes of a table service, `/docs.json`, made from the model's schema."""
+"""The OpenAPI document of a table service, `/docs.json`; a record has the model's own schema."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ ERRORS = {
 
 
 def specification(classifier: TableClassifier | None) -> dict[str, Any]:
-    """OpenAPI 3.1 of the service; the examples can be sent as they stand."""
+    """OpenAPI 3.1 of the service; its examples are valid requests."""
     classes = list(classifier.facts.classes) if classifier else ["a", "b"]
     model = classifier.facts.public() if classifier else {}
     rows = classifier.rows if classifier else None

@@ -17,7 +17,7 @@ FIELD = "file"
 """Name of the multipart field that holds a CSV file."""
 RECORDS = "records"
 EMPTY = ("", "NA")
-"""What stands for no value in a CSV file, as in training."""
+"""Cells of a CSV file that mean a missing value, as in training."""
 
 
 async def read_records(
@@ -59,8 +59,8 @@ def _checked(
 def from_csv(content: bytes, schema: Schema, max_rows: int) -> Rows:
     """The rows of a CSV file, numbers as numbers where the schema has numbers.
 
-    Raises `Refused`: for a column that is unknown or named twice before any row is read, and for
-    more than `max_rows` before the next is.
+    Raises `Refused`: for an unknown or repeated column before any row is read, and for more than
+    `max_rows` rows before the next one is read.
     """
     try:
         text = io.StringIO(content.decode("utf-8-sig"), newline="")
@@ -80,7 +80,7 @@ def from_csv(content: bytes, schema: Schema, max_rows: int) -> Rows:
 
 
 def from_json(content: bytes, schema: Schema, max_rows: int) -> list[Any]:
-    """What stands for the rows in a JSON document, unchecked. Raises `Refused`."""
+    """The rows of a JSON document, unchecked. Raises `Refused`."""
     document = parsed(content, 2 * (max_rows + 1) * (len(schema.properties) + 1))
     rows = document.get(RECORDS) if isinstance(document, dict) else document
     if not isinstance(rows, list):

@@ -1,7 +1,7 @@
 """The schema of a record: the JSON Schema that training made from the dataset's contract.
 
-A pydantic model is made of it once, and every row is held against that: nothing is guessed, and
-nothing is converted. The schema itself is the `Record` of the OpenAPI document.
+A pydantic model is made of it once, and every row is checked against that model. Nothing is guessed
+or converted. The schema itself is the `Record` of the OpenAPI document.
 """
 
 from collections.abc import Iterable
@@ -12,16 +12,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from ..http.refusals import Refused
 
 SHOWN = 3
-"""Faults in a message."""
+"""Most faults in one message."""
 LONGEST = 40
-"""Characters of a name or value in a message."""
+"""Most characters of a name or value in a message."""
 TYPES = {"number": float, "integer": int, "string": str}
 """Python's type for the types of JSON Schema that a column may have."""
 Rows = list[dict[str, Any]]
 
 
 class Schema:
-    """The typed form of a JSON Schema of one record."""
+    """The JSON Schema of one record, and the checks that follow from it."""
 
     def __init__(self, schema: dict[str, Any]) -> None:
         self.properties: dict[str, dict[str, Any]] = schema["properties"]
@@ -29,9 +29,9 @@ class Schema:
         self._record = record_model(self.properties, self.required).__pydantic_validator__
 
     def checked(self, rows: list[Any]) -> Rows:
-        """`rows` as they are. Raises `Refused`, 422, which names row, column and value.
+        """`rows`, unchanged. Raises `Refused` (422), which names row, column and value.
 
-        It stops at the row in which the faults get more than a message shows.
+        It stops at the row that brings the faults above `SHOWN`.
         """
         told: dict[str, str] = {}  # sentence: word for programs
         for number, row in enumerate(rows, start=1):
@@ -52,7 +52,7 @@ class Schema:
         return rows
 
     def check_names(self, names: Iterable[str], where: str) -> None:
-        """Raise `Refused`, 422, for the first of `names` that is no column."""
+        """Raise `Refused` (422) for the first of `names` that is no column."""
         for name in names:
             if name not in self.properties:
                 raise Refused(
@@ -63,7 +63,7 @@ class Schema:
                 )
 
     def example(self) -> dict[str, Any]:
-        """A record that the schema takes: first choices, and the middle of ranges."""
+        """A valid record: the first of the choices, and the middle of a range."""
         return {name: _example(each) for name, each in self.properties.items()}
 
     def _told(self, fault: Any, row: Any, number: int) -> str:

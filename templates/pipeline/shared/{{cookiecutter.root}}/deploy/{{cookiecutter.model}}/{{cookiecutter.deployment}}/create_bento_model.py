@@ -2,7 +2,7 @@
 
     python deploy/{{cookiecutter.model}}/{{cookiecutter.deployment}}/create_bento_model.py [--model-uri URI]
 
-URI is runs:/... or models:/...; without one it is the champion, or the message says what to do.
+URI is runs:/... or models:/...; the default is the champion.
 """
 
 import sys
