@@ -21,8 +21,8 @@ from deploy.importing.registry import Source, champion_or_newest, find
 from deploy.serve import DEFAULT, find_deployment
 from deploy.serving.http.limits import Limits
 from deploy.serving.http.refusals import Refused
+from deploy.serving.http.servable import Facts
 from deploy.serving.images.classifier import ONNX, Classifier
-from deploy.serving.loading import Facts
 
 
 def load(source: Source) -> Classifier:

@@ -39,10 +39,10 @@ GOOD_TREE = {
     "deploy/net/V1/service.py": "from datasets.common.images import read\n",
     "datasets/common/images/decode.py": "from datasets.common.images.values import x\nimport PIL\n",
     "datasets/common/images/values.py": "",
-    "deploy/serving/loading.py": "from .http.limits import Limits\n",
+    "deploy/serving/http/servable.py": "from .limits import Limits\n",
     "deploy/serving/http/limits.py": "",
     "deploy/serving/images/decode.py": "import datasets.common.images\nfrom ..http import y\n",
-    "deploy/serving/tables/records.py": "from ..loading import Facts\n",
+    "deploy/serving/tables/records.py": "from ..http.servable import Facts\n",
     "deploy/net/V1/ecr.sh": "",
     "deploy/net/V1/sample-input.json": "{}",
 }
@@ -91,8 +91,8 @@ BAD_CHANGES: dict[str, tuple[str, str, str | None, str]] = {
         "import_problems", "deploy/net/V1/common.py", "from datasets.common import folders\n",
         "only: datasets.common.images"),
     "a model imports a deployment": (
-        "import_problems", "models/net/model.py", "from deploy.serving.loading import Facts\n",
-        "imports deploy.serving.loading.Facts"),
+        "import_problems", "models/net/model.py", "from deploy.serving import http\n",
+        "imports deploy.serving.http"),
     "a service imports what brings models from MLflow": (
         "import_problems", "deploy/serving/service.py", "from deploy.importing import store\n",
         "only: deploy.serving"),
@@ -111,11 +111,11 @@ BAD_CHANGES: dict[str, tuple[str, str, str | None, str]] = {
     "a circle of three is hidden by a function": (
         "circle_problems", "deploy/serving/http/limits.py",
         "def f():\n    from ..tables.records import x\n",
-        "http.limits -> deploy.serving.tables.records -> deploy.serving.loading -> deploy"),
+        "limits -> deploy.serving.tables.records -> deploy.serving.http.servable -> deploy"),
     "a circle is hidden by TYPE_CHECKING": (
         "circle_problems", "deploy/serving/http/limits.py",
-        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ..loading import Facts\n",
-        "deploy.serving.http.limits -> deploy.serving.loading"),
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .servable import Facts\n",
+        "deploy.serving.http.limits -> deploy.serving.http.servable"),
     "the reader imports the project": (
         "import_problems", "datasets/common/images/decode.py", "import conf\n",
         "only: datasets.common.images"),

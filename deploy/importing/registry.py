@@ -5,7 +5,7 @@ from typing import Any
 
 from datasets.common.images import READER
 
-from ..serving.loading import window_of
+from ..serving.http.servable import window_of
 from .connection import NotServable, connect, unusable
 
 

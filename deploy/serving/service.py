@@ -23,7 +23,7 @@ from .http.limits import ANSWER_SECONDS, WORKERS, Limits
 from .http.middleware import OneShape
 from .http.routes import Service
 from .http.sample import find
-from .loading import Facts
+from .http.servable import Facts
 
 SPARE_SECONDS = 10
 """How much longer BentoML's own time limit is than that of our routes."""

@@ -19,7 +19,7 @@ import skops.io
 from datasets.treesurvival.common import CONTRACT
 from deploy.serving.http.limits import Limits
 from deploy.serving.http.refusals import Refused
-from deploy.serving.loading import Facts
+from deploy.serving.http.servable import Facts
 from deploy.serving.tables.classifier import TRUSTED, TableClassifier
 from deploy.serving.tables.schema import Schema
 from models.tables import TRUSTED as TRUSTED_IN_TRAINING

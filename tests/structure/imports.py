@@ -24,7 +24,7 @@ ROOMS = {
     "tables": (f"{SERVING}.tables",),
 }
 """Rooms of `deploy/serving`, and what each imports beside `SHARED`."""
-SHARED = (f"{SERVING}.http", f"{SERVING}.loading", f"{SERVING}.version")
+SHARED = (f"{SERVING}.http", f"{SERVING}.version")
 TRACKING = "train/common/tracking"
 """The room that logs runs, registers models and reads them back: it alone imports MLflow."""
 JOBS = "train.jobs"

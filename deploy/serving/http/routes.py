@@ -41,13 +41,13 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from ..loading import Servable
 from .admission import RETRY_SECONDS, Admission
 from .limits import ANSWER_SECONDS, Limits
 from .metrics import Metrics, exposition
 from .middleware import failure
 from .refusals import Refused
 from .sample import SAMPLE, media_type
+from .servable import Servable
 
 SHARED = Path(__file__).parents[1] / "pages" / "shared"
 """Folder of what all pages load."""

@@ -14,7 +14,7 @@ from datasets.common.images import Header, Picture, Window
 
 from ..http.limits import WORKERS, Limits, cores
 from ..http.refusals import Refused
-from ..loading import Facts, Servable
+from ..http.servable import Facts, Servable
 from .decode import decode, headers
 from .engine import Engine
 from .gradcam import overlay, preview

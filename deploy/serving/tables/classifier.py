@@ -15,7 +15,7 @@ import yaml
 
 from ..http.limits import Limits
 from ..http.refusals import Refused
-from ..loading import Facts, Servable
+from ..http.servable import Facts, Servable
 from .schema import Rows, Schema
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
-from .http.limits import Limits
+from .limits import Limits
 
 log = logging.getLogger(__name__)
 
