@@ -3,7 +3,7 @@
     python deploy/predict.py image.jpg         a table
     python deploy/predict.py folder > out.csv  a line for each image below the folder
 
-It reads images and asks the model as the service does, so the probabilities are the same.
+It uses the reader and the classifier of the service, so the probabilities are the same.
 """
 
 import argparse
@@ -16,22 +16,17 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from datasets.common.images import BadImage, files, opened, shown
+from deploy.importing.connection import NotServable, run_command
+from deploy.importing.registry import Source, champion_or_newest, find
 from deploy.serve import DEFAULT, find_deployment
 from deploy.serving.http.limits import Limits
 from deploy.serving.http.refusals import Refused
+from deploy.serving.http.servable import Facts
 from deploy.serving.images.classifier import ONNX, Classifier
-from deploy.serving.importing import (
-    NotServable,
-    Source,
-    champion_or_newest,
-    find,
-    run_command,
-)
-from deploy.serving.loading import Facts
 
 
 def load(source: Source) -> Classifier:
-    """The model of `source`, ready. Raises `NotServable` where it is none of images."""
+    """The classifier of `source`, loaded. Raises `NotServable` if it does not classify images."""
     from mlflow.artifacts import download_artifacts
 
     facts = Facts(source.name, source.version, source.run_id, source.classes, source.window)
@@ -44,7 +39,7 @@ def load(source: Source) -> Classifier:
 
 
 def rows(classifier: Classifier, paths: list[Path], root: Path) -> Iterator[dict[str, Any]]:
-    """For each file its name, label and probabilities, or the error that it gives.
+    """A row for each file: its name, label and probabilities, or its error.
 
     A DICOM file of several frames has a row for each.
     """
@@ -55,9 +50,9 @@ def rows(classifier: Classifier, paths: list[Path], root: Path) -> Iterator[dict
                 content = file.read(classifier.limits.max_bytes + 1)
             if len(content) > classifier.limits.max_bytes:
                 raise Refused(413, "too_large", f"more than {classifier.limits.max_bytes} bytes")
-            for answer in classifier.classify([content]):
-                seen = {"frame": answer.get("frame", ""), "label": answer["label"]}
-                yield row | seen | answer["probabilities"]
+            for prediction in classifier.classify([content]):
+                seen = {"frame": prediction.get("frame", ""), "label": prediction["label"]}
+                yield row | seen | prediction["probabilities"]
         except BadImage as bad:
             yield row | {"error": bad.reason}
         except Refused as refused:

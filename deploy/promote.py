@@ -3,9 +3,9 @@
     python deploy/promote.py --model resnet50v2ft-kvasir4 --version 3
     python deploy/promote.py --model ... --version 3 --force-because "demonstration for the course"
 
-Nothing is moved before the version is known to be servable, and to come from a run that may become
-champion: one of `env=production`, whose `env.promotion` says so. A reason overrides the latter.
-Who promoted, when and why stays with the version, as its tags `promoted_by`, `promoted_at` and
+The alias moves only to a version that can be served and whose run may become champion: a run of
+`env=production` whose `env.promotion` allows it. `--force-because` overrides the second condition.
+Tags of the version record who promoted it, when and why: `promoted_by`, `promoted_at` and
 `promoted_because`.
 """
 
@@ -18,17 +18,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deploy.serving.importing import NotServable, connect, find, run_command, unusable
+from deploy.importing.connection import NotServable, connect, run_command, unusable
+from deploy.importing.registry import find
 
 ALLOWED = "env.promotion of its run allows it"
-"""The reason of a promotion that needed none."""
+"""The recorded reason of a promotion that is not forced."""
 
 
 def promote(name: str, version: str, force_because: str | None = None) -> str:
-    """Make `version` of `name` the champion; says what it replaced.
+    """Make `version` of `name` the champion; the text that says what it replaced.
 
-    Raises `NotServable` unless the version is registered, servable, and its run has finished; and
-    where the run may not become champion, unless `force_because` gives a reason.
+    Raises `NotServable` unless the version is registered and servable and its run has finished, and
+    unless the run may become champion or `force_because` gives a reason.
     """
     from mlflow.exceptions import MlflowException
 

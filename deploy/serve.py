@@ -2,7 +2,7 @@
 
     python deploy/serve.py [--deployment resnet50v2ft/V1] [--port 3000] [--host 127.0.0.1]
 
-Where there is no champion, the newest challenger is served, and said to be.
+Without a champion it serves the newest challenger, and says so.
 """
 
 import argparse
@@ -14,13 +14,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deploy.serving.importing import (
-    NotServable,
-    champion_or_newest,
-    find,
-    import_model,
-    run_command,
-)
+from deploy.importing.connection import NotServable, run_command
+from deploy.importing.registry import champion_or_newest, find
+from deploy.importing.store import import_model
 
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = ROOT / "deploy"

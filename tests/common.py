@@ -64,11 +64,8 @@ def presets(group: str, root: Path = ROOT) -> list[str]:
 
 def deployments(root: Path = ROOT) -> list[str]:
     """Deployments as `<model>/V<N>`."""
-    return sorted(
-        f"{model}/{version}"
-        for model in folders(root / "deploy")
-        for version in folders(root / "deploy" / model, "service.py")
-    )
+    found = (root / "deploy").glob("*/V*/service.py")
+    return sorted(path.parent.relative_to(root / "deploy").as_posix() for path in found)
 
 
 def composed(*overrides: str) -> DictConfig:

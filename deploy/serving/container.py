@@ -1,4 +1,4 @@
-"""The container images of services, of images and of tables: Python on Debian, and what each needs.
+"""Container images of the two kinds of services: Python on Debian, and the packages of each.
 
 No TensorFlow, no MLflow and no compiler. BentoML adds itself, the service, its model, and the
 user `bentoml` that runs it.
@@ -9,7 +9,7 @@ from pathlib import Path
 from bentoml.images import Image
 
 UV = "uv==0.13.9"
-"""What BentoML installs packages with, as in Pipfile.lock; it would take any version."""
+"""The installer that BentoML calls, pinned as in Pipfile.lock; BentoML would take any version."""
 
 
 def _image(requirements: str) -> Image:
@@ -17,9 +17,9 @@ def _image(requirements: str) -> Image:
     packages = Path(__file__).with_name(requirements).read_text().splitlines()
     bare = Image(
         base_image="docker.io/library/python:3.11-slim",
-        distro="python",  # none that BentoML knows: into those it installs git and a compiler
+        distro="python",  # BentoML installs git and a compiler into the ones it knows
         python_version="3.11",
-        lock_python_packages=False,  # they are locked already
+        lock_python_packages=False,  # the file is locked already
     )
     return bare.run(f"pip install --no-cache-dir --root-user-action ignore {UV}").python_packages(
         *packages

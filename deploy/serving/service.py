@@ -1,6 +1,6 @@
 """What the BentoML services share: the model in the store, the routes and the probes.
 
-A deployment's `service.py` adds a name, the image, the model, and the routes with its own words:
+A deployment's `service.py` adds its name, container image and model, and its texts to the routes:
 
 ```python
 @served(MODEL, IMAGE)
@@ -23,17 +23,17 @@ from .http.limits import ANSWER_SECONDS, WORKERS, Limits
 from .http.middleware import OneShape
 from .http.routes import Service
 from .http.sample import find
-from .loading import Facts
+from .http.servable import Facts
 
 SPARE_SECONDS = 10
-"""How much later BentoML answers in place of a service that has not."""
+"""How much longer BentoML's own time limit is than that of our routes."""
 
 
 class Served:
-    """Opens `routes` on `model`, once the process that serves is running."""
+    """A service that opens `routes` on `model` when its process starts."""
 
     model: ClassVar[BentoModel]
-    """Of the class, so that `bentoml build` puts it into the Bento."""
+    """An attribute of the class, so that `bentoml build` puts the model into the Bento."""
     routes: ClassVar[Service[Any]]
 
     def __init__(self) -> None:
@@ -53,11 +53,11 @@ class Served:
 
 
 def served(name: str, image: Image) -> Callable[[type[Served]], Any]:
-    """A decorator that makes a BentoML service called `name` of a class, for the container `image`.
+    """A decorator: the class becomes the BentoML service `name` in the container `image`.
 
-    BentoML's own metrics are off: they keep a line for every path that anybody asks for, without
-    end. `/metrics` is a route of ours. Its own time limit is never reached: its answer would pass
-    by `OneShape`.
+    BentoML's own metrics are off, because they add a line for every path that is requested, without
+    limit; `/metrics` is our own route. BentoML's time limit is longer than ours and never reached,
+    because its answer would not pass through `OneShape`.
     """
 
     def decorate(cls: type[Served]) -> Any:

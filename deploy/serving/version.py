@@ -1,7 +1,7 @@
-"""The version of the project: services name it, and so do the documentation and `CITATION.cff`.
+"""The version of the project, in services, in the documentation and in `CITATION.cff`.
 
-It stands here because a Bento takes along `deploy/` and the reader of images alone. `CHANGELOG.md`
-says what each version brought.
+It stands here because a Bento contains only `deploy/serving`, its deployment and the reader of
+images. `CHANGELOG.md` says what each version brought.
 """
 
 VERSION = "0.1.0"

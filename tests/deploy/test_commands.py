@@ -86,9 +86,9 @@ print(*sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.i
 print(Model.load(str(folder)).saved_input_example_info, Model.load(str(folder)).signature)
 """
 OLD_IMPORT = """
-import sys; sys.path.insert(0, "deploy")
-import bentoml
-from serving.importing import find, import_model
+import bentoml, sys
+from deploy.importing.registry import find
+from deploy.importing.store import import_model
 source = find(sys.argv[1], "old-model")
 facts = {"model_id": source.model_id, "name": source.name, "version": source.version,
          "run_id": source.run_id, "classes": list(source.classes)}

@@ -17,9 +17,9 @@ from pydicom.sequence import Sequence
 from datasets.common.images import Window, read_image
 from deploy.serving.http.limits import Limits
 from deploy.serving.http.refusals import Refused
+from deploy.serving.http.servable import Facts
 from deploy.serving.images.classifier import Classifier
 from deploy.serving.images.engine import Engine
-from deploy.serving.loading import Facts
 from tests.datasets.test_dicom import CT, dicom
 from tests.deploy.common import (
     LIMITS,

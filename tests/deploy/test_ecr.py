@@ -8,62 +8,25 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import boto3
 import pytest
 
 from tests.common import ROOT, deployments, log_smallest
 from tests.deploy.common import MODEL, names
+from tests.deploy.site import (
+    NO_KEYS,
+    REGION,
+    REGISTRY,
+    SCRIPT,
+    Site,
+    committed,
+    new_site,
+    repositories,
+    revision,
+)
 from tests.servers import free_port, running
-
-SCRIPT = "deploy/resnet50v2ft/V1/ecr.sh"
-ACCOUNT, REGION = "123456789012", "eu-west-1"
-REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
-BACKEND = """#!/bin/sh
-[ ! -e "$PLAYED/$1-fails" ] || { echo "$1 is refused" >&2; exit 7; }
-[ "$1" != info ] || exit 0
-[ "$1" != login ] || grep -q . || exit 9
-echo "$(basename "$0") $*" >> "$PLAYED/calls"
-[ "$1" != build ] || for context; do :; done
-[ "$1" != build ] || cp -r "$context" "$PLAYED/context"
-"""
-"""It fails at the commands for which there is a file, and at a login without a password.
-
-What an image would be built of it keeps.
-"""
-NO_KEYS = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
-
-
-@dataclass(frozen=True)
-class Site:
-    """A checkout with one commit, and the environment that ecr.sh runs in."""
-
-    root: Path
-    played: Path
-    environment: dict[str, str]
-
-    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """SCRIPT with `arguments`, from any folder."""
-        return self.type(["bash", str(self.root / SCRIPT), *arguments], "/", **variables)
-
-    def type(
-        self, command: list[str], folder: Path | str, **variables: str
-    ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command,
-            cwd=folder,
-            env=self.environment | variables,
-            capture_output=True,
-            text=True,
-        )
-
-    def calls(self) -> list[str]:
-        path = self.played / "calls"
-        return path.read_text().splitlines() if path.exists() else []
 
 
 @pytest.fixture(scope="module")
@@ -77,46 +40,12 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The deployments as they stand, committed in a repository of their own."""
-    root = tmp_path_factory.mktemp("checkout")
-    for folder in ("deploy", "datasets"):
-        compiled = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / folder, root / folder, ignore=compiled)
-    (root / ".gitignore").write_text("__pycache__/\n")
-    for command in (
-        ["init", "-q"],
-        ["add", "-A"],
-        ["-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-qm", "all"],
-    ):
-        subprocess.run(["git", *command], cwd=root, check=True)
-    return root
+    return committed(tmp_path_factory.mktemp("checkout"))
 
 
 @pytest.fixture
 def site(aws: str, checkout: Path, tmp_path: Path) -> Site:
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    for name in ("docker", "podman"):
-        (programs / name).write_text(BACKEND)
-        (programs / name).chmod(0o755)
-    played = tmp_path / "played"
-    played.mkdir()
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "BENTOML_"))}
-    environment = kept | {
-        "PATH": f"{programs}:{Path(sys.executable).parent}:/usr/bin:/bin",
-        "PLAYED": str(played),
-        "HOME": str(tmp_path),
-        "BENTOML_HOME": str(tmp_path / "bentoml"),
-        "BENTOML_DO_NOT_TRACK": "true",
-        "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db",
-        "AWS_ENDPOINT_URL": aws,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",  # pragma: allowlist secret
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_MAX_ATTEMPTS": "1",
-    }
-    (tmp_path / "bentoml").mkdir()
-    return Site(checkout, played, environment)
+    return new_site(aws, checkout, tmp_path)
 
 
 @pytest.fixture
@@ -129,22 +58,6 @@ def champion(site: Site, tmp_path: Path) -> str:
     run = log_smallest(uri, tmp_path / "artifacts", registered_model_name=MODEL, **facts)
     mlflow.MlflowClient(uri).set_registered_model_alias(MODEL, "champion", "1")
     return run
-
-
-def repositories(site: Site) -> list[str]:
-    client = boto3.client(
-        "ecr",
-        REGION,
-        endpoint_url=site.environment["AWS_ENDPOINT_URL"],
-        aws_access_key_id="testing",
-        aws_secret_access_key="testing",  # pragma: allowlist secret
-    )
-    return [found["repositoryName"] for found in client.describe_repositories()["repositories"]]
-
-
-def revision(site: Site) -> str:
-    command = ["git", "rev-parse", "HEAD"]
-    return subprocess.check_output(command, cwd=site.root, text=True).strip()
 
 
 def commands(text: str) -> list[str]:

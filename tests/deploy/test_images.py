@@ -9,7 +9,7 @@ import pytest
 from datasets.common.images import BadImage, Kind
 from deploy.serving.http.limits import Limits
 from deploy.serving.http.refusals import Refused
-from deploy.serving.images.decode import ANSWERS, ITEMS, MOST_ITEMS, decode, headers, refusal
+from deploy.serving.images.decode import ITEMS, MOST_ITEMS, REFUSALS, decode, headers, refusal
 from tests.common import ROOT
 from tests.datasets.test_dicom import dicom
 from tests.deploy.common import dicom_bytes, encoded, frame
@@ -35,7 +35,7 @@ def test_the_reader_brings_nothing_of_the_project_with_it() -> None:
 
 def test_every_kind_of_bad_content_has_an_answer() -> None:
     kinds = set(Kind) - {Kind.UNREADABLE}  # a service reads no files
-    assert set(ANSWERS) == kinds
+    assert set(REFUSALS) == kinds
     for kind in kinds:
         assert 400 <= refusal(BadImage(kind, "why")).status < 500
 

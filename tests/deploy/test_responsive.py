@@ -16,7 +16,8 @@ from deploy.serving.http.admission import Admission
 from deploy.serving.http.limits import Limits
 from deploy.serving.http.refusals import Refused
 from deploy.serving.images.decode import headers
-from deploy.serving.tables.records import Rows, Schema, from_csv, from_json, read_records
+from deploy.serving.tables.records import from_csv, from_json, read_records
+from deploy.serving.tables.schema import Rows, Schema
 from tests.deploy.common import LIMITS, encoded, frame
 from tests.deploy.tables import CSV, JSON, body
 from tests.deploy.test_refusals import EXIF, form, text

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -17,8 +18,10 @@ import skops.io
 
 from datasets.treesurvival.common import CONTRACT
 from deploy.serving.http.limits import Limits
-from deploy.serving.loading import Facts
+from deploy.serving.http.refusals import Refused
+from deploy.serving.http.servable import Facts
 from deploy.serving.tables.classifier import TRUSTED, TableClassifier
+from deploy.serving.tables.schema import Schema
 from models.tables import TRUSTED as TRUSTED_IN_TRAINING
 from tests.common import ROOT, composed
 from tests.deploy.common import counters, names
@@ -154,6 +157,16 @@ def test_a_model_with_another_schema_never_gets_ready(table: TrainedTable, tmp_p
     classifier = stored(table, tmp_path, table.pipeline)
     with pytest.raises(ValueError, match=r"takes the columns Species, .*its schema names a"):
         classifier.load()
+
+
+def test_a_column_may_have_any_name() -> None:
+    names = ["schema", "model_config", "_hidden", "Light (%)", "column_0", ""]
+    number = {"type": "number", "minimum": 0, "maximum": 1}
+    schema = Schema({"properties": dict.fromkeys(names, number), "required": names})
+    assert schema.checked([dict.fromkeys(names, 0.5)]) == [schema.example()]
+    for name in names:
+        with pytest.raises(Refused, match=re.escape(f"row 1: {name}=2 is not taken")):
+            schema.checked([dict.fromkeys(names, 0.5) | {name: 2}])
 
 
 def test_no_pickle_reaches_the_service(table: TrainedTable, table_service: str) -> None:

@@ -2,7 +2,7 @@
 
     python deploy/mobilenetv2ft/V1/create_bento_model.py [--model-uri URI]
 
-URI is runs:/... or models:/...; without one it is the champion, or the message says what to do.
+URI is runs:/... or models:/...; the default is the champion.
 """
 
 import sys
@@ -12,8 +12,8 @@ from pathlib import Path
 def main() -> None:
     """Import, and print the tag in BentoML's store."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the root of the repository
+    from deploy.importing.store import create
     from deploy.mobilenetv2ft.V1.common import MODEL
-    from deploy.serving.importing import create
 
     create(MODEL, MODEL)
 

@@ -2,7 +2,7 @@
 
     bentoml serve deploy.mobilenetv2ft.V1.service:MobileNetV2FT
 
-What it answers, and how, is in `deploy.serving`, which every image service shares.
+`deploy.serving` holds what all image services share.
 """
 
 from bentoml.models import BentoModel

@@ -1,4 +1,4 @@
-"""Names of this deployment, and of its classes for people."""
+"""The model of this deployment, and the texts of its page."""
 
 MODEL = "resnet50v2ft-kvasir4"
 """Registered name in MLflow, and name of the model in BentoML's store."""
@@ -17,18 +17,18 @@ LABELS = {
         "3_esophagitis": "Esofagitis",
     },
 }
-"""What the page calls the classes, by language."""
+"""Names of the classes on the page, by language."""
 
 PAGE = {
     "en": {
         "title": "Endoscopy",
-        "notice": "It knows frames of the large bowel and of the oesophagus. To any other image it "
-        "answers as well, and the answer means nothing.",
+        "notice": "The model was trained on frames of the large bowel and the oesophagus. It also "
+        "answers for any other image, but that answer means nothing.",
     },
     "es": {
         "title": "Endoscopia",
-        "notice": "Conoce imágenes del colon y del esófago. A cualquier otra imagen también "
-        "responde, y la respuesta no significa nada.",
+        "notice": "El modelo se entrenó con imágenes del colon y del esófago. También responde a "
+        "cualquier otra imagen, pero esa respuesta no significa nada.",
     },
 }
-"""What the page is called and what its reader must know of the model, by language."""
+"""Title and notice of the page, by language."""

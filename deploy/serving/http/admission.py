@@ -1,13 +1,13 @@
-"""Who is served, who waits and who is turned away: requests, bytes and pixels are counted.
+"""Admission of requests: count requests, bytes and pixels; queue or refuse what is over a limit.
 
-A request takes a place, its body is counted as it arrives, and what it computes takes its pixels
-from a budget that all requests share. What is computed runs in as many threads as there are
-cores, and gives its pixels back when its thread ends, also where nobody waits for the answer.
+A request takes a place, and its body is counted as it arrives. Its computation takes pixels from a
+budget that all requests share, and waits until they fit. Computations run in a pool with one thread
+for each core. The pixels return to the budget when the thread ends, even if the client has gone.
 
 ```mermaid
 flowchart LR
     place["place: 503 when full"] --> body["body: 503 over max_total_bytes"]
-    body --> line["line for pixels: 503 after wait_seconds"] --> thread
+    body --> queue["queue for pixels: 503 after wait_seconds"] --> thread
 ```
 """
 
@@ -25,54 +25,54 @@ from .limits import Limits, cores
 from .refusals import Refused
 
 RETRY_SECONDS = 2
-"""What a client is told to wait when the service is full: a few answers' time."""
+"""`Retry-After` of a full service, in seconds: the time of a few predictions."""
 InThread = Callable[..., Awaitable[Any]]
-"""Runs a function with its arguments in a thread, so that the event loop goes on."""
+"""Runs a function with its arguments in a thread, so that the event loop is not blocked."""
 
 
 class Budget:
-    """An amount that is taken and given back; who does not fit waits, in the order of asking.
+    """An amount that requests share; a request that does not fit waits, first in, first out.
 
-    For the event loop alone, not for several threads.
+    Use it from the event loop only: it is not safe for several threads.
     """
 
     def __init__(self, total: int) -> None:
         self.free = total
-        self._line: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._queue: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     async def take(self, amount: int, seconds: float) -> None:
-        """Take `amount`, once it fits. Raises `TimeoutError` when that takes over `seconds`."""
-        if not self._line and amount <= self.free:
+        """Take `amount` as soon as it fits. Raises `TimeoutError` after `seconds`."""
+        if not self._queue and amount <= self.free:
             self.free -= amount
             return
         waiting = (amount, asyncio.get_running_loop().create_future())
-        self._line.append(waiting)
+        self._queue.append(waiting)
         try:
             async with asyncio.timeout(seconds):
                 await waiting[1]
         except BaseException:
-            if waiting in self._line:
-                self._line.remove(waiting)
+            if waiting in self._queue:
+                self._queue.remove(waiting)
             elif not waiting[1].cancelled():  # it was its turn when it gave up
                 self.free += amount
             self._admit()
             raise
 
     def give(self, amount: int) -> None:
-        """Give `amount` back, to whoever is next in line."""
+        """Return `amount`, and admit the next requests in the queue."""
         self.free += amount
         self._admit()
 
     def _admit(self) -> None:
-        while self._line and (self._line[0][1].cancelled() or self._line[0][0] <= self.free):
-            amount, turn = self._line.popleft()
+        while self._queue and (self._queue[0][1].cancelled() or self._queue[0][0] <= self.free):
+            amount, turn = self._queue.popleft()
             if not turn.cancelled():
                 self.free -= amount
                 turn.set_result(None)
 
 
 class Admission:
-    """What one process has under way, within `limits`."""
+    """Requests, bytes and pixels in progress in one process, within `limits`."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -83,9 +83,10 @@ class Admission:
 
     @contextmanager
     def place(self, request: Request) -> Iterator[Request]:
-        """`request`, counted until the block ends, as are the bytes that are read from it.
+        """Count `request`, and the bytes that are read from it, until the block ends.
 
-        Raises `Refused`, 503, when there is no place, and while reading when bodies get too large.
+        Raises `Refused` (503) when there is no place, and while reading when all bodies together
+        exceed `max_total_bytes`.
         """
         if self._requests >= self.limits.max_requests:
             raise _overloaded(f"{self._requests} requests are under way")
@@ -109,7 +110,7 @@ class Admission:
             self._bytes -= held
 
     async def compute(self, pixels: int, work: Callable[..., Any], *arguments: Any) -> Any:
-        """`work(*arguments)` in a thread, once its `pixels` fit. Raises `Refused`, 503."""
+        """Run `work(*arguments)` in a thread once its `pixels` fit. Raises `Refused` (503)."""
         try:
             await self._pixels.take(pixels, self.limits.wait_seconds)
         except TimeoutError:
@@ -123,7 +124,7 @@ class Admission:
         return await asyncio.wrap_future(running)
 
     async def in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        """`work(*arguments)` in a thread; for what decodes no image."""
+        """Run `work(*arguments)` in a thread; for work that decodes no image."""
         return await asyncio.wrap_future(self._threads.submit(work, *arguments))
 
 

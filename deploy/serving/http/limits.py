@@ -1,4 +1,4 @@
-"""How much a service takes on; every limit can be set by an environment variable."""
+"""Limits of a service; environment variables change them."""
 
 import os
 from dataclasses import dataclass, fields, replace
@@ -6,52 +6,52 @@ from pathlib import Path
 
 PREFIX = "SONDA_"
 WORKERS = 1
-"""Processes. One uses all cores for each answer; a second one would only take memory."""
+"""Worker processes. One uses all cores for each prediction; a second one would only need memory."""
 ANSWER_SECONDS = 60
-"""Time in which a request must have its answer; then it is answered with 504."""
+"""Time limit of a request, in seconds; after that it gets 504."""
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
-"""Microseconds of CPU time and the period they are granted for, or `max` (cgroup v2)."""
+"""CPU quota and its period, both in microseconds (cgroup v2); the quota may be `max`."""
 WHOLES = {
     "max_bytes": "max_total_bytes",
     "max_pixels": "max_request_pixels",
     "max_request_pixels": "max_total_pixels",
 }
-"""Limits of a part, and of the whole that must hold one such part, or it would never be served."""
+"""The limit of a part, and the limit of the whole, which must be at least as large."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of one worker process; `ValueError` where a part is allowed more than its whole.
+    """Limits of one worker process; `ValueError` if a part may be larger than its whole.
 
-    With these defaults the service of ResNet50V2 took 1.7 GB at most, of which 0.5 GB idle, for the
+    With these defaults the service of ResNet50V2 needed 0.5 GB when idle and at most 1.7 GB for the
     worst of 16 kinds of bodies (`tests/benchmarks/service_memory.py`): give its container 3 GiB.
-    A million more of `max_total_pixels` needs 32 MB more, one of `max_total_bytes` 3 MB.
+    A million more `max_total_pixels` needs 32 MB more, a million more `max_total_bytes` 3 MB.
     """
 
     max_bytes: int = 20 * 2**20
-    """Size of a request's body, whatever its images are."""
+    """Bytes of a request's body."""
     max_total_bytes: int = 160 * 2**20
-    """Size of the bodies of all requests under way; one more byte is answered with 503."""
+    """Bytes of the bodies of all requests in progress; a request beyond gets 503."""
     max_pixels: int = 25_000_000
-    """Width times height of one image, all its frames together.
+    """Pixels of one image: width times height, summed over its frames.
 
-    Decoding takes up to 25 bytes a pixel, in each thread: 4 to 8 for most formats, 6 to 11 for
-    DICOM, 17 for WebP, 25 for JPEG 2000; next to nothing for a JPEG, which is decoded small.
+    Decoding needs memory for each pixel, in each thread: 4 to 8 bytes for most formats, 6 to 11 for
+    DICOM, 17 for WebP, 25 for JPEG 2000; almost none for a JPEG, which is decoded at a small size.
     """
     max_request_pixels: int = 50_000_000
-    """Pixels of all images of a request."""
+    """Pixels of all images in one request."""
     max_total_pixels: int = 50_000_000
-    """Pixels of all requests that are computed at a time; further ones wait in line."""
+    """Pixels of all requests that are computed at the same time; further requests wait."""
     max_images: int = 16
-    """Images in one request; each frame of DICOM is one."""
+    """Images in one request; each frame of a DICOM file counts as one."""
     max_rows: int = 10_000
     """Rows of a table in one request."""
     max_requests: int = 32
-    """Requests that are read, waiting or computed at a time; one more is answered with 503."""
+    """Requests in progress: being read, waiting or computed; a further one gets 503."""
     read_seconds: int = 30
-    """Time in which a body must have arrived."""
+    """Seconds in which a body must arrive."""
     wait_seconds: int = 15
-    """Time that a request waits for its pixels to fit; then it is answered with 503."""
+    """Seconds that a request may wait for its pixels; after that it gets 503."""
 
     def __post_init__(self) -> None:
         for part, whole in WHOLES.items():
@@ -80,7 +80,7 @@ def _variable(field: str) -> str:
 
 
 def cores() -> int:
-    """CPU cores that this process may use: the machine's, less what affinity or a cgroup takes."""
+    """Number of CPU cores that this process may use, by its affinity and its cgroup."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     try:
         quota, period = CPU_QUOTA.read_text().split()

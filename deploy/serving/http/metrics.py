@@ -1,30 +1,30 @@
-"""What is counted for Prometheus."""
+"""Counters for Prometheus."""
 
 from collections.abc import Sequence
 
 
 class Metrics:
-    """Counters of /predict: requests by status, seconds, refusals by reason, answers by class."""
+    """Counters of /predict: requests by status, time, refusals by reason, predictions by class."""
 
     def __init__(self, classes: Sequence[str]) -> None:
         # Imported only now: BentoML names the folder that workers share after it imports services.
         from prometheus_client import Counter, Histogram
 
         self.requests = Counter("sonda_requests_total", "Requests to /predict.", ["status"])
-        self.seconds = Histogram("sonda_request_seconds", "Time to an answer of /predict.")
+        self.seconds = Histogram("sonda_request_seconds", "Duration of requests to /predict.")
         self.rejections = Counter("sonda_rejections_total", "Requests refused.", ["reason"])
         self.predictions = Counter(
-            "sonda_predictions_total", "Images or rows by answer.", ["label"]
+            "sonda_predictions_total", "Images or rows by predicted class.", ["label"]
         )
         for label in classes:
-            self.predictions.labels(label)  # so that a class never seen shows as 0
+            self.predictions.labels(label)  # so that a class without predictions shows as 0
 
 
 def exposition() -> tuple[bytes, str]:
     """All counters in Prometheus' text format, and its media type.
 
-    They are those of this process, of which a service has one (`limits.WORKERS`). BentoML's folder
-    for the counters of several processes is not read: all services of a user share and clear it.
+    They are those of this process; a service has only one (`limits.WORKERS`). BentoML's folder for
+    counters of several processes is not used: all services of a user share it and clear it.
     """
     from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 

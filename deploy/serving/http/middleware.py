@@ -1,7 +1,7 @@
-"""One shape for every answer of the process: errors as JSON, and the headers of security.
+"""Every error is JSON of one shape, and every answer has the security headers.
 
 Starlette and BentoML answer an unknown path, a wrong method or a service that is not ready in
-plain text or in a shape of their own. `OneShape` stands around the routes of both.
+plain text or in a shape of their own. `OneShape` wraps the routes of both.
 """
 
 import json
@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 log = logging.getLogger(__name__)
 
 HEADERS = {
-    # The page needs nothing from elsewhere, and nothing may get in.
+    # The page loads nothing from other origins.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
         "img-src 'self' blob: data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -25,25 +25,25 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 SHOWN = 200
-"""Characters of a path or reason in a message; both may come from the client."""
+"""Most characters of a path or reason in a message; both may come from the client."""
 
 
 class OneShape:
     """ASGI middleware: `HEADERS` on every answer; every error `{"error": ..., "message": ...}`.
 
-    An error that has the shape already is left as it is. Of others the status, `Allow` and
-    `Retry-After` stay; `error` is the status in words, and the message says what was asked for.
+    An error that has this shape already is not changed. Other errors keep their status, `Allow` and
+    `Retry-After`; `error` becomes the status in words, and the message names the request.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as `app` does, in one shape."""
+        """Call `app`, and give its answer the one shape."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        error: Message = {}  # how an error starts, kept until its body is known
+        error: Message = {}  # the start of an error, kept until its body is known
         body = bytearray()
         started = False
 
@@ -75,7 +75,7 @@ class OneShape:
 
 
 def failure(scope: Scope, error: Exception) -> JSONResponse:
-    """The answer to a defect of ours; the log has the traceback, the client does not."""
+    """The answer to an exception in the service; the traceback goes to the log only."""
     log.error("%s failed", _asked(scope), exc_info=error)
     known = {"error": _word(HTTPStatus.INTERNAL_SERVER_ERROR)}
     return JSONResponse(known | {"message": "the service failed; its log says why"}, 500)

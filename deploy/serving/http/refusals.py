@@ -1,11 +1,11 @@
-"""What a service answers when it does not predict: a status, a word for programs, a sentence."""
+"""Refused requests: an HTTP status, a code for programs, and a message for people."""
 
 
 class Refused(Exception):  # noqa: N818 -- an answer to the client, not a fault of the service
     """A request that is not served, and why.
 
-    `code` is stable and meant for programs (the page translates it); the message names the
-    thing, the value and the way out.
+    `code` is stable and meant for programs (the page translates it). The message names the thing,
+    the value and the way out.
     """
 
     def __init__(self, status: int, code: str, message: str, retry_after: int | None = None):
@@ -16,7 +16,7 @@ class Refused(Exception):  # noqa: N818 -- an answer to the client, not a fault 
         self.retry_after = retry_after
 
     def at(self, position: int, count: int) -> "Refused":
-        """The same, naming which image of several it is about; `position` counts from 1."""
+        """The same refusal with the position of the image, from 1, if there are several."""
         if count == 1:
             return self
         message = f"image {position} of {count}: {self.message}"

@@ -1,7 +1,7 @@
 """The routes that every service has: the page, `/predict`, `/model`, `/docs.json`, `/metrics`.
 
-They are an ASGI application of their own that BentoML mounts at `/`. What is read and what is
-answered is said by the two services, of images (`app`) and of tables (`table_app`).
+They are an ASGI application of their own that BentoML mounts at `/`. `images/service.py` and
+`tables/service.py` add how requests are read and what is answered.
 
 ```mermaid
 classDiagram
@@ -41,43 +41,43 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from ..loading import Servable
 from .admission import RETRY_SECONDS, Admission
 from .limits import ANSWER_SECONDS, Limits
 from .metrics import Metrics, exposition
 from .middleware import failure
 from .refusals import Refused
 from .sample import SAMPLE, media_type
+from .servable import Servable
 
 SHARED = Path(__file__).parents[1] / "pages" / "shared"
 """Folder of what all pages load."""
 Labels = Mapping[str, Mapping[str, str]]
-Answers = list[dict[str, Any]]
+Predictions = list[dict[str, Any]]
 Model = TypeVar("Model", bound=Servable)
 
 
 @dataclass(frozen=True)
 class Work:
-    """What is left to do for a request once it is read: to be called in a thread."""
+    """The prediction that a request asks for, once the request is read; it runs in a thread."""
 
-    answers: Callable[[], Answers]
+    predict: Callable[[], Predictions]
     pixels: int = 0
-    """How many of the pixels that all requests share it needs."""
+    """Pixels that it takes from the budget of all requests."""
 
 
 class Service(ABC, Generic[Model]):
-    """State of the routes: the model, and what is under way.
+    """The routes and their state: the model, and the requests in progress.
 
-    `labels` are names for people, by language and class; `texts` the `title` and the `notice` of
-    the page, by language. `open` is called once the process that serves is running.
+    `labels` are the names of the classes for people, by language and class. `texts` are the `title`
+    and the `notice` of the page, by language. `open` is called when the serving process runs.
     """
 
     kind: type[Model]
-    """What answers."""
+    """Class of the model."""
     page: Path
     """Folder of the page, with an `index.html`."""
     limits: ClassVar[Limits] = Limits()
-    """Limits where the environment sets none."""
+    """Limits that the environment may change."""
 
     def __init__(self, labels: Labels, texts: Labels) -> None:
         self.labels = labels
@@ -88,7 +88,7 @@ class Service(ABC, Generic[Model]):
         self._admission: Admission | None = None
 
     def open(self, classifier: Model) -> None:
-        """Serve `classifier`, from the moment it is ready."""
+        """Load `classifier`, and serve it as soon as it is ready."""
         self.metrics = Metrics(classifier.facts.classes)
         self.classifier = classifier
         classifier.start()
@@ -110,15 +110,15 @@ class Service(ABC, Generic[Model]):
 
     @abstractmethod
     async def read(self, request: Request, classifier: Model, admission: Admission) -> Work:
-        """What `request` asks of the model, read and checked. Raises `Refused`."""
+        """Read and check `request`; the prediction that it asks for. Raises `Refused`."""
 
     @abstractmethod
     def described(self, classifier: Model) -> dict[str, Any]:
-        """What the page needs to know beside facts, classes, labels and texts."""
+        """Entries of `/model` for the page, beside facts, classes, labels and texts."""
 
     @abstractmethod
     def specification(self) -> dict[str, Any]:
-        """The OpenAPI document, also before there is a model."""
+        """The OpenAPI document; there is one before the model is loaded, too."""
 
     async def _page(self, _: Request) -> Response:
         return FileResponse(self.page / "index.html")
@@ -186,15 +186,15 @@ class Service(ABC, Generic[Model]):
                 ) from None
 
     def _computed(self, work: Work, classifier: Model, started: float) -> Response:
-        """The answer to `work`, written out: for 10,000 rows that takes a while as well."""
-        answers = work.answers()
+        """Predict, and encode the answer as JSON here too: for 10,000 rows that takes a while."""
+        predictions = work.predict()
         if self.metrics:
-            for label, count in Counter(answer["label"] for answer in answers).items():
+            for label, count in Counter(each["label"] for each in predictions).items():
                 self.metrics.predictions.labels(label).inc(count)
         return JSONResponse(
             {
                 "model": classifier.facts.public(),
-                "predictions": answers,
+                "predictions": predictions,
                 "milliseconds": round((time.perf_counter() - started) * 1000, 1),
             }
         )

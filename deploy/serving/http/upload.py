@@ -1,11 +1,9 @@
-"""From a request to the bytes in it, without believing anything that it says.
+"""Read the body of a request within the limits, whatever its headers declare.
 
-Nothing is decoded here, and nothing is ever fetched: text in place of a file is refused.
+Nothing is decoded here, and no address is fetched: text in place of a file is refused.
 """
 
 import asyncio
-import base64
-import binascii
 import json
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any, TypeVar
@@ -15,52 +13,20 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from .admission import InThread
 from .limits import Limits
 from .refusals import Refused
 
-FIELD = "image"
-"""Name of the multipart field and of the JSON key."""
-RAW = ("application/octet-stream", "application/dicom")
 CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
-"""What a form may call its charset; all is read as UTF-8."""
-BLANKS = b" \t\r\n"
-"""What may stand between the characters of base64."""
+"""Charsets that a form may declare; all are read as UTF-8."""
 MOST_TEXTS = 16
-"""Fields of text in a form. None is needed, but clients may send some."""
+"""Most text fields in a form. None is needed, but some clients send them."""
 TEXT_BYTES = 4096
-"""Size of a field of text."""
-MOST_VALUES = 1_000
-"""Values of a JSON document with images, which needs one for each image and few more."""
+"""Most bytes in a text field."""
 Read = TypeVar("Read")
 
 
-async def read_images(request: Request, limits: Limits, in_thread: InThread) -> list[bytes]:
-    """The contents of the images of `request`, one or more.
-
-    Takes multipart/form-data with the field `image`, given once or several times; a raw body of
-    type image/* or application/dicom; or JSON `{"image": "<base64>"}`, where a list stands for
-    several. Raises `Refused` before the body is read when its declared size is over
-    `limits.max_bytes`, and while it is read when it grows over it or holds too many images.
-    """
-    kind = content_type(request)
-    if kind == "multipart/form-data":
-        return await read_files(request, limits, FIELD, limits.max_images, _too_many(limits))
-    if kind == "application/json":
-        return await in_thread(_json, await read_body(request, limits), limits)
-    if kind in RAW or kind.startswith("image/"):
-        return [await read_body(request, limits)]
-    raise Refused(
-        415,
-        "unsupported_media_type",
-        f"Content-Type {kind[:80]!r} is not taken: send multipart/form-data with the field "
-        f"'{FIELD}', an image/* or application/dicom body, or application/json with "
-        f"{{'{FIELD}': '<base64>'}}",
-    )
-
-
 def content_type(request: Request) -> str:
-    """What the client calls the body, without parameters."""
+    """The declared media type of the body, without parameters."""
     return request.headers.get("content-type", "").split(";")[0].strip().lower()
 
 
@@ -83,10 +49,10 @@ async def read_files(
 
 
 def parsed(body: bytes, most: int) -> Any:
-    """The JSON document in `body`. Raises `Refused`, of more than `most` values before any is made.
+    """The JSON document in `body`. Raises `Refused`; for more than `most` values, before parsing.
 
-    A comma or an opening bracket stands before each value but the first, so counting these bounds
-    what parsing costs: an empty list takes two bytes of JSON, and 64 as an object.
+    Each value but the first follows a comma or an opening bracket, so their count bounds the cost
+    of parsing: an empty list takes two bytes of JSON, and 64 bytes as a Python object.
     """
     if sum(map(body.count, (b",", b"[", b"{"))) > most:
         raise Refused(
@@ -113,9 +79,9 @@ async def _in_time(reading: Awaitable[Read], limits: Limits) -> Read:
 
 
 def _check_charset(request: Request) -> None:
-    """Refuse what is not UTF-8: Starlette would decode with any codec that the client names.
+    """Refuse other charsets than UTF-8: Starlette would use any codec that the client names.
 
-    Some of them, such as punycode, take quadratic time.
+    Some codecs, such as punycode, take quadratic time.
     """
     _, options = parse_options_header(request.headers["content-type"])
     charset = options.get(b"charset", b"utf-8").decode("latin-1")
@@ -196,41 +162,3 @@ async def _multipart(
         contents.append(await value.read())
         await value.close()
     return contents
-
-
-def _json(body: bytes, limits: Limits) -> list[bytes]:
-    document = parsed(body, MOST_VALUES)
-    given = document.get(FIELD) if isinstance(document, dict) else None
-    texts = given if isinstance(given, list) else [given]
-    if len(texts) > limits.max_images:
-        raise _too_many(limits)
-    images = [_base64(text) for text in texts if isinstance(text, str)]
-    if not images or len(images) < len(texts):
-        raise Refused(
-            400,
-            "no_image",
-            f"the JSON must be an object with '{FIELD}': the image as base64, or a list of these",
-        )
-    return images
-
-
-def _too_many(limits: Limits) -> Refused:
-    return Refused(
-        413,
-        "too_many_images",
-        f"there are more than {limits.max_images} images: send several requests",
-    )
-
-
-def _base64(text: str) -> bytes:
-    """Bytes of base64, also where a browser put `data:image/png;base64,` before it."""
-    if text.startswith("data:"):
-        text = text.partition(",")[2]
-    try:
-        return base64.b64decode(text.encode("ascii").translate(None, BLANKS), validate=True)
-    except (binascii.Error, ValueError):
-        raise Refused(
-            400,
-            "bad_base64",
-            f"'{FIELD}' is not base64: send the content of the file; addresses are not fetched",
-        ) from None

@@ -1,6 +1,6 @@
-"""From the bytes of images to what is answered about them: the one path to the model.
+"""The image classifier: from the bytes of images to predictions.
 
-The service and the command line both go through it, so both give the same probabilities.
+The service and the command line both use it, so both give the same probabilities.
 """
 
 import base64
@@ -14,7 +14,7 @@ from datasets.common.images import Header, Picture, Window
 
 from ..http.limits import WORKERS, Limits, cores
 from ..http.refusals import Refused
-from ..loading import Facts, Servable
+from ..http.servable import Facts, Servable
 from .decode import decode, headers
 from .engine import Engine
 from .gradcam import overlay, preview
@@ -45,7 +45,7 @@ class Classifier(Servable):
         self._engine = engine
 
     def headers(self, contents: Sequence[bytes]) -> list[Header]:
-        """What each of `contents` says of itself, nothing decoded. Raises `Refused`."""
+        """The header of each image; no pixel is decoded. Raises `Refused`."""
         found = headers(contents, self.limits)
         if self.facts.window is None and any(known.format == "DICOM" for known in found):
             raise Refused(
@@ -63,12 +63,12 @@ class Classifier(Servable):
         show: bool = False,
         read: Sequence[Header] | None = None,
     ) -> list[dict[str, Any]]:
-        """One answer for each image: `label`, `probabilities` by class, and `width`, `height`.
+        """One prediction for each image: `label`, `probabilities` by class, `width` and `height`.
 
-        Each frame of a DICOM file is an image, and where there are several, `frame` numbers them
-        from 0. With `explain` also `overlay`, a PNG in base64 that is laid over the upright image;
-        with `show` also `preview`, a PNG of what the model saw. `read` are their `headers`, where
-        they were read before. Raises `Refused` for the first image that is none.
+        Each frame of a DICOM file is an image; several frames are numbered from 0 by `frame`. With
+        `explain` there is also `overlay`, a PNG in base64 with the size of the upright image; with
+        `show` also `preview`, a PNG of the model's input. `read` are the `headers`, if they are
+        known already. Raises `Refused` for the first image that cannot be read.
         """
         if self._engine is None:
             raise Refused(503, "not_ready", "the model is still being loaded", retry_after=2)
@@ -84,7 +84,7 @@ class Classifier(Servable):
         pixels = np.stack([picture.pixels for picture in pictures])
         probabilities, features = self._engine.run(pixels)
         best = probabilities.argmax(axis=1)
-        answers = [
+        predictions = [
             {
                 "label": self.facts.classes[index],
                 "probabilities": dict(zip(self.facts.classes, map(float, row), strict=True)),
@@ -98,12 +98,12 @@ class Classifier(Servable):
         ]
         if explain:
             cams = self._engine.head.grad_cam(features, best)
-            for answer, cam, seen in zip(answers, cams, pictures, strict=True):
-                answer["overlay"] = _text(overlay(cam, seen.width, seen.height))
+            for prediction, cam, seen in zip(predictions, cams, pictures, strict=True):
+                prediction["overlay"] = _text(overlay(cam, seen.width, seen.height))
         if show:
-            for answer, seen in zip(answers, pictures, strict=True):
-                answer["preview"] = _text(preview(seen.pixels, seen.width, seen.height))
-        return answers
+            for prediction, seen in zip(predictions, pictures, strict=True):
+                prediction["preview"] = _text(preview(seen.pixels, seen.width, seen.height))
+        return predictions
 
     def _decode(self, content: bytes) -> list[Picture]:
         assert self._engine is not None

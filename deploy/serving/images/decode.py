@@ -1,7 +1,7 @@
-"""The bytes of images to the pixels that the model was trained on, or a refusal.
+"""Decode images to the pixels that the model was trained on, or refuse them.
 
-They are read by the reader of training, `datasets.common.images`, which is all of the project that
-a service imports and that travels with it.
+The reader is that of training, `datasets.common.images`. A Bento contains it, and nothing else of
+the project beside `deploy`.
 """
 
 from collections.abc import Sequence
@@ -12,25 +12,24 @@ from ..http.limits import Limits
 from ..http.refusals import Refused
 
 ITEMS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
-"""How an item of a sequence begins in DICOM, by byte order (PS3.5, section 7.5)."""
+"""Tag of an item of a sequence in DICOM, in both byte orders (PS3.5, section 7.5)."""
 MOST_ITEMS = 20_000
-"""Items in one DICOM file: each takes some 50 microseconds, however short it is."""
+"""Most items in one DICOM file: reading each takes about 50 microseconds, even if it is empty."""
 
-ANSWERS = {
+REFUSALS = {
     Kind.EMPTY: (400, "empty", ""),
     Kind.FORMAT: (415, "not_an_image", ""),
     Kind.LARGE: (413, "too_many_pixels", ": send a smaller image"),
     Kind.DAMAGED: (422, "undecodable", ""),
 }
-"""Status, word for programs and way out for each kind of bad image."""
+"""Status, code and way out for each kind of bad image."""
 
 
 def headers(contents: Sequence[bytes], limits: Limits) -> list[Header]:
-    """What each of `contents` says of itself, nothing decoded; frames count as images.
+    """The header of each image; no pixel is decoded, and each frame counts as an image.
 
-    Raises `Refused`: 400 for nothing at all, 415 for no known format, 422 for a header that makes
-    no sense, and 413 for more pixels in one of them, all its frames together, or more images in
-    all than `limits` allow.
+    Raises `Refused`: 400 for empty content, 415 for an unknown format, 422 for an invalid header,
+    and 413 for more images, or more pixels in one image or in all, than `limits` allow.
     """
     found = []
     for position, content in enumerate(contents, start=1):
@@ -75,9 +74,9 @@ def _check_items(content: bytes) -> None:
 def decode(
     content: bytes, max_pixels: int, size: int, window: Window | None = None
 ) -> list[Picture]:
-    """The images in `content`, a DICOM file's frames, each uint8 (size, size, 3).
+    """The image in `content`, or all frames of a DICOM file, each uint8 (size, size, 3).
 
-    Raises `Refused` for what cannot be decoded whole.
+    Raises `Refused` if one of them cannot be decoded completely.
     """
     try:
         return list(read(content, max_pixels, window, size))
@@ -86,6 +85,6 @@ def decode(
 
 
 def refusal(bad: BadImage) -> Refused:
-    """What a service answers to `bad`."""
-    status, code, way_out = ANSWERS[bad.kind]
+    """The refusal for `bad`."""
+    status, code, way_out = REFUSALS[bad.kind]
     return Refused(status, code, bad.reason + way_out)

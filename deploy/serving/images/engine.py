@@ -1,8 +1,8 @@
-"""The exported model on a CPU: OpenVINO reads the ONNX file as it is.
+"""Inference on a CPU with OpenVINO, which reads the exported ONNX file directly.
 
-OpenVINO and not ONNX Runtime: on two quiet cores both need 41 ms an image (ResNet50V2, 224 px,
-batch 1), on two busy ones OpenVINO 85 and ONNX Runtime 110 to 138, whose threads spin while
-they wait; and the INT8 models of NNCF are made for it.
+Why OpenVINO and not ONNX Runtime: on two idle cores both need 41 ms per image (ResNet50V2, 224 px,
+batch 1). On two busy cores OpenVINO needs 85 ms and ONNX Runtime 110 to 138 ms, because its threads
+spin while they wait. NNCF also makes its INT8 models for OpenVINO.
 """
 
 import threading
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 INPUT, PROBABILITIES, FEATURE_MAP = "image", "probabilities", "feature_map"
 """Names in the graph that training exports."""
 HEAD_TOLERANCE = 1e-3
-"""Largest accepted difference between the graph's probabilities and those of the read head."""
+"""Largest accepted difference between the graph's probabilities and those of `Head`."""
 
 
 class Engine:
-    """One compiled model. Calls from several threads are queued: one uses all cores."""
+    """A compiled model. One call uses all cores, so calls of several threads run one by one."""
 
     def __init__(self, path: Path, threads: int) -> None:
         import openvino
@@ -50,7 +50,7 @@ class Engine:
             )
 
     def warm_up(self) -> None:
-        """Run once; raise `ArithmeticError` when the head that was read is not the graph's."""
+        """Run once. Raises `ArithmeticError` if the head that was read is not that of the graph."""
         shape = (1, self.image_size, self.image_size, 3)
         pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
         probabilities, features = self.run(pixels)
@@ -66,7 +66,7 @@ def read_head(graph: "openvino.Model") -> Head:
     """The weights of the two dense layers between the feature map and the probabilities.
 
     Walks from the output backwards: softmax, add, matmul, ReLU, add, matmul, pooling. Raises
-    `ValueError` naming the operation that stands elsewhere.
+    `ValueError`, which names the first operation that is another one.
     """
     softmax = graph.output(PROBABILITIES).get_node().input_value(0).get_node()
     _expect(softmax, "Softmax")
@@ -80,9 +80,9 @@ def read_head(graph: "openvino.Model") -> Head:
 
 
 def _dense(node: Any) -> tuple[Any, np.ndarray, np.ndarray]:
-    """What goes into a dense layer that ends with `node`, its kernel (in, out) and bias (out,).
+    """The input of the dense layer that ends with `node`, its kernel (in, out) and bias (out,).
 
-    A bias of zeros is missing from the graph: the export leaves out what adds nothing.
+    The export leaves a bias of zeros out of the graph.
     """
     product, bias = node, None
     if node.get_type_name() == "Add":

@@ -1,7 +1,7 @@
-r"""Grad-CAM without gradients: for this head it is a closed form over the feature map.
+r"""Grad-CAM without automatic differentiation: for this head it has a closed form.
 
 The head is GlobalAveragePooling, a dense layer with ReLU, and a dense layer with softmax. With the
-feature map \(A\) of \(Z = h w\) places, \(p_k = \frac{1}{Z} \sum_{ij} A_{ijk}\) and
+feature map \(A\) of \(Z = h w\) positions, \(p_k = \frac{1}{Z} \sum_{ij} A_{ijk}\) and
 \(u = W_1^\top p + b_1\), the score of class \(c\) before the softmax is
 \(y_c = (W_2^\top \max(u, 0) + b_2)_c\), hence
 
@@ -23,11 +23,11 @@ import numpy as np
 from PIL import Image
 
 LONGEST_SIDE = 512
-"""Longest side of an overlay in pixels; a feature map of 7 x 7 holds no detail beyond."""
+"""Longest side of an overlay in pixels; a feature map of 7 x 7 has no finer detail."""
 PALETTE = np.array(
     [(68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37)], np.float64
 )
-"""Colours of 0, 1/4, ... 1: viridis, which the colour-blind can read as well."""
+"""Colours of the values 0, 1/4, ..., 1: viridis, which colour-blind readers can read too."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Head:
     bias: np.ndarray
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
-        """(B, classes) of a feature map (B, h, w, C): what the graph behind it computes."""
+        """Probabilities (B, classes) of feature maps (B, h, w, C), as the graph computes them."""
         hidden = np.maximum(self._hidden(features), 0)
         logits = hidden @ self.kernel + self.bias
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -58,23 +58,23 @@ class Head:
 
 
 def preview(pixels: np.ndarray, width: int, height: int) -> bytes:
-    """A PNG of what the model saw, uint8 (S, S, 3), in the aspect of the image and its overlay."""
+    """A PNG of the model's input, uint8 (S, S, 3), with the aspect ratio of the image."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).resize(shown_size(width, height)).save(buffer, "PNG", compress_level=3)
     return buffer.getvalue()
 
 
 def shown_size(width: int, height: int) -> tuple[int, int]:
-    """Width and height of what lies on a page for an image of `width` x `height`."""
+    """Width and height of the overlay and the preview of an image of `width` x `height`."""
     scale = min(1, LONGEST_SIDE / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def overlay(cam: np.ndarray, width: int, height: int) -> bytes:
-    """A PNG to lay over an image of `width` x `height`: coloured, and clear where `cam` is 0.
+    """A PNG overlay for an image of `width` x `height`, transparent where `cam` is 0.
 
-    It has the image's aspect, and no side over `LONGEST_SIDE`. `cam` (h, w) is taken relative to
-    its largest value.
+    It has the aspect ratio of the image, and no side is over `LONGEST_SIDE`. `cam` (h, w) is
+    divided by its largest value.
     """
     size = shown_size(width, height)
     relative = (cam / (cam.max() or 1)).astype(np.float32)

@@ -1,7 +1,7 @@
-"""From rows to what is answered about them: the one path to a model of tables.
+"""The table classifier: from checked rows to predictions.
 
-The pipeline is stored by skops, which holds no code: it builds the types that are listed here and
-refuses every other, so a model from elsewhere can be wrong but cannot run anything.
+The pipeline is stored by skops, without code. Loading builds only the types that are listed here
+and refuses every other, so a model from elsewhere can be wrong but cannot run code.
 """
 
 import logging
@@ -15,8 +15,8 @@ import yaml
 
 from ..http.limits import Limits
 from ..http.refusals import Refused
-from ..loading import Facts, Servable
-from .records import Rows, Schema
+from ..http.servable import Facts, Servable
+from .schema import Rows, Schema
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ TRUSTED = (
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",
 )
-"""Types that skops may build beside those that it knows to be harmless."""
+"""Types that skops may build beside those that it trusts by default."""
 
 
 class TableClassifier(Servable):
@@ -46,7 +46,7 @@ class TableClassifier(Servable):
         return self._pipeline is not None
 
     def load(self) -> None:
-        """Read the schema and the pipeline, and hold one against the other."""
+        """Load the schema and the pipeline, check that they agree, and predict one row."""
         described = yaml.safe_load((self._folder / "MLmodel").read_text(encoding="utf-8"))
         pipeline = skops.io.load(self._folder / SKOPS, trusted=list(TRUSTED))
         schema, columns = described["metadata"]["schema"], list(pipeline.feature_names_in_)
@@ -63,7 +63,7 @@ class TableClassifier(Servable):
         self.schema, self.rows, self._pipeline = schema, rows, pipeline
 
     def classify(self, rows: Rows) -> list[dict[str, Any]]:
-        """One answer for each checked row: `label`, and `probabilities` by class."""
+        """One prediction for each checked row: `label`, and `probabilities` by class."""
         if self._pipeline is None or self.rows is None:
             raise Refused(503, "not_ready", "the model is still being loaded", retry_after=2)
         probabilities = self._pipeline.predict_proba(_frame(rows, self.rows))
@@ -78,7 +78,7 @@ class TableClassifier(Servable):
 
 
 def _frame(rows: Rows, schema: Schema) -> pd.DataFrame:
-    """`rows` as the pipeline was trained on them: numbers as float64, None as NaN."""
+    """`rows` with the types of training: numbers as float64, None as NaN."""
     frame = pd.DataFrame(rows, columns=list(schema.properties))
     numbers = [n for n, each in schema.properties.items() if "enum" not in each]
     return frame.astype(

@@ -1,12 +1,10 @@
-"""The description of the routes of a table service, `/docs.json`, made from the model's schema."""
+"""The OpenAPI document of a table service, `/docs.json`; a record has the model's own schema."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..http.openapi import answer_schemas, described, reference, service_document
+from .classifier import TableClassifier
 from .records import FIELD, RECORDS
-
-if TYPE_CHECKING:
-    from .classifier import TableClassifier
 
 ERRORS = {
     400: ("bad_csv", "row 2 of the CSV has 3 cells, its header 4: is the separator a comma?"),
@@ -20,8 +18,8 @@ ERRORS = {
 """An example of each refusal: the word for programs and the sentence for people."""
 
 
-def specification(classifier: "TableClassifier | None") -> dict[str, Any]:
-    """OpenAPI 3.1 of the service; the examples can be sent as they stand."""
+def specification(classifier: TableClassifier | None) -> dict[str, Any]:
+    """OpenAPI 3.1 of the service; its examples are valid requests."""
     classes = list(classifier.facts.classes) if classifier else ["a", "b"]
     model = classifier.facts.public() if classifier else {}
     rows = classifier.rows if classifier else None

@@ -1,4 +1,4 @@
-"""The service of tables: what it reads from a request, and what it answers.
+"""The table service: how it reads a request, and what it answers.
 
 ```mermaid
 flowchart LR
@@ -22,11 +22,11 @@ from .openapi import specification
 from .records import read_records
 
 TABLE_BYTES = 5 * 2**20
-"""Size of a request's body: 10,000 rows of treesurvival are 1 MB of JSON."""
+"""Default of `max_bytes`: 10,000 rows of treesurvival are 1 MB of JSON."""
 
 
 class TableService(Service[TableClassifier]):
-    """Answers about rows of a table; its page is a form made from the schema."""
+    """Classifies rows of a table; its page is a form made from the schema."""
 
     kind = TableClassifier
     page = Path(__file__).parents[1] / "pages" / "form"
@@ -35,7 +35,7 @@ class TableService(Service[TableClassifier]):
     async def read(
         self, request: Request, classifier: TableClassifier, admission: Admission
     ) -> Work:
-        """One answer for each row of `request`. Raises `Refused`."""
+        """The prediction of each row in `request`. Raises `Refused`."""
         if classifier.rows is None:
             raise Refused(503, "not_ready", "the model is still being loaded", RETRY_SECONDS)
         limits, schema = classifier.limits, classifier.rows
@@ -47,5 +47,5 @@ class TableService(Service[TableClassifier]):
         return {"schema": classifier.schema, "max_rows": classifier.limits.max_rows}
 
     def specification(self) -> dict[str, Any]:
-        """The OpenAPI document, also before there is a model."""
+        """The OpenAPI document; there is one before the model is loaded, too."""
         return specification(self.classifier)

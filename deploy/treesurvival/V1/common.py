@@ -1,4 +1,4 @@
-"""Names of this deployment, of its classes and of its columns for people."""
+"""The model of this deployment, and the texts of its page."""
 
 MODEL = "treesurvival-treesurvival"
 """Registered name in MLflow, and name of the model in BentoML's store."""
@@ -43,22 +43,22 @@ LABELS = {
         "NSC_help": "Carbohidratos no estructurales, en porcentaje de la masa seca.",
     },
 }
-"""What the page calls classes, columns (with `_help`) and choices, by language.
+"""Names of classes, columns (with `_help`) and choices on the page, by language.
 
-What is missing here, the page takes from the model's schema, which is in English."""
+The page takes the missing ones from the model's schema, which is in English."""
 
 PAGE = {
     "en": {
         "title": "Survival of seedlings",
-        "notice": "It knows seedlings of four species, planted in a forest in one spring. "
-        "Deaths before a harvest were counted, survivors that were harvested were not: its "
-        "probabilities of dying are somewhat high.",
+        "notice": "The model was trained on seedlings of four species, planted in a forest in one "
+        "spring. Deaths before a harvest were counted, but not the survivors that were harvested, "
+        "so its probabilities of dying are somewhat high.",
     },
     "es": {
         "title": "Supervivencia de plántulas",
-        "notice": "Conoce plántulas de cuatro especies, plantadas en un bosque en una sola "
-        "primavera. Se contaron las muertes anteriores a una cosecha, no las que se cosecharon "
-        "vivas: sus probabilidades de morir son algo altas.",
+        "notice": "El modelo se entrenó con plántulas de cuatro especies, plantadas en un bosque "
+        "en una sola primavera. Se contaron las muertes anteriores a una cosecha, pero no las "
+        "plántulas que se cosecharon vivas: sus probabilidades de morir son algo altas.",
     },
 }
-"""What the page is called and what its reader must know of the model, by language."""
+"""Title and notice of the page, by language."""

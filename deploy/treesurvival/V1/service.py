@@ -2,7 +2,7 @@
 
     bentoml serve deploy.treesurvival.V1.service:TreeSurvival
 
-What it answers, and how, is in `deploy.serving`, which every table service shares.
+`deploy.serving` holds what all table services share.
 """
 
 from bentoml.models import BentoModel

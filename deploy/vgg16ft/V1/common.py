@@ -1,4 +1,4 @@
-"""Names of this deployment, and of its classes for people."""
+"""The model of this deployment, and the texts of its page."""
 
 MODEL = "vgg16ft-kidney2"
 """Registered name in MLflow, and name of the model in BentoML's store."""
@@ -7,18 +7,20 @@ LABELS = {
     "en": {"Normal": "Normal", "Tumor": "Tumour"},
     "es": {"Normal": "Normal", "Tumor": "Tumor"},
 }
-"""What the page calls the classes, by language."""
+"""Names of the classes on the page, by language."""
 
 PAGE = {
     "en": {
         "title": "Kidney CT",
-        "notice": "It knows single slices of abdominal CT, exported as pictures. It does not see "
-        "the slices beside one, and to any other image it answers as well, which means nothing.",
+        "notice": "The model was trained on single slices of abdominal CT, exported as pictures. "
+        "It does not see the neighbouring slices. It also answers for any other image, but that "
+        "answer means nothing.",
     },
     "es": {
         "title": "TC de riñón",
-        "notice": "Conoce cortes sueltos de TC abdominal, exportados como imagen. No ve los cortes "
-        "vecinos, y a cualquier otra imagen también responde, lo que no significa nada.",
+        "notice": "El modelo se entrenó con cortes sueltos de TC abdominal, exportados como "
+        "imagen. No ve los cortes vecinos. También responde a cualquier otra imagen, pero esa "
+        "respuesta no significa nada.",
     },
 }
-"""What the page is called and what its reader must know of the model, by language."""
+"""Title and notice of the page, by language."""

@@ -2,7 +2,7 @@
 
     bentoml serve deploy.vgg16ft.V1.service:VGG16FT
 
-What it answers, and how, is in `deploy.serving`, which every image service shares.
+`deploy.serving` holds what all image services share.
 """
 
 from bentoml.models import BentoModel

@@ -2,13 +2,13 @@
 
     bentoml serve deploy.{{cookiecutter.model}}.{{cookiecutter.deployment}}.service:{{cookiecutter.service}}
 
-What it answers, and how, is in `deploy.serving`, which every image service shares.
+`deploy.serving` holds what all image services share.
 """
 
 from bentoml.models import BentoModel
 
-from deploy.serving.images.service import ImageService
 from deploy.serving.container import IMAGE
+from deploy.serving.images.service import ImageService
 from deploy.serving.service import Served, served
 
 from .common import LABELS, MODEL, PAGE

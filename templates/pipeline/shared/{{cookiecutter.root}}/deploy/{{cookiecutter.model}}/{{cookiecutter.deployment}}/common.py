@@ -1,22 +1,22 @@
-"""Names of this deployment, and of its classes for people."""
+"""The model of this deployment, and the texts of its page."""
 
 MODEL = "{{cookiecutter.model}}-{{cookiecutter.dataset}}"
 """Registered name in MLflow, and name of the model in BentoML's store."""
 
 LABELS = {{cookiecutter.labels}}
 {%- if cookiecutter.task == "table" %}
-"""What the page calls classes, columns (with `_help`) and choices, by language.
+"""Names of classes, columns (with `_help`) and choices on the page, by language.
 
-What is missing here, the page takes from the model's schema."""
+The page takes the missing ones from the model's schema."""
 {%- else %}
-"""What the page calls the classes, by language."""
+"""Names of the classes on the page, by language."""
 {%- endif %}
 
 {%- set what = "rows" if cookiecutter.task == "table" else "images" %}
 {%- set que = "filas" if cookiecutter.task == "table" else "imágenes" %}
 
 PAGE = {
-    "en": {"title": "{{cookiecutter.dataset}}", "notice": "It knows {{what}} of {{cookiecutter.dataset}} alone."},
-    "es": {"title": "{{cookiecutter.dataset}}", "notice": "Solo conoce {{que}} de {{cookiecutter.dataset}}."},
+    "en": {"title": "{{cookiecutter.dataset}}", "notice": "The model was trained on {{what}} of {{cookiecutter.dataset}} only."},
+    "es": {"title": "{{cookiecutter.dataset}}", "notice": "El modelo se entrenó solo con {{que}} de {{cookiecutter.dataset}}."},
 }
-"""What the page is called and what its reader must know of the model, by language."""
+"""Title and notice of the page, by language."""

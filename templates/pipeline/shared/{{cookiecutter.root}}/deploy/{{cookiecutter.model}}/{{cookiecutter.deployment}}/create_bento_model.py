@@ -2,7 +2,7 @@
 
     python deploy/{{cookiecutter.model}}/{{cookiecutter.deployment}}/create_bento_model.py [--model-uri URI]
 
-URI is runs:/... or models:/...; without one it is the champion, or the message says what to do.
+URI is runs:/... or models:/...; the default is the champion.
 """
 
 import sys
@@ -13,7 +13,7 @@ def main() -> None:
     """Import, and print the tag in BentoML's store."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the root of the repository
     from deploy.{{cookiecutter.model}}.{{cookiecutter.deployment}}.common import MODEL
-    from deploy.serving.importing import create
+    from deploy.importing.store import create
 
     create(MODEL, MODEL)
 

@@ -1,4 +1,4 @@
-"""What every served model has: facts that its answers carry, and a way to get ready."""
+"""A served model: the facts that its answers carry, and how it is loaded in the background."""
 
 import logging
 import threading
@@ -6,14 +6,14 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
-from .http.limits import Limits
+from .limits import Limits
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Which model answers: its registered name and version, its run, its classes in order."""
+    """Registered name and version of a model, its run, and its classes in order."""
 
     name: str
     version: str
@@ -24,7 +24,7 @@ class Facts:
 
     @classmethod
     def of(cls, known: dict[str, Any]) -> "Facts":
-        """The facts that `serving.importing` left as metadata in BentoML's store."""
+        """The facts in the metadata that `deploy/importing` writes into BentoML's store."""
         return cls(
             known["name"],
             known["version"],
@@ -34,18 +34,18 @@ class Facts:
         )
 
     def public(self) -> dict[str, Any]:
-        """What an answer says about the model."""
+        """The facts that each answer carries."""
         return {"name": self.name, "version": self.version, "run_id": self.run_id}
 
 
 def window_of(metadata: dict[str, Any]) -> tuple[float, ...] | None:
-    """The DICOM window in a model's metadata; None in those that say nothing of it."""
+    """The DICOM window in a model's metadata; None if it has none."""
     known = metadata.get("dicom_window")
     return None if known is None else tuple(known)
 
 
 class Servable(ABC):
-    """A model that answers, once `start` has loaded it and `ready` says so."""
+    """A model that predicts once it is `ready`; `start` loads it."""
 
     def __init__(self, facts: Facts, limits: Limits) -> None:
         self.facts = facts

@@ -1,0 +1,97 @@
+"""Copy a model from MLflow into BentoML's store: its description and the file that is served."""
+
+import argparse
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .connection import NotServable, run_command
+from .registry import Source, champion, find
+
+if TYPE_CHECKING:
+    import bentoml
+
+FILES = ("model.onnx", "model.skops")
+"""The file that is served has one of these names; MLmodel, its description, is copied too."""
+
+
+def create(name: str, tag: str) -> None:
+    """The command line of every create_bento_model.py: import, and print the tag."""
+    parser = argparse.ArgumentParser(description=f"Import {name} from MLflow into BentoML's store.")
+    parser.add_argument(
+        "--model-uri",
+        help=f"runs:/<run id>/serving or models:/<name>/<version> (models:/{name}@champion)",
+    )
+    chosen = parser.parse_args().model_uri
+
+    def command() -> None:
+        source = find(chosen, name) if chosen else champion(name)
+        model = import_model(source, tag)
+        print(f"{model.tag}: {source.name} version {source.version}, run {source.run_id}")
+
+    run_command(command)
+
+
+def import_model(source: Source, tag: str) -> "bentoml.Model":
+    """Copy `source` into BentoML's store under the name `tag`, unless it is the latest there.
+
+    Only its description and the file that is served are copied.
+    """
+    import bentoml
+    from bentoml.exceptions import NotFound
+    from mlflow.artifacts import download_artifacts
+
+    labels = {key: _label(value) for key, value in source.labels.items()}
+    metadata = {
+        "model_id": source.model_id,
+        "name": source.name,
+        "version": source.version,
+        "run_id": source.run_id,
+        "classes": list(source.classes),
+    } | ({} if source.window is None else {"dicom_window": list(source.window)})
+    try:
+        latest = bentoml.models.get(f"{tag}:latest")
+        if latest.info.metadata == metadata and _stored(latest) <= {"MLmodel", *FILES}:
+            return latest
+    except NotFound:
+        pass
+    with tempfile.TemporaryDirectory() as folder:
+        stripped = _stripped(Path(download_artifacts(source.uri, dst_path=folder)))
+        imported = bentoml.mlflow.import_model(tag, stripped, labels=labels, metadata=metadata)
+    return bentoml.models.get(imported.tag)  # the path of what was just created is temporary
+
+
+def _stripped(folder: Path) -> str:
+    """A new folder with the parts of the model in `folder` that a service needs.
+
+    Its input example is left out, above all: in older models that is an image of a patient.
+    """
+    import onnx
+    from mlflow.models import Model
+
+    described = Model.load(str(folder))
+    described.saved_input_example_info = None
+    kept = next((file for file in FILES if (folder / file).is_file()), None)
+    if kept is None:
+        raise NotServable(f"the model holds neither {' nor '.join(FILES)}: train it again")
+    target = Path(tempfile.mkdtemp(dir=folder), "model")
+    target.mkdir()
+    if kept == "model.onnx":  # older models have their weights in files beside it
+        onnx.save_model(onnx.load(folder / kept), target / kept)
+    else:
+        shutil.move(folder / kept, target / kept)
+    described.save(str(target / "MLmodel"))
+    return str(target)
+
+
+def _stored(model: "bentoml.Model") -> set[str]:
+    """Files of a model in BentoML's store."""
+    folder = Path(model.path_of("mlflow_model"))
+    return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+
+
+def _label(value: str) -> str:
+    """A value that BentoML takes for a label: up to 63 letters, digits, `-`, `_` and `.`."""
+    kept = "".join(c if c.isalnum() or c in "-_." else "-" for c in value)
+    return kept[:63].strip("-_.")
