@@ -16,6 +16,9 @@ from tests.deploy.browsing import ANSWER_MS, PHONE, opening
 from tests.deploy.tables import CSV, GOOD, HEADER, LINE, body, post, probabilities
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture
 def open_page(browser: Browser, table_service: str) -> Iterator[Any]:
     def wait(page: Page) -> None:

@@ -13,6 +13,9 @@ from tests.deploy.browsing import ANSWER_MS, PHONE, opening
 from tests.deploy.common import MODEL, dicom_bytes, encoded, frame
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture
 def open_page(browser: Browser, service: str) -> Iterator[Any]:
     def wait(page: Page) -> None:
