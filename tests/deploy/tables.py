@@ -11,7 +11,7 @@ import pytest
 import requests
 from sklearn.pipeline import Pipeline
 
-from tests.common import composed
+from tests.common import composed, new_store
 
 DEPLOYMENT = "treesurvival/V1"
 MODEL = "treesurvival-treesurvival"
@@ -60,7 +60,7 @@ def trained_table(tmp_path_factory: pytest.TempPathFactory) -> TrainedTable:
     splits = split_table(typed(gather(dataset.build, config)), config.split)
     fitted = search_table(splits, config, model.build, space.search_space)
     folder = tmp_path_factory.mktemp("registry")
-    uri, before = f"sqlite:///{folder}/mlflow.db", mlflow.get_tracking_uri()
+    uri, before = new_store(folder), mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(uri)
     try:
         experiment = mlflow.create_experiment("trees", f"file://{folder}/artifacts")

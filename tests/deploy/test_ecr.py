@@ -16,7 +16,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from tests.common import ROOT, deployments, log_smallest
+from tests.common import ROOT, deployments, log_smallest, new_store
 from tests.deploy.common import MODEL, names
 from tests.servers import free_port, running
 
@@ -108,7 +108,7 @@ def site(aws: str, checkout: Path, tmp_path: Path) -> Site:
         "HOME": str(tmp_path),
         "BENTOML_HOME": str(tmp_path / "bentoml"),
         "BENTOML_DO_NOT_TRACK": "true",
-        "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db",
+        "MLFLOW_TRACKING_URI": new_store(tmp_path),
         "AWS_ENDPOINT_URL": aws,
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",  # pragma: allowlist secret

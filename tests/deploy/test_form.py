@@ -15,7 +15,6 @@ from playwright.sync_api import Browser, Page, expect
 from tests.deploy.browsing import ANSWER_MS, PHONE, opening
 from tests.deploy.tables import CSV, GOOD, HEADER, LINE, body, post, probabilities
 
-
 pytestmark = pytest.mark.slow
 
 

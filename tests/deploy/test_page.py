@@ -12,7 +12,6 @@ from tests.datasets.test_dicom import dicom
 from tests.deploy.browsing import ANSWER_MS, PHONE, opening
 from tests.deploy.common import MODEL, dicom_bytes, encoded, frame
 
-
 pytestmark = pytest.mark.slow
 
 

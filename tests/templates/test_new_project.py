@@ -12,7 +12,7 @@ import requests
 
 from conf import stages
 from tests import structure
-from tests.common import ROOT, datasets, deployments, models, trainings
+from tests.common import ROOT, datasets, deployments, models, new_store, trainings
 from tests.servers import free_port, running
 from tests.templates.common import make, run
 
@@ -66,7 +66,7 @@ def pipeline(project: Path) -> Path:
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("stores")
     return {
-        "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
+        "MLFLOW_TRACKING_URI": new_store(folder),
         "BENTOML_HOME": str(folder / "bentoml"),
         "BENTOML_DO_NOT_TRACK": "true",
     }

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from conf.errors import UserError
 from datasets.kvasir4.dataset import build
-from tests.common import composed
+from tests.common import composed, new_store
 from tests.datasets.common import image_set
 from train.common.cross_validation import cross_validated, join
 from train.common.data.pixels import gather, split_images
@@ -150,7 +150,7 @@ def test_folds_of_other_labels_are_trained_again(
         PIPELINE, "split.by=cluster", "split.folds=2", "split.validation=0.25",
         "metrics.bootstrap=20", "dataset.source=directory", f"dataset.path={flat}",
         f"env.cache={tmp_path}/cache",
-        f"env.tracking_uri=sqlite:///{tmp_path}/mlflow.db",
+        f"env.tracking_uri={new_store(tmp_path)}",
     )  # fmt: skip
     monkeypatch.chdir(tmp_path)
     before = mlflow.get_tracking_uri()

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from conf.errors import UserError
 from models.common import export_onnx
-from tests.common import composed
+from tests.common import composed, new_store
 from tests.train.test_fit import SIZE, build, toy
 from train.common.cross_validation import cross_validated
 from train.common.data.types import Splits
@@ -28,7 +28,7 @@ NAME = "resnet50v2ft-kvasir4"
 def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("mlflow")
     before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    mlflow.set_tracking_uri(new_store(folder))
     mlflow.set_experiment(experiment_id=mlflow.create_experiment("toy", f"file://{folder}/store"))
     yield mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(before)
