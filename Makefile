@@ -25,7 +25,7 @@ PIPENV := env -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL -u PIP_FIND_LINKS \
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup train mlflow repro test test-container docs lint format serve predict promote data-push data-pull new-pipeline new-project lock clean-cache clean
+.PHONY: help setup train mlflow repro test test-all test-container docs lint format serve predict promote data-push data-pull new-pipeline new-project lock clean-cache clean
 
 ##@ Start
 help: ## show this list
@@ -50,8 +50,8 @@ $(STAMP): Pipfile.lock | $(BIN)/python
 	$(BIN)/python .ci/requirements.py --only uv > "$$requirements/uv.txt"; \
 	$(BIN)/python .ci/requirements.py > "$$requirements/all.txt"; \
 	$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r "$$requirements/uv.txt"; \
-	$(BIN)/python .ci/run_uv.py pip sync --quiet --require-hashes --python $(BIN)/python \
-		"$$requirements/all.txt"
+	$(BIN)/python .ci/run_uv.py pip sync --quiet --require-hashes --compile-bytecode \
+		--python $(BIN)/python "$$requirements/all.txt"
 	@touch $@
 
 ##@ Train and look
@@ -65,8 +65,11 @@ repro: $(STAMP) ## run the datasets and trainings of dvc.yaml that changed; ARGS
 	@$(BIN)/dvc repro $(ARGS)
 
 ##@ Check and document
-test: $(STAMP) ## run the tests; ARGS="tests/test_setup.py -k hash" selects
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(STAMP) ## run the fast tests (7 minutes); ARGS="tests/test_setup.py -k hash" selects
+	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-all: $(STAMP) ## run all that make test leaves out: kills, browsers, new projects (15 minutes)
+	@$(BIN)/python -m pytest -m slow $(ARGS)
 
 test-container: $(STAMP) ## test ecr.sh with podman and a registry (root, Debian packages; 3 minutes)
 	@tests/container/run.sh $(ARGS)

@@ -98,6 +98,7 @@ def test_only_what_depends_on_a_change_would_run(project: Path, path: str, kinds
         (project / path).write_text(kept)
 
 
+@pytest.mark.slow
 def test_a_dataset_runs_for_real_and_then_not_again(project: Path) -> None:
     home = project / "reports" / "dataset_treesurvival"
     shutil.rmtree(home)

@@ -24,6 +24,8 @@ TINY = "iniconfig"
 OLDEST_PYTHON = "3.11.2"
 """Debian 12's own. pipenv locks for the Python that it runs on, which may be newer."""
 INSTALL_SECONDS = 120
+SLOW = {"browser", "site", "guarded"}
+"""Fixtures that start a browser, build the documentation, or run a server with accounts."""
 
 
 def script(name: str) -> ModuleType:
@@ -92,6 +94,13 @@ def test_requirements_hold_every_package_once_with_all_its_hashes(lock: dict[str
     assert moto.startswith("moto[server]==")
     (tensorflow,) = (line for line in lines if line.startswith("tensorflow-cpu="))
     assert "; sys_platform == 'linux' and platform_machine == 'x86_64'" in tensorflow
+
+
+def test_the_lock_of_the_scripts_names_no_registry() -> None:
+    lock = (ROOT / "docs" / "package-lock.json").read_text()
+    assert "resolved" not in lock
+    assert "://" not in lock
+    assert lock.count('"integrity"') == lock.count('"node_modules/')
 
 
 @pytest.mark.parametrize(
@@ -216,6 +225,20 @@ def test_make_help_lists_every_target() -> None:
     assert len({line.index(line.split(maxsplit=2)[2]) for line in lines}) == 1, "not aligned"
     needed = {"train", "test", "docs", "lint", "format", "mlflow", "lock", "clean"}
     assert needed <= set(targets[1].split())
+
+
+def test_the_two_targets_of_tests_leave_none_out() -> None:
+    lines = run("make", "--dry-run", "--old-file", ".venv/.locked", "test", "test-all").stdout
+    assert re.findall(r"-m pytest -m (.+)$", lines, re.MULTILINE) == ['"not slow" ', "slow "]
+    steps = re.findall(r"^step (.+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    assert steps[-2:] == ["test", "test-all"]
+
+
+def test_a_test_that_needs_a_slow_part_is_marked_slow(request: pytest.FixtureRequest) -> None:
+    fast = [item for item in request.session.items if not item.get_closest_marker("slow")]
+    assert request.node in fast
+    needed = {item.nodeid: SLOW & set(getattr(item, "fixturenames", ())) for item in fast}
+    assert {name: parts for name, parts in needed.items() if parts} == {}
 
 
 def test_another_python_is_refused_with_the_way_out(tmp_path: Path) -> None:

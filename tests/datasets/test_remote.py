@@ -110,6 +110,7 @@ def test_data_comes_back_from_a_folder(project: Path) -> None:
     assert [path.read_bytes()[0] for path in sorted(raw.iterdir())] == [0, 1, 2]
 
 
+@pytest.mark.slow
 def test_data_comes_back_from_s3(project: Path, s3: str) -> None:
     name = remote(project, "s3", "s3://data/frames", endpointurl=s3)
     pushed = make(project, "data-push", name, KEYS)

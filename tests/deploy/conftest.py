@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from datasets.common.images import READER
-from tests.common import configuration, pipelines
+from tests.common import configuration, new_store, pipelines
 from tests.deploy import tables
 from tests.deploy.common import (
     FIRST,
@@ -63,7 +63,7 @@ def logged(deployment: str, tmp_path_factory: pytest.TempPathFactory) -> Trained
         "dicom_window": list(WINDOW),
         "data_digest": "d" * 64,
     }
-    uri = f"sqlite:///{folder}/mlflow.db"
+    uri = new_store(folder)
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(uri)
     try:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import boto3
 
-from tests.common import ROOT
+from tests.common import ROOT, new_store
 
 SCRIPT = "deploy/resnet50v2ft/V1/ecr.sh"
 ACCOUNT, REGION = "123456789012", "eu-west-1"
@@ -91,7 +91,7 @@ def new_site(aws: str, checkout: Path, folder: Path) -> Site:
         "HOME": str(folder),
         "BENTOML_HOME": str(folder / "bentoml"),
         "BENTOML_DO_NOT_TRACK": "true",
-        "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
+        "MLFLOW_TRACKING_URI": new_store(folder),
         "AWS_ENDPOINT_URL": aws,
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",  # pragma: allowlist secret

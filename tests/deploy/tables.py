@@ -10,7 +10,7 @@ import pytest
 import requests
 from sklearn.pipeline import Pipeline
 
-from tests.common import configuration
+from tests.common import configuration, new_store
 
 DEPLOYMENT = "treesurvival/V1"
 MODEL = "treesurvival-treesurvival"
@@ -51,7 +51,7 @@ def trained_table(tmp_path_factory: pytest.TempPathFactory) -> TrainedTable:
     splits = split_sample(config)
     fitted = searched(splits, config)
     folder = tmp_path_factory.mktemp("registry")
-    uri, before = f"sqlite:///{folder}/mlflow.db", mlflow.get_tracking_uri()
+    uri, before = new_store(folder), mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(uri)
     try:
         experiment = mlflow.create_experiment("trees", f"file://{folder}/artifacts")

@@ -29,6 +29,7 @@ MAX_BYTES = 900 * 10**6
 """Aim for the size of an image."""
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not HOST, reason="a container test: make test-container"),
     pytest.mark.timeout(BUILD_SECONDS + 600),
 ]

@@ -50,7 +50,13 @@ class Deployed:
     names: dict[str, Any]
 
 
-@pytest.fixture(scope="module", params=image_deployments())
+DEPLOYED = [
+    pytest.param(name, marks=() if name == FIRST else pytest.mark.slow)
+    for name in image_deployments()
+]
+
+
+@pytest.fixture(scope="module", params=DEPLOYED)
 def deployed(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployed]:
@@ -180,6 +186,7 @@ def test_names_and_texts_are_complete_in_every_language(deployed: Deployed) -> N
         assert all(model["texts"][language][key] for key in ("title", "notice"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("locale", "language"), [("en-GB", "en"), ("es-MX", "es")])
 def test_its_page_has_its_own_title_notice_and_labels(
     deployed: Deployed, browser: Browser, locale: str, language: str, tmp_path: Path

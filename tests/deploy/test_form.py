@@ -15,6 +15,8 @@ from playwright.sync_api import Browser, Page, expect
 from tests.deploy.browsing import ANSWER_MS, PHONE, opening
 from tests.deploy.tables import CSV, GOOD, HEADER, LINE, body, post, probabilities
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def open_page(browser: Browser, table_service: str) -> Iterator[Any]:

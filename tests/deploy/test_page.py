@@ -12,6 +12,8 @@ from tests.datasets.test_dicom import dicom
 from tests.deploy.browsing import ANSWER_MS, PHONE, opening
 from tests.deploy.common import MODEL, dicom_bytes, encoded, frame
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def open_page(browser: Browser, service: str) -> Iterator[Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from datasets.common.images import READER
-from tests.common import ROOT, log_smallest
+from tests.common import ROOT, log_smallest, new_store
 
 MODEL = "resnet50v2ft-kvasir4"
 RUNS = {
@@ -31,7 +31,7 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     import mlflow
 
     folder = tmp_path_factory.mktemp("registry")
-    address = f"sqlite:///{folder}/mlflow.db"
+    address = new_store(folder)
     client = mlflow.MlflowClient(address)
     client.create_registered_model(MODEL)
     facts = {"classes": ["a", "b"], "image_size": 32, "reader": READER}

@@ -13,6 +13,8 @@ from playwright.sync_api import Page
 from tests.common import ROOT
 from tests.docs.common import DRAWN_MS, UNREACHABLE, open_drawn, run_build
 
+pytestmark = pytest.mark.slow
+
 PACKAGES = ("conf", "datasets", "models", "train")
 LOADS = re.compile(
     r"<(?:script|link|img|iframe|source)\b[^>]*?\b(?:src|href)=[\"']?(?:https?:)?//[^>]*"
@@ -254,10 +256,3 @@ def test_a_script_with_another_hash_is_refused(
     if UNREACHABLE in str(refused.value):
         pytest.skip(UNREACHABLE)
     assert "does not match" in str(refused.value)
-
-
-def test_the_lock_of_the_scripts_names_no_registry() -> None:
-    lock = (ROOT / "docs" / "package-lock.json").read_text()
-    assert "resolved" not in lock
-    assert "://" not in lock
-    assert lock.count('"integrity"') == lock.count('"node_modules/')

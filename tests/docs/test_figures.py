@@ -10,7 +10,7 @@ import pytest
 
 from docs import benchmarks, pictures, results, tables
 from docs.markdown import spread
-from tests.common import ROOT
+from tests.common import ROOT, new_store
 
 CONFIG = """\
 dataset: {name: kidney2, path: /data/kidney4}
@@ -55,7 +55,7 @@ def run_results(uri: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_figures_of_a_run_are_kept_with_where_they_come_from(tmp_path: Path) -> None:
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    uri = new_store(tmp_path)
     run = logged(uri, tmp_path / "runs")
     done = run_results(uri, "--run", run, "--note", "a note", "--results", str(tmp_path))
     assert done.returncode == 0, done.stderr
@@ -78,7 +78,7 @@ def test_the_figures_of_a_run_are_kept_with_where_they_come_from(tmp_path: Path)
 def test_a_run_that_compares_estimators_gives_figures_of_each_and_of_the_choice(
     tmp_path: Path,
 ) -> None:
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    uri = new_store(tmp_path)
     run = logged(uri, tmp_path / "runs", finish=False)
     client = mlflow.MlflowClient()
     shown = {"": 0.898, "extra_trees_": 0.901, "logistic_regression_": 0.894}
@@ -107,7 +107,7 @@ def test_a_run_that_compares_estimators_gives_figures_of_each_and_of_the_choice(
 
 
 def test_an_unknown_or_unfinished_run_gives_no_figures(tmp_path: Path) -> None:
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    uri = new_store(tmp_path)
     run = logged(uri, tmp_path / "runs", finish=False)
     unfinished = run_results(uri, "--run", run, "--results", str(tmp_path))
     unknown = run_results(uri, "--run", "nothing", "--results", str(tmp_path))

@@ -174,6 +174,7 @@ class Links(HTMLParser):
             self.anchors.add(anchor)
 
 
+@pytest.mark.slow
 def test_every_link_of_the_site_leads_to_a_page_and_an_anchor(site: Path) -> None:
     pages = {path: Links(path) for path in site.rglob("*.html")}
     broken, inside = [], 0
@@ -190,6 +191,7 @@ def test_every_link_of_the_site_leads_to_a_page_and_an_anchor(site: Path) -> Non
     assert broken == []
 
 
+@pytest.mark.slow
 def test_the_site_shows_every_guide_with_its_title_and_the_version(site: Path, page: Page) -> None:
     for name, path in sources().items():
         open_drawn(page, site / "guides" / f"{name}.html")
@@ -201,6 +203,7 @@ def test_the_site_shows_every_guide_with_its_title_and_the_version(site: Path, p
         assert "<!--" not in page.inner_text("main")
 
 
+@pytest.mark.slow
 def test_pictures_of_the_readme_travel_inside_the_landing_page(site: Path, page: Page) -> None:
     open_drawn(page, site / "index.html")
     pictures = page.locator("main img")
@@ -209,6 +212,7 @@ def test_pictures_of_the_readme_travel_inside_the_landing_page(site: Path, page:
     assert min(widths) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "found"),
     [

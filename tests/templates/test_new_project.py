@@ -12,7 +12,7 @@ import requests
 
 from conf import stages
 from tests import structure
-from tests.common import ROOT, datasets, deployments, models, trainings
+from tests.common import ROOT, datasets, deployments, models, new_store, trainings
 from tests.servers import free_port, running
 from tests.templates.common import make, run
 
@@ -66,7 +66,7 @@ def pipeline(project: Path) -> Path:
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("stores")
     return {
-        "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
+        "MLFLOW_TRACKING_URI": new_store(folder),
         "BENTOML_HOME": str(folder / "bentoml"),
         "BENTOML_DO_NOT_TRACK": "true",
     }
@@ -164,6 +164,7 @@ def test_a_name_that_is_bad_or_taken_is_refused(repository: Path, project: Path)
     assert bad.returncode and taken.returncode
 
 
+@pytest.mark.slow
 def test_the_discovered_tests_find_the_pipelines_and_pass(pipeline: Path) -> None:
     found = [f"tests/datasets/{name}" for name in DATASETS]
     done = run(
@@ -173,6 +174,7 @@ def test_the_discovered_tests_find_the_pipelines_and_pass(pipeline: Path) -> Non
     assert int(re.findall(r"(\d+) passed", done.stdout)[0]) > 80
 
 
+@pytest.mark.slow
 def test_mlflow_run_trains_it_with_the_parameters(trained: Path, environment) -> None:
     client = mlflow.MlflowClient(environment["MLFLOW_TRACKING_URI"])
     experiment = client.get_experiment_by_name("mymodel/mydata")
@@ -188,6 +190,7 @@ def test_mlflow_run_trains_it_with_the_parameters(trained: Path, environment) ->
     assert expected.items() <= done.data.params.items()
 
 
+@pytest.mark.slow
 def test_a_training_leaves_what_its_stage_declares(trained: Path) -> None:
     [home] = (trained / "outputs" / "train").glob("*/*")
     declared = re.findall(r"reports/train_\$\{key\}/(\S+?):?\n", (trained / "dvc.yaml").read_text())
@@ -195,12 +198,14 @@ def test_a_training_leaves_what_its_stage_declares(trained: Path) -> None:
     assert all((home / name).stat().st_size for name in declared)
 
 
+@pytest.mark.slow
 def test_a_table_trains_at_once(table: Path, environment) -> None:
     client = mlflow.MlflowClient(environment["MLFLOW_TRACKING_URI"])
     challenger = client.get_model_version_by_alias("mytrees-mytable", "challenger")
     assert str(challenger.version) == "1"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("job", JOBS)
 def test_every_other_pipeline_runs_at_once(
     job: str, trained: Path, table: Path, environment, tmp_path: Path
@@ -223,6 +228,7 @@ SERVED = {"mymodel": ("0_disc", "1_square"), "mytrees": ("healthy", "ill")}
 KINDS = {".jpg": "image/jpeg", ".csv": "text/csv", ".json": "application/json"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", SERVED)
 def test_it_serves_at_once(
     model: str, trained: Path, table: Path, environment, tmp_path: Path

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.common import ROOT
+from tests.common import ROOT, new_store
 from tests.servers import free_port, running
 
 SMALL = [
@@ -37,7 +37,7 @@ def mlflow_server(folder: Path, password: str = "") -> Iterator[str]:
     port = free_port()
     command = [
         "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
-        "--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db",
+        "--workers", "1", "--backend-store-uri", new_store(folder),
         "--artifacts-destination", str(folder / "artifacts"),
     ]  # fmt: skip
     # Its job runners are a handful of processes that no run here needs.

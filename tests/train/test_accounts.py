@@ -14,6 +14,8 @@ from tests.common import ROOT
 from tests.servers import free_port, running
 from tests.train.conftest import finish, mlflow_server, start
 
+pytestmark = pytest.mark.slow
+
 ADMIN_PASSWORD = "sufficiently-long-1"  # pragma: allowlist secret
 PASSWORD = "another-long-one-2"  # pragma: allowlist secret
 QUICK = [

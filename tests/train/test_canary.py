@@ -75,6 +75,7 @@ def assert_nothing_tells(*places: Path, said: str) -> None:
     assert not [text for text in FORMS | PARTS if text in said], said
 
 
+@pytest.mark.slow
 def test_a_run_leaves_no_secret_anywhere(signed: list[str], tmp_path: Path) -> None:
     served, folder = tmp_path / "served", tmp_path / "run"
     served.mkdir()
@@ -120,6 +121,7 @@ def test_what_would_run_is_printed_without_secrets(what: str, signed: list[str])
     assert not [text for text in FORMS | PARTS if text in done.stdout + done.stderr]
 
 
+@pytest.mark.slow
 def test_the_revision_is_logged_without_the_token_of_its_remote(
     server: str, tmp_path: Path
 ) -> None:

@@ -10,7 +10,12 @@ from tests.common import composed, pipelines
 from tests.train.conftest import finish, start
 from tests.train.test_end_to_end import OTHERS
 
-LEFT = [name for name in pipelines(task="train") if name not in OTHERS]
+IMAGES = set(pipelines(task="train", recipe="image_training"))
+LEFT = [
+    pytest.param(name, marks=pytest.mark.slow if name in IMAGES else ())
+    for name in pipelines(task="train")
+    if name not in OTHERS
+]
 """Those whose whole way is not tried there."""
 
 

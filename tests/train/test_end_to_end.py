@@ -116,6 +116,7 @@ def check_models(run: Run, client: mlflow.MlflowClient) -> None:
     np.testing.assert_allclose(answer["probabilities"], ours, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pipeline", OTHERS)
 def test_every_image_pipeline_runs_the_whole_way_also_by_debug_fast(
     pipeline: str, server: str, client: mlflow.MlflowClient, tmp_path: Path
@@ -179,6 +180,7 @@ def test_both_models_answer_alike_on_raw_pixels(run: Run, client: mlflow.MlflowC
     check_models(run, client)
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_mid_training_ends_as_an_unbroken_one(
     run: Run, server: str, client: mlflow.MlflowClient, tmp_path: Path
 ) -> None:
@@ -211,6 +213,7 @@ def test_a_run_killed_in_mid_training_ends_as_an_unbroken_one(
     assert not list(tmp_path.glob("cache/checkpoints/*")), "a logged run leaves no checkpoints"
 
 
+@pytest.mark.slow
 def test_folds_trained_apart_are_joined_and_trained_once(
     server: str, client: mlflow.MlflowClient, tmp_path: Path
 ) -> None:

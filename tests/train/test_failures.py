@@ -67,6 +67,7 @@ def test_an_unreachable_server_is_named_before_any_work(tmp_path: Path) -> None:
     assert not (tmp_path / "cache").exists()
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_in_mid_run_is_named_and_a_report_remains(tmp_path: Path) -> None:
     with mlflow_server(tmp_path) as uri:
         process = start(uri, tmp_path, *TINY, "dataset.sample_images=400")
@@ -77,6 +78,7 @@ def test_a_server_that_dies_in_mid_run_is_named_and_a_report_remains(tmp_path: P
     assert (tmp_path / "outputs" / "report.html").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_stopping_a_run_marks_it_killed(server: str, tmp_path: Path, sign: signal.Signals) -> None:
     process = start(server, tmp_path, *TINY, "dataset.sample_images=400")
@@ -138,6 +140,7 @@ def proxy(target: str, dies: bool) -> Iterator[Any]:
         listening.shutdown()
 
 
+@pytest.mark.slow
 def test_a_job_whose_server_dies_leaves_the_next_of_its_sweep_as_patient_as_before(
     server: str, tmp_path: Path
 ) -> None:
@@ -167,6 +170,7 @@ def wait_for(process: subprocess.Popen[str], what: str, folder: Path) -> None:
     pytest.fail(f"not {what} after {START_SECONDS} s")
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_named_and_nothing_half_written_is_used(server: str, tmp_path: Path) -> None:
     disk = tmp_path / "cache"
     disk.mkdir()

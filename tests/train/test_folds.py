@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from conf.errors import UserError
-from tests.common import configuration
+from tests.common import configuration, new_store
 from tests.datasets.common import image_set
 from train.common.cross_validation import cross_validate, join
 from train.common.data.build import build_images
@@ -161,7 +161,7 @@ def test_folds_of_other_labels_are_trained_again(
         PIPELINE, "split.by=cluster", "split.folds=2", "split.validation=0.25",
         "metrics.bootstrap=20", "dataset.source=directory", f"dataset.path={flat}",
         f"env.cache={tmp_path}/cache",
-        f"env.tracking_uri=sqlite:///{tmp_path}/mlflow.db",
+        f"env.tracking_uri={new_store(tmp_path)}",
     )  # fmt: skip
     monkeypatch.chdir(tmp_path)
     before = mlflow.get_tracking_uri()

@@ -24,7 +24,7 @@ from sklearn.preprocessing import FunctionTransformer
 from conf.errors import UserError
 from datasets.common.images import READER
 from models.tables import TRUSTED
-from tests.common import configuration, log_smallest
+from tests.common import configuration, log_smallest, new_store
 from train.common.tracking.load import (
     Registered,
     fetch_keras,
@@ -49,7 +49,7 @@ class Payload:
 @pytest.fixture(autouse=True)
 def store(tmp_path: Path) -> Iterator[str]:
     before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    mlflow.set_tracking_uri(new_store(tmp_path))
     mlflow.set_experiment(
         experiment_id=mlflow.create_experiment("hostile", f"file://{tmp_path}/artifacts")
     )

@@ -114,6 +114,7 @@ def test_a_study_of_a_dataset_probes_for_leaks(
     check_page(page, "Leak probes", "Image sizes", "Near duplicates", "Contact sheet: Normal")
 
 
+@pytest.mark.slow
 def test_a_study_of_a_model_shows_validation_images_of_its_run(
     server: str, client: mlflow.MlflowClient, unbroken: Trained, tmp_path: Path
 ) -> None:
@@ -257,6 +258,7 @@ def test_every_frame_of_a_dicom_is_scored(model: Registered, tmp_path: Path) -> 
     assert np.abs(np.subtract(chances[0], chances[2])).max() > 0
 
 
+@pytest.mark.slow
 def test_a_killed_scoring_goes_on_and_scores_nothing_twice(
     server: str, client: mlflow.MlflowClient, folder: Path, model: Registered, tmp_path: Path
 ) -> None:
@@ -309,5 +311,6 @@ except UserError as error:
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_named_and_what_is_scored_stays(tmp_path: Path) -> None:
     assert "told" in on_a_tiny_disk(tmp_path / "disk", FULL_DISK)

@@ -119,6 +119,7 @@ made.close()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ends", ["well", "killed"])
 def test_a_second_run_to_one_file_is_told_of_the_first(
     config: Any, tmp_path: Path, ends: str

@@ -10,7 +10,7 @@ import pytest
 
 from conf.schema import Precision
 from models.common import head
-from tests.common import configuration
+from tests.common import configuration, new_store
 from train.common.data.types import DecodedImages, Splits, TrainedModel
 from train.common.export.examples import drawn_images
 from train.common.export.images import calibration_rows, dicom_window, export
@@ -60,7 +60,7 @@ def tracking(tmp_path: Path) -> Iterator[None]:
     import mlflow
 
     before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    mlflow.set_tracking_uri(new_store(tmp_path))
     experiment = mlflow.create_experiment("toy", f"file://{tmp_path}/artifacts")
     with mlflow.start_run(experiment_id=experiment):
         yield

@@ -200,6 +200,7 @@ def first(tmp_path: Path):
     process.communicate()
 
 
+@pytest.mark.slow
 def test_a_second_run_of_a_training_is_told_of_the_first_and_leaves_it_alone(
     first: subprocess.Popen[str], tmp_path: Path
 ) -> None:
@@ -221,6 +222,7 @@ def test_a_second_run_of_a_training_is_told_of_the_first_and_leaves_it_alone(
     assert not resumes(same, cache)
 
 
+@pytest.mark.slow
 def test_a_killed_run_of_a_training_blocks_nobody(
     first: subprocess.Popen[str], tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from conf.errors import UserError
 from models.common import export_onnx
-from tests.common import configuration
+from tests.common import configuration, new_store
 from tests.train.test_fit import SIZE, build, toy
 from train.common.data.types import Splits
 from train.common.fitting.start import Start, initial_model
@@ -27,7 +27,7 @@ NAME = "resnet50v2ft-kvasir4"
 def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("mlflow")
     before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    mlflow.set_tracking_uri(new_store(folder))
     mlflow.set_experiment(experiment_id=mlflow.create_experiment("toy", f"file://{folder}/store"))
     yield mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(before)

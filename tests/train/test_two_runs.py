@@ -14,6 +14,8 @@ from mlflow.entities import Run
 
 from tests.train.conftest import TINY, finish, start
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_SECONDS = 300
 CLOSE = 0.02
 """Between the validation loss of a model and that after an epoch with a tiny learning rate."""
