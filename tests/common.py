@@ -80,7 +80,7 @@ def configuration(*overrides: str) -> Any:
     return OmegaConf.to_object(composed(*overrides))
 
 
-def part(group: str, name: str, *overrides: str) -> DictConfig:
+def part(group: str, name: str, *overrides: str) -> Any:
     """One model's or dataset's settings in development, without a pipeline around it."""
     recipe = ["+recipe=image_training"] if group == "model" else []  # any that has a model
     config = _compose(*recipe, f"+{group}={name}", *overrides)

@@ -21,7 +21,7 @@ Of tables:
 A dataset of images is then a few lines:
 
 ```python
-def build(config: DictConfig, cache: Path) -> Images:
+def build(config: ImageDataset, cache: Path) -> Images:
     return load(config, cache, draw)
 ```
 """

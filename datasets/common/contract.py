@@ -21,10 +21,11 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from omegaconf import DictConfig
 
 from conf.errors import UserError
+from conf.schema import ImageDataset
 from datasets.common import digests
+from datasets.common.images import Window
 from datasets.common.types import SPLITS, Dataset
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ class Images(Dataset):
 def verify(
     table: pd.DataFrame,
     rejected: pd.DataFrame,
-    config: DictConfig,
+    config: ImageDataset,
     cache: Path,
     expected: dict[str, int] | None = None,
 ) -> Images:
@@ -72,7 +73,8 @@ def verify(
     if table.empty:
         raise UserError(f"dataset {config.name} has no images")
     _check_counts(table, expected or {}, list(config.classes))
-    measured = digests.measure(table["path"].tolist(), config.max_pixels, cache, config.dicom)
+    window = Window(config.dicom.centre, config.dicom.width)
+    measured = digests.measure(table["path"].tolist(), config.max_pixels, cache, window)
     # A file of several frames is several images.
     table = table.iloc[measured["row"]].reset_index(drop=True)
     table = pd.concat([table, measured], axis=1)
@@ -130,7 +132,7 @@ def _quarantine(table: pd.DataFrame, min_side: int) -> tuple[pd.DataFrame, pd.Da
     return table[table["reason"] == ""].reset_index(drop=True), bad
 
 
-def _check_share(quarantined: pd.DataFrame, good: int, config: DictConfig) -> None:
+def _check_share(quarantined: pd.DataFrame, good: int, config: ImageDataset) -> None:
     bad = len(quarantined)
     if bad <= config.max_bad_share * (good + bad):
         return
@@ -144,7 +146,7 @@ def _check_share(quarantined: pd.DataFrame, good: int, config: DictConfig) -> No
     )
 
 
-def _check_classes(table: pd.DataFrame, config: DictConfig) -> None:
+def _check_classes(table: pd.DataFrame, config: ImageDataset) -> None:
     for split in sorted(table["split"].unique()) or [""]:
         counts = table.loc[table["split"] == split, "label"].value_counts()
         for label, name in enumerate(config.classes):
@@ -156,7 +158,7 @@ def _check_classes(table: pd.DataFrame, config: DictConfig) -> None:
                 )
 
 
-def _check_labels(table: pd.DataFrame, config: DictConfig) -> None:
+def _check_labels(table: pd.DataFrame, config: ImageDataset) -> None:
     classes = table.groupby("sha256")["label"].transform("nunique")
     wrong = table[classes > 1].sort_values(["sha256", "file"])
     if len(wrong):
@@ -174,7 +176,7 @@ def _duplicates(table: pd.DataFrame) -> pd.DataFrame:
     return found.sort_values(["sha256", "file"], ignore_index=True)
 
 
-def _limited(table: pd.DataFrame, config: DictConfig) -> pd.DataFrame:
+def _limited(table: pd.DataFrame, config: ImageDataset) -> pd.DataFrame:
     """At most `config.limit` rows of each class and split, drawn at random with the seed.
 
     Images are drawn one by one, not by cluster: a small set of whole series would hold few series.

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from omegaconf import DictConfig
 from PIL import Image
 from rich.progress import track
 
 from conf.errors import UserError
+from conf.schema import ImageDataset
 from datasets.common import digests
 from datasets.common.fetching import disk
 from datasets.common.fetching.locks import Lock
@@ -40,7 +40,7 @@ ATTEMPTS = 20
 
 
 def generate(
-    draw: Draw, config: DictConfig, cache: Path, slices: int = 1, drawn: Sequence[str] = ()
+    draw: Draw, config: ImageDataset, cache: Path, slices: int = 1, drawn: Sequence[str] = ()
 ) -> Path:
     """The folder of the sample, with `<split>/<class>/NNNN.jpg`; it is generated unless it exists.
 

@@ -14,10 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from omegaconf import DictConfig
 
 from conf.errors import UserError
-from conf.schema import Source
+from conf.schema import Dicom, ImageDataset, Source
 from datasets.common import folders
 from datasets.common.contract import ALL, Images, verify
 from datasets.common.fetching import archives, download
@@ -27,7 +26,7 @@ SPLITS = ("train", "validation", "test")
 
 
 def load(
-    config: DictConfig, cache: Path, draw: Draw, slices: int = 1, drawn: Sequence[str] = ()
+    config: ImageDataset, cache: Path, draw: Draw, slices: int = 1, drawn: Sequence[str] = ()
 ) -> Images:
     """The verified images of `config` (`conf.schema.ImageDataset`) from the source it names.
 
@@ -43,11 +42,11 @@ def load(
         table, rejected = _from_archives(config, kept)
     else:
         table, rejected = folders.scan(_folder(config, cache, kept, draw, slices, drawn), classes)
-    counted = config.source in (Source.archives, Source.kaggle) and config.expected
-    return verify(table, rejected, config, cache, dict(config.expected) if counted else None)
+    counted = config.source in (Source.archives, Source.kaggle)
+    return verify(table, rejected, config, cache, config.expected if counted else None)
 
 
-def _check_window(dicom: DictConfig) -> None:
+def _check_window(dicom: Dicom) -> None:
     centre, width = dicom.centre, dicom.width
     if (centre is None) != (width is None) or (width is not None and width <= 1):
         raise UserError(
@@ -57,7 +56,7 @@ def _check_window(dicom: DictConfig) -> None:
 
 
 def _folder(
-    config: DictConfig, cache: Path, kept: Path, draw: Draw, slices: int, drawn: Sequence[str]
+    config: ImageDataset, cache: Path, kept: Path, draw: Draw, slices: int, drawn: Sequence[str]
 ) -> Path:
     if config.source == Source.sample:
         return generate(draw, config, cache, slices, drawn)
@@ -78,7 +77,7 @@ def _folder(
     return kept
 
 
-def _from_archives(config: DictConfig, kept: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _from_archives(config: ImageDataset, kept: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The set, read from one archive per split, or from one archive of the whole set.
 
     Each archive is unpacked into its own folder. An archive of the whole set is read like any
@@ -86,7 +85,7 @@ def _from_archives(config: DictConfig, kept: Path) -> tuple[pd.DataFrame, pd.Dat
     """
     if unknown := sorted(set(config.archives) - {*SPLITS, ALL}):
         raise UserError(f"dataset.archives.{unknown[0]}: choices are {', '.join(SPLITS)} or {ALL}")
-    given = {name: archive for name, archive in config.archives.items() if archive.uri}
+    given = {name: (each.uri, each.sha256) for name, each in config.archives.items() if each.uri}
     if len(given) > 1 and ALL in given:
         raise UserError(
             f"dataset.archives.{ALL} holds the whole set: leave out those of "
@@ -100,8 +99,8 @@ def _from_archives(config: DictConfig, kept: Path) -> tuple[pd.DataFrame, pd.Dat
         )
     tables = []
     for name in filter(given.get, (*SPLITS, ALL)):
-        archive = given[name]
-        path = download.fetch(archive.uri, archive.sha256, kept)
+        uri, sha256 = given[name]
+        path = download.fetch(uri, sha256, kept)
         # Named by content: a changed archive is unpacked again, an unchanged one never.
         folder = kept / f"{name}-{download.file_sha256(path)[:12]}"
         split = "" if name == ALL else name

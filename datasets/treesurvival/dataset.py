@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-from omegaconf import DictConfig
-
+from conf.schema import TableDataset
 from datasets.common.tables import Table, load, tabulate
 from datasets.treesurvival.common import CONTRACT, outcomes
 from datasets.treesurvival.synthetic import draw
 
 
-def build(config: DictConfig, cache: Path) -> Table:  # noqa: ARG001 -- a table needs no cache
+def build(config: TableDataset, cache: Path) -> Table:  # noqa: ARG001 -- a table needs no cache
     """The verified rows of `config` (`conf.schema.TableDataset`) whose outcome is known.
 
     Raises `conf.errors.UserError`.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from PIL import Image
 
 from conf.schema import ImageDataset, Source
@@ -20,7 +20,7 @@ CLASSES = ["0_first", "1_second"]
 UNREACHABLE = "http://127.0.0.1:9"  # the discard port: nothing listens there
 
 
-def config(**values: Any) -> DictConfig:
+def config(**values: Any) -> Any:
     """An `ImageDataset` of two classes from a directory, changed by `values`."""
     given: dict[str, Any] = {"name": "frames", "classes": CLASSES, "source": Source.directory}
     return OmegaConf.structured(ImageDataset(**given | values))

@@ -3,9 +3,9 @@
 import importlib
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
-from omegaconf import DictConfig
 
 from conf.errors import UserError
 from conf.schema import Source
@@ -13,7 +13,7 @@ from tests.common import composed, pipelines
 from tests.datasets.common import UNREACHABLE
 
 
-def settings(pipeline: str, env: str) -> DictConfig:
+def settings(pipeline: str, env: str) -> Any:
     """The dataset that `pipeline` reads in `env`."""
     given = ["predict.input=a", "predict.output=b"] if pipeline.startswith("predict_") else []
     return composed(f"+pipeline={pipeline}", f"env={env}", *given).dataset

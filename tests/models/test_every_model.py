@@ -3,10 +3,10 @@
 import logging
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from omegaconf import DictConfig
 
 from conf.errors import UserError
 from conf.schema import ImageModel
@@ -26,7 +26,7 @@ CLASSES = 4
 SERVING_TOLERANCE = 1e-4  # float32 on another engine
 
 
-def settings(name: str, weights: str = "none") -> DictConfig:
+def settings(name: str, weights: str = "none") -> Any:
     return part("model", name, f"model.weights={weights}", f"model.image_size={SIDE}")
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from omegaconf import OmegaConf
 
 from conf.schema import Metrics
 from tests.common import configuration, datasets, deployments, part
@@ -145,7 +144,7 @@ def test_what_to_look_at_first_follows_from_the_answers() -> None:
 
 @pytest.mark.parametrize("name", datasets())
 def test_every_class_has_a_name_for_people(name: str) -> None:
-    dataset: Any = OmegaConf.to_object(part("dataset", name))
+    dataset: Any = part("dataset", name)
     known = titles(dataset)
     assert list(known) == list(dataset.classes)
     assert len(set(known.values())) == len(known)
@@ -153,13 +152,11 @@ def test_every_class_has_a_name_for_people(name: str) -> None:
 
 
 def test_names_for_people_come_from_the_folder_or_from_the_settings() -> None:
-    dataset: Any = OmegaConf.to_object(
-        part("dataset", "kvasir4", "+dataset.titles={2_polyps: Polyp or adenoma}")
-    )
+    dataset: Any = part("dataset", "kvasir4", "+dataset.titles={2_polyps: Polyp or adenoma}")
     assert list(titles(dataset).values()) == [
         "Normal", "Ulcerative colitis", "Polyp or adenoma", "Esophagitis",
     ]  # fmt: skip
-    alike: Any = OmegaConf.to_object(part("dataset", "kvasir4", "dataset.classes=[0_same, 1_same]"))
+    alike: Any = part("dataset", "kvasir4", "dataset.classes=[0_same, 1_same]")
     assert titles(alike) == {"0_same": "0_same", "1_same": "1_same"}
 
 

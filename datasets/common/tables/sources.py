@@ -4,10 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
-from omegaconf import DictConfig
 
 from conf.errors import UserError
-from conf.schema import Source
+from conf.schema import Source, TableDataset
 from datasets.common.tables.contract import Contract
 from datasets.common.tables.csv_reader import SHOWN, read_csv
 from datasets.common.tables.validation import validated
@@ -16,7 +15,7 @@ Draw = Callable[[int, int], pd.DataFrame]
 """From a number of rows and a seed to a generated table with all columns of the contract."""
 
 
-def load(config: DictConfig, contract: Contract, draw: Draw) -> pd.DataFrame:
+def load(config: TableDataset, contract: Contract, draw: Draw) -> pd.DataFrame:
     """The typed columns of `contract`, in its order, from the source that `config` names.
 
     `config` is a `conf.schema.TableDataset`. Raises `UserError` where the contract is broken.
@@ -31,7 +30,7 @@ def load(config: DictConfig, contract: Contract, draw: Draw) -> pd.DataFrame:
     return validated(read_csv(_file(config), contract.columns.columns), contract)
 
 
-def _file(config: DictConfig) -> Path:
+def _file(config: TableDataset) -> Path:
     if not config.path:
         raise UserError(
             "dataset.source=directory needs dataset.path=/a/file.csv; dataset.source=sample draws "

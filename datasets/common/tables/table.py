@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from omegaconf import DictConfig
 
 from conf.errors import UserError
+from conf.schema import TableDataset
 from datasets.common.tables.contract import Contract
 from datasets.common.tables.schema import json_schema
 from datasets.common.types import Dataset
@@ -47,7 +47,7 @@ def tabulate(
     frame: pd.DataFrame,
     labels: pd.Series,
     reasons: pd.Series,
-    config: DictConfig,
+    config: TableDataset,
     contract: Contract,
 ) -> Table:
     """The `Table` of the typed rows of `frame`.

@@ -2,13 +2,13 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import keras
 import matplotlib
 import numpy as np
 import onnx
 import pytest
-from omegaconf import DictConfig
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from sklearn.datasets import load_sample_images
@@ -31,7 +31,7 @@ MARGIN = 32
 """A picture's middle is cut out as in the published evaluation: S / (S + 32) of its short side."""
 
 
-def settings(variant: str, *more: str) -> DictConfig:
+def settings(variant: str, *more: str) -> Any:
     return part("model", CHOICES[variant], "env=production", *more)
 
 
@@ -82,7 +82,7 @@ def second_graph(tensors: dict[str, np.ndarray], variant: str, side: int, path: 
             tensors[f"{norm}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")
         )
         factor = scale / np.sqrt(variance + 1e-3)
-        values[f"{kernel}/w"] = k * factor[:, None, None, None]
+        values[f"{kernel}/w"] = np.asarray(k * factor[:, None, None, None])
         values[f"{kernel}/b"] = offset - mean * factor
         group = len(k) if "depthwise" in kernel else 1
         same = {"auto_pad": "SAME_UPPER", "strides": [stride, stride], "group": group}

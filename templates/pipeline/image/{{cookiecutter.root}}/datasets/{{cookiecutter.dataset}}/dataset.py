@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from omegaconf import DictConfig
+from conf.schema import ImageDataset
 
 from datasets.common.contract import Images
 from datasets.common.sources import load
@@ -10,7 +10,7 @@ from .common import CLASSES
 from .synthetic import draw
 
 
-def build(config: DictConfig, cache: Path) -> Images:
+def build(config: ImageDataset, cache: Path) -> Images:
     """The verified images of `config` (`conf.schema.ImageDataset`), from the source it names.
 
     `cache` holds generated images, downloads and digests. Raises `conf.errors.UserError`.
