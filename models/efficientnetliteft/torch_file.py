@@ -34,7 +34,7 @@ class Storage(NamedTuple):
 
     key: str
     dtype: str
-    numbers: int
+    size: int
 
 
 class View(NamedTuple):
@@ -110,8 +110,8 @@ class _Reader(pickle.Unpickler):
 def _numbers(file: io.BytesIO, storage: Storage) -> np.ndarray:
     """The next storage (count,) of the file: a 64-bit count, then so many numbers."""
     count = int.from_bytes(file.read(8), "little")
-    if count != storage.numbers:
-        raise ValueError(f"storage {storage.key} has {count} numbers, expected {storage.numbers}")
+    if count != storage.size:
+        raise ValueError(f"storage {storage.key} has {count} numbers, expected {storage.size}")
     size = count * np.dtype(storage.dtype).itemsize
     content = file.read(size)
     if len(content) != size:

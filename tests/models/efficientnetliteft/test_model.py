@@ -69,7 +69,7 @@ def second_graph(tensors: dict[str, np.ndarray], variant: str, side: int, path: 
     """Write the network anew as ONNX, from names of tensors, BatchNorm folded; uint8 in."""
     nodes: list[onnx.NodeProto] = []
     constants = {"low": 0.0, "high": 6.0, "middle": 127.0, "scale": 128.0}
-    values = {name: np.float32(value) for name, value in constants.items()}
+    values: dict[str, Any] = {name: np.float32(value) for name, value in constants.items()}
 
     def add(operator: str, *inputs: str, **attributes: object) -> str:
         name = f"{operator}_{len(nodes)}"
