@@ -24,7 +24,7 @@ def write_sample_inputs(home: Path, dataset: str, task: str) -> list[Path]:
     with tempfile.TemporaryDirectory() as cache:
         data = build(config, Path(cache))
         if task == "image":
-            file, content = _image(home, Path(data.table["path"].iat[0]))
+            file, content = _image(home, Path(data.frame["path"].iat[0]))
         else:
             file, content = _rows(home, data.frame[list(data.features)].head(ROWS))
     document = home / "sample-input.json"

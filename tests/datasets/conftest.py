@@ -1,4 +1,4 @@
-"""A machine without a network, for what would be downloaded."""
+"""A machine without a network, for sources that would download."""
 
 from pathlib import Path
 

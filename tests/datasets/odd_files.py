@@ -1,4 +1,4 @@
-"""What may lie in a folder beside images, and the reason that each of them is left out with."""
+"""Odd entries of a folder of images, and the reason why each one is left out."""
 
 import os
 import socket

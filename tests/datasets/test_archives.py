@@ -1,4 +1,4 @@
-"""No archive, however built, writes outside of its folder or leaves half of itself behind."""
+"""No archive writes outside its folder or leaves a part of itself behind."""
 
 import io
 import random

@@ -1,4 +1,4 @@
-"""What breaks the contract is refused with a message that names it."""
+"""A set that breaks the contract is refused with a message that names the fault."""
 
 import shutil
 import zipfile

@@ -1,4 +1,4 @@
-"""One reader of CSV files: what it takes, and what it says of a file that is none."""
+"""One reader of CSV files: the cells that it gives, and its messages for a bad file."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""DICOM: the pixels a radiologist sees, one series a cluster, and a reason for what has none."""
+"""DICOM: the pixels that a radiologist sees, one cluster a series, and reasons for bad files."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Identity and near-duplicates: right, cached, and flat in memory."""
+"""Identity and near-duplicates: correct, cached, and constant in memory."""
 
 import os
 import subprocess

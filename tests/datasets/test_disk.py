@@ -1,4 +1,4 @@
-"""What is read back is whole, or counts as absent, and the log says so."""
+"""A file that is read back is complete, or it counts as absent and the log says so."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Downloads from a real server: resumed, verified, and refused with the way out."""
+"""Downloads from a real server: resumed, verified, or refused with the way out."""
 
 import hashlib
 import os

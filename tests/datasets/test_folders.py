@@ -1,4 +1,4 @@
-"""Class folders as people and archives lay them out."""
+"""Class folders in the layouts of people and archives."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""DICOM that is broken, or made to break its reader, gets a reason and little memory."""
+"""DICOM that is broken or malicious gets a reason and takes little memory."""
 
 import io
 import struct

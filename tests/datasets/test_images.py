@@ -1,4 +1,4 @@
-"""Whatever the bytes, the reader answers with RGB or with a reason."""
+"""For any bytes, the reader gives RGB or a reason."""
 
 import io
 import struct

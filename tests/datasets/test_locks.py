@@ -1,4 +1,4 @@
-"""One holder at a time, named to the others, and none that is dead."""
+"""A lock has one holder at a time, whom others see by name; a dead process holds none."""
 
 import os
 import signal

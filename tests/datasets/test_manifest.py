@@ -1,4 +1,4 @@
-"""A manifest beside images: what it may say, and what a wrong one is told."""
+"""A manifest beside images: what it may contain, and the messages for a wrong one."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Whatever lies among the images, a run neither hangs nor breaks, and says what it left out."""
+"""Odd entries among images neither block nor stop a run, which lists what it left out."""
 
 import io
 import os

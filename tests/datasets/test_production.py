@@ -1,4 +1,4 @@
-"""Where data comes from in each environment: every pipeline gets as far as its source."""
+"""The source of data in each environment: every pipeline gets as far as its source."""
 
 import importlib
 import re

@@ -1,4 +1,4 @@
-"""Raw data goes to a remote of DVC and comes back: a folder, and S3 as moto plays it."""
+"""Raw data goes to a DVC remote and comes back: a folder, and S3 as moto simulates it."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""A generated set is written once, whole, in three splits."""
+"""A generated sample is written once, completely, in three splits."""
 
 import importlib
 from pathlib import Path

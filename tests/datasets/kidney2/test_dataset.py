@@ -1,4 +1,4 @@
-"""The slices as people and Kaggle keep them: the set of the report, and the public one."""
+"""kidney2 as people and Kaggle keep it: the set of the report, and the public set."""
 
 from pathlib import Path
 

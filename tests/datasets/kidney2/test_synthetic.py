@@ -1,4 +1,4 @@
-"""The generated slices: near-copies within a series, and a random split that only seems good."""
+"""The generated slices: near-copies within a series, so a random split only seems good."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The contract of the table of seedlings: what a bad file says, and whose outcome is known."""
+"""The contract of the seedlings: messages for a bad table, and rows with a known outcome."""
 
 import re
 from collections.abc import Callable
