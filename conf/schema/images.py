@@ -61,8 +61,7 @@ class ImageDataset:
     hash_distance: int = 4
     """Largest Hamming distance, in bits of a 64-bit perceptual hash, of near-duplicates."""
     titles: dict[str, str] = field(default_factory=dict)
-    """What reports call a class, where its folder's name says it badly; in YAML, or
-    `+dataset.titles.<class>=...`."""
+    """Names of classes in reports, where those of their folders do not suit people."""
     sample_images: int = 120
     """Images per class that `source=sample` generates."""
     limit: int | None = None
@@ -83,8 +82,8 @@ class ImageModel:
     Or what the whole network goes on from, the Keras model of a run: `models:/<name>/<version>`,
     `models:/<name>@<alias>` (pinned to its version when the run starts) or `runs:/<run id>/keras`.
     It must be a model of the same name and layers. All weights carry over, also to another
-    `image_size`; where the classes or their order are others, the head starts anew. Which model it
-    was stands in the run's tags (`started_from`), and the report counts the test images it knew."""
+    `image_size`; with other classes the head starts anew. The run's tags name the model
+    (`started_from`), and the report counts the test images it knew."""
     variant: str | None = None
     """Variant of the backbone, where `models/<name>` has several."""
     image_size: int = 224

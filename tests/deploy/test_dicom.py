@@ -126,6 +126,7 @@ def test_the_window_of_the_run_matters(folder: Path, trained: Trained) -> None:
     assert np.abs(own - expected(trained, path)).max() > 10 * TOLERANCE
 
 
+@pytest.mark.slow
 def test_the_command_line_and_batch_scoring_have_a_row_a_frame(
     folder: Path, trained: Trained
 ) -> None:

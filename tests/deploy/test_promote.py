@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from deploy.serving.importing import NotServable
 
 from datasets.common.images import READER
+from deploy import promote as script
 from tests.common import ROOT, log_smallest, new_store
 
 MODEL = "resnet50v2ft-kvasir4"
@@ -52,8 +54,10 @@ def looked_up_at(address: str) -> Iterator[None]:
 
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(address)
-    yield
-    mlflow.set_tracking_uri(before)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)
 
 
 def promote(uri: str, version: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -88,13 +92,21 @@ def champion(uri: str) -> tuple[str, dict[str, str]]:
     ],
 )
 def test_a_version_that_may_not_be_served_is_refused_with_the_way_out(
-    uri: str, version: str, reason: str
+    uri: str, version: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     before = champion(uri)
-    done = promote(uri, version)
+    with looked_up_at(uri), pytest.raises(NotServable, match=reason) as refused:
+        script.promote(MODEL, version)
+    assert f'make promote MODEL={MODEL} VERSION={version} FORCE="reason"' in str(refused.value)
+    assert champion(uri) == before
+
+
+def test_make_promote_ends_with_the_reason_of_a_refusal(uri: str) -> None:
+    before = champion(uri)
+    done = promote(uri, "2")
     assert done.returncode != 0
-    assert reason in done.stderr
-    assert f'make promote MODEL={MODEL} VERSION={version} FORCE="reason"' in done.stderr
+    assert "is one of env=development" in done.stderr
     assert "Traceback" not in done.stderr
     assert champion(uri) == before
 

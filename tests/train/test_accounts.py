@@ -24,6 +24,7 @@ QUICK = [
     "model.estimator=logistic_regression",
     "fit.candidates=1",
     "fit.folds=2",
+    "fit.workers=1",
     "metrics.bootstrap=50",
     "metrics.folds=0",
 ]

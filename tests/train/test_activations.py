@@ -123,6 +123,7 @@ def test_only_what_is_missing_is_computed(
     assert sum(heard) == 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     ["seed=1", "fit.augment.rotation=11", "fit.augment.fill_value=0", "weights", "data", "pixels"],

@@ -61,6 +61,7 @@ def test_a_class_without_images_has_no_metrics_of_its_own() -> None:
     assert np.isfinite(ours["recall_macro"])
 
 
+@pytest.mark.slow
 def test_most_95_percent_intervals_hold_the_true_accuracy() -> None:
     labels, probabilities = answers(200_000)
     truth = scores(labels, probabilities, CLASSES)["accuracy"]

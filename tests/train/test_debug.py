@@ -10,19 +10,18 @@ from tests.common import composed, pipelines
 from tests.train.conftest import finish, start
 from tests.train.test_end_to_end import OTHERS
 
-IMAGES = set(pipelines(task="train", recipe="image_training"))
-LEFT = [
-    pytest.param(name, marks=pytest.mark.slow if name in IMAGES else ())
-    for name in pipelines(task="train")
-    if name not in OTHERS
-]
+pytestmark = pytest.mark.slow
+
+TABLES = pipelines(task="train", recipe="table_training")
+LEFT = [name for name in pipelines(task="train") if name not in OTHERS]
 """Those whose whole way is not tried there."""
 
 
 @pytest.mark.parametrize("pipeline", LEFT)
 def test_debugging_fast_goes_the_whole_way(pipeline: str, server: str, tmp_path: Path) -> None:
     command = [f"+pipeline={pipeline}", "+debug=fast", "env=development"]
-    status, output = finish(start(server, tmp_path, *command))
+    few = ["dataset.sample_rows=400", "fit.workers=1"] if pipeline in TABLES else []
+    status, output = finish(start(server, tmp_path, *command, *few))
     assert status == 0, output
     started = re.search(r"MLflow run (\w+) of experiment", output)
     assert started, output

@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import UserError
 from tests.common import configuration, pipelines
-from tests.train.conftest import TINY, Trained, finish, start
+from tests.train.conftest import FEW_LAYERS, TINY, Trained, finish, start
 from train.common.tracking.load import finished_folds
 
 EXPERIMENT = "resnet50v2ft/kvasir4"
@@ -217,11 +217,11 @@ def test_a_run_killed_in_mid_training_ends_as_an_unbroken_one(
 def test_folds_trained_apart_are_joined_and_trained_once(
     server: str, client: mlflow.MlflowClient, tmp_path: Path
 ) -> None:
-    command = [*TINY, "split.by=cluster", "split.folds=2", "fit.finetune.epochs=0"]
+    command = [*FEW_LAYERS, "split.by=cluster", "split.folds=2", "fit.finetune.epochs=0"]
     sweep = ["--multirun", f"hydra.sweep.dir={tmp_path}/sweep", *command, "split.fold=1,null"]
     status, output = finish(start(server, tmp_path, *sweep))
     assert status == 0, output
-    joined = newest(client)
+    joined = newest(client, "vgg16ft/kidney2")
     assert joined.info.run_name == "v1-development-folds"
     first, apart = (client.get_run(joined.data.tags[f"fold_{number}"]) for number in (0, 1))
     assert apart.info.run_name == "v1-development-fold1"
@@ -229,7 +229,7 @@ def test_folds_trained_apart_are_joined_and_trained_once(
     assert f"fold 1 of 2 is finished: run {apart.info.run_id}" in output
     assert joined.data.tags["data_digest"] == apart.data.tags["data_digest"]
     parts = [len(pd.read_csv(artifact(run, "tables/predictions.csv"))) for run in (first, apart)]
-    assert len(pd.read_csv(artifact(joined, "tables/predictions.csv"))) == sum(parts) == 80
+    assert len(pd.read_csv(artifact(joined, "tables/predictions.csv"))) == sum(parts) == 40
     assert "share training images" in artifact(joined, "report.html").read_text()
     assert not list(tmp_path.glob("cache/checkpoints/*")), "a logged fold leaves no checkpoints"
 

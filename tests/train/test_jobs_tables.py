@@ -24,7 +24,8 @@ from train.jobs.table_prediction import blocks, checked, of_features
 FEATURES = ["Species", "Light_ISF", "EMF"]
 TINY_TABLE = [
     "+pipeline=train_treesurvival", "env=development", "dataset.sample_rows=400",
-    "metrics.folds=0", "metrics.bootstrap=20", "fit.candidates=1", "model.estimator=extra_trees",
+    "metrics.folds=0", "metrics.bootstrap=20", "fit.candidates=1", "fit.workers=1",
+    "model.estimator=extra_trees",
 ]  # fmt: skip
 
 

@@ -12,15 +12,15 @@ import mlflow
 import pytest
 from mlflow.entities import Run
 
-from tests.train.conftest import TINY, finish, start
+from tests.train.conftest import FEW_LAYERS, finish, start
 
 pytestmark = pytest.mark.slow
 
 PATIENCE_SECONDS = 300
 CLOSE = 0.02
 """Between the validation loss of a model and that after an epoch with a tiny learning rate."""
-FRESH = math.log(4)
-"""The loss of a network that knows nothing of four classes."""
+FRESH = math.log(2)
+"""The loss of a network that knows nothing of two classes."""
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def run_of(client: mlflow.MlflowClient, output: str) -> Run:
 def test_a_training_goes_on_from_a_registered_version(
     server: str, client: mlflow.MlflowClient, tmp_path: Path
 ) -> None:
-    two = [*TINY, "fit.warmup.epochs=2", "fit.finetune.epochs=0"]
+    two = [*FEW_LAYERS, "fit.warmup.epochs=2", "fit.finetune.epochs=0"]
     # So large a rate leads far from where a fresh network starts, if not to where it learns.
     status, output = finish(start(server, tmp_path, *two, "fit.warmup.learning_rate=0.1"))
     assert status == 0, output
@@ -65,7 +65,7 @@ def test_a_training_goes_on_from_a_registered_version(
 def test_the_second_of_two_runs_at_once_is_refused_and_the_first_ends_well(
     server: str, client: mlflow.MlflowClient, tmp_path: Path
 ) -> None:
-    command = [*TINY, "seed=5", "fit.finetune.epochs=1"]
+    command = [*FEW_LAYERS, "seed=5", "fit.finetune.epochs=1"]
     first = start(server, tmp_path, *command)
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not list(tmp_path.glob("cache/checkpoints/*/history.json")):

@@ -187,7 +187,7 @@ def test_without_a_deployment_or_a_model_the_report_says_so() -> None:
 
 def test_a_figure_is_told_in_words() -> None:
     labels = np.arange(30) % 3
-    confusion = alternative(figures.confusion(labels, labels, NAMES))
+    confusion = alternative(figures.confusion(labels, np.eye(3)[labels], NAMES))
     assert "counts" in confusion and "True label against Predicted label" in confusion
     assert "Polyps (AUC = 1.00)" in alternative(figures.roc(labels, np.eye(3)[labels], NAMES))
     pictures = [np.zeros((4, 4, 3), np.uint8)] * 2
