@@ -7,7 +7,7 @@
 | `split` | train, validation (or val, valid) or test | the first folder of the file may say it |
 | `group` | what must never be separated: a patient, a series | the image has no group |
 
-Other columns are not looked at. A pandera schema verifies the rows; the text of each check is the
+Other columns are ignored. A pandera schema verifies the rows. The text of each check is its
 message, with the values of the row filled in.
 """
 
@@ -27,8 +27,8 @@ MANIFEST = "manifest.csv"
 def read(path: Path, classes: list[str]) -> pd.DataFrame:
     """The rows of the manifest `path`: file, label (the name), split, group; all text, "" for none.
 
-    Rows whose label is no class are among them. Raises `UserError` for what is no CSV, and for rows
-    that the schema refuses: it names the file, the row and the value.
+    Rows whose label is not in `classes` are included. Raises `UserError` for a file that is not
+    CSV, and for rows that break the schema: the message names the file, the row and the value.
     """
     rows = _completed(read_csv(path, ["file"], str), classes)
     try:
@@ -40,7 +40,7 @@ def read(path: Path, classes: list[str]) -> pd.DataFrame:
 
 
 def _completed(given: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
-    """`given` with label and split from the folders where it has none; folder is the class's."""
+    """`given` with missing labels and splits from the folders; `folder` is that of the class."""
     parts = given["file"].map(lambda file: PurePosixPath(file).parts)
     folder = parts.map(lambda names: next((n for n in names[:-1] if n in classes), ""))
     home = parts.map(lambda names: next((n for n in names[:-1] if n.casefold() not in SPLITS), ""))
@@ -53,7 +53,7 @@ def _completed(given: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
 
 
 def _schema(classes: list[str]) -> pa.DataFrameSchema:
-    """What holds for completed rows; what a row of no class says of its split does not matter."""
+    """The checks of completed rows; the split of a row is not checked if its class is left out."""
 
     def split_is_known(rows: pd.DataFrame) -> pd.Series:
         return ~rows["label"].isin(classes) | rows["split"].str.casefold().isin(["", *SPLITS])

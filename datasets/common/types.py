@@ -1,4 +1,4 @@
-"""What images and tables have in common once they are verified."""
+"""`Dataset`: what verified images and a verified table have in common."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -73,6 +73,13 @@ def test_several_faults_of_a_manifest_are_told_together_in_the_order_of_rows(roo
         build(root)
 
 
+def test_other_columns_of_a_manifest_are_ignored_also_those_without_a_name(root: Path) -> None:
+    write_manifest(root)
+    lines = (root / "manifest.csv").read_text().splitlines()
+    (root / "manifest.csv").write_text("".join(f"{line},seen,,\n" for line in lines))
+    assert len(build(root).frame) == 8
+
+
 def test_a_row_of_no_class_may_have_any_split(tmp_path: Path) -> None:
     root = image_set(tmp_path / "set", classes=["0_first", "1_second", "unlabelled"])
     write_manifest(root, split=["train", "val", "test", "test"] * 2 + ["later"] * 4)
@@ -87,6 +94,7 @@ def test_a_row_of_no_class_may_have_any_split(tmp_path: Path) -> None:
         (b"file,label\na.png\n", "row 1 has 1 cells, and the header has 2; is the separator"),
         ("file\npólipo.png\n".encode("latin-1"), r"manifest.csv is not UTF-8 text \(byte 6"),
         (b"file,label\n", "has no class 0_first"),
+        (b"file,label,label\na.png,x,y\n", "has the column 'label' twice: remove one of them"),
     ],
 )
 def test_a_manifest_that_is_no_table_says_why(root: Path, content: bytes, message: str) -> None:

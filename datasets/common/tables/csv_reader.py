@@ -48,17 +48,18 @@ def read_csv(
                     "with a comma in quotes?"
                 )
             cells.append([value(cell) for cell in row])
+    require(filter(None, names), names, str(path))  # columns with a name have it alone
     require(columns, names, str(path))
     return pd.DataFrame(cells, columns=names, dtype=object)
 
 
 @contextmanager
 def open_csv(path: Path, title: str = "") -> Iterator[tuple[list[str], Iterator[Cells | str]]]:
-    """The names of the columns, and the rows one after the other, each read when it is asked for.
+    """The names of the columns, and an iterator over the rows, which reads them one by one.
 
-    A row is its cells, or, where their number is wrong, the text that says so. With a `title` a
-    progress bar is shown. Raises `UserError` for what cannot be read, is not UTF-8 or not CSV, and
-    for a file without names of columns.
+    A row is its cells, or, if their number is wrong, a text that says so. With a `title` a
+    progress bar is shown. Raises `UserError` for a file that cannot be read, is not UTF-8, is not
+    CSV, or has no names of columns.
     """
     try:
         opened = rich.progress.open(
