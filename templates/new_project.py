@@ -131,7 +131,8 @@ def _of_example(path: Path, examples: set[str]) -> bool:
     """Whether `path` is code, configuration or a test of an example, or needs one."""
     layer, *rest = path.parts
     if layer == "conf" and len(rest) == 2 and path.suffix == ".yaml":
-        return rest[0] in ("pipeline", "experiment") or Path(rest[1]).stem in examples
+        name = Path(rest[1]).stem.partition("_")[0]  # of a variant, such as net_large.yaml, too
+        return rest[0] in ("pipeline", "experiment") or name in examples
     if layer == "tests":
         return bool(examples & set(rest)) or rest[0] in ("benchmarks", "templates")
     first = rest[0].partition("-")[0] if rest else ""

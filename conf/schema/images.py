@@ -85,7 +85,7 @@ class ImageModel:
     `image_size`; with other classes the head starts anew. The run's tags name the model
     (`started_from`), and the report counts the test images it knew."""
     variant: str | None = None
-    """Variant of the backbone, where `models/<name>` has several."""
+    """Of the backbone, where `models/<name>` has several."""
     image_size: int = 224
     """Side of the input in pixels."""
     hidden: int = 32

@@ -24,10 +24,10 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from datasets.common.contract import Images
 from tests.benchmarks.tables import show
-from tests.common import composed
+from tests.common import configuration
 from train.common.data.pixels import decode
-from train.common.data.types import Samples
 
 
 def main() -> None:
@@ -60,15 +60,17 @@ def main() -> None:
 
     table = pd.DataFrame({"path": [str(file) for file in files]})
     table["sha256"] = table["path"]
-    samples = Samples("kidney2", (), table, table, table, "0")
+    images = Images(
+        name="kidney2", classes=(), frame=table, quarantined=table, duplicates=table, digest="0"
+    )
 
     cache = tempfile.mkdtemp()
-    config = composed(
+    config = configuration(
         "+pipeline=train_resnet50v2ft", f"env.cache={cache}", f"transform.image_size={given.size}"
     )
 
     def ours() -> None:
-        decode(samples, config)
+        decode(images, config.dataset, given.size, config.transform.workers, Path(cache))
         shutil.rmtree(cache)
 
     readers: dict[str, Callable[[], None]] = {

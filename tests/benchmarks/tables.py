@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 
+from conf.schema import Metrics
 from train.common.evaluation import metrics
 
-RESAMPLES = 1000
+SETTINGS = Metrics(bootstrap=1000)
 
 
 def show(head: list[str], lines: list[list[str]]) -> None:
@@ -26,21 +27,18 @@ def judge(answers: dict[str, np.ndarray], table: pd.DataFrame, classes: tuple[st
     `answers` are probabilities (len(table), classes) by name; clusters are drawn whole.
     """
     labels, clusters = table["label"].to_numpy(), table["cluster"].to_numpy()
-    members = list(pd.Series(np.arange(len(labels))).groupby(clusters).indices.values())
-    rng = np.random.default_rng(0)
-    drawn = [
-        np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))])
-        for _ in range(RESAMPLES)
-    ]
     first, *_ = answers
     lines = []
     for name, probabilities in answers.items():
-        figures = metrics.intervals(labels, probabilities, clusters, classes, RESAMPLES, 0.95, 0)
+        figures = metrics.intervals(labels, probabilities, clusters, classes, SETTINGS, 0)
         cells = [spread(*row) for row in figures.loc[["accuracy", "f1_macro"]].to_numpy()]
         right = (probabilities.argmax(axis=1) == labels).astype(float)
         gain = right - (answers[first].argmax(axis=1) == labels)
-        low, high = np.quantile([gain[chosen].mean() for chosen in drawn], [0.025, 0.975])
-        lines.append([name, *cells, spread(gain.mean(), low, high)])
+        difference = metrics.bootstrap(
+            lambda rows, gain=gain: {"gain": gain[rows].mean()},  # type: ignore[misc]
+            clusters, SETTINGS.bootstrap, SETTINGS.confidence, 0,
+        )  # fmt: skip
+        lines.append([name, *cells, spread(*difference.loc["gain"].to_numpy())])
     show(
         [f"{len(labels)} answers on test", "accuracy", "macro F1", "accuracy minus the first's"],
         lines,

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -17,32 +16,27 @@ from conf.schema import Cache
 from datasets.kvasir4.dataset import build as build_images
 from models.common import freeze, split_at
 from tests.benchmarks.turns import GIVEN, chosen, say, settings, time_steps
-from train.common.data.pixels import decode, gather
+from tests.benchmarks.two_phases import fine_tune
+from train.common.data.pixels import decode
 from train.common.data.types import Splits
-from train.common.evaluation.images import answers
 from train.common.fitting.augment import draw, warp
 from train.common.fitting.feature_cache import openvino
+from train.common.fitting.inputs import predict
 from train.common.fitting.precision import computing_in
-from train.common.fitting.trainer import fine_tune
 
 
-def train(config: DictConfig) -> None:
+def train(config: Any) -> None:
     """Train as this repository does, with or without stored activations."""
-    samples = gather(build_images, config)
+    cache = Path(config.env.cache)
+    images = build_images(config.dataset, cache)
     say("ready")
     started = time.perf_counter()
-    samples = decode(samples, config)
-    splits = chosen(samples, config)
+    size, workers = config.transform.image_size, config.transform.workers
+    splits = chosen(decode(images, config.dataset, size, workers, cache), config)
     say("read", seconds=time.perf_counter() - started)
     build = importlib.import_module(f"models.{config.model.name}.model").build
-    clock = [time.perf_counter()]
-
-    def on_epoch(_epoch: int, values: dict[str, Any]) -> None:
-        say("epoch", **values | {"seconds": time.perf_counter() - clock[0]})
-        clock[0] = time.perf_counter()
-
-    fitted = fine_tune(splits, config, build, on_epoch, lambda _run: None, "benchmark")
-    np.save(GIVEN["answers"], answers(fitted, splits))
+    fitted = fine_tune(splits, config, build, Heard())
+    np.save(GIVEN["answers"], predict(fitted.model, splits, splits.test).probabilities)
     say("test", rows=splits.test.tolist())
     whole = config.fit.cache == Cache.none
     trained = fitted.model if whole else split_at(fitted.model, config.model.freeze)[1]
@@ -51,16 +45,33 @@ def train(config: DictConfig) -> None:
         time_steps(kinds, config.fit.batch_size)
 
 
+class Heard:
+    """Says what each epoch took."""
+
+    id = "benchmark"
+
+    def __init__(self) -> None:
+        self.clock = time.perf_counter()
+
+    def log_epoch(self, _epoch: int, values: dict[str, Any]) -> None:
+        """Report an epoch, and wait for one's turn."""
+        say("epoch", **values | {"seconds": time.perf_counter() - self.clock})
+        self.clock = time.perf_counter()
+
+    def log_resumed(self, _earlier: str) -> None:
+        """Nothing is resumed here."""
+
+
 def kinds_of_steps(
-    model: Any, trained: Any, splits: Splits, config: DictConfig
+    model: Any, trained: Any, splits: Splits[Any], config: Any
 ) -> Iterator[tuple[str, Callable[[], Any]]]:
     """What an epoch is made of, as functions of one batch each; `trained` is what a step trains."""
     import tensorflow as tf
 
     size, settings = config.model.image_size, config.fit.augment
     rows = splits.train[: config.fit.batch_size]
-    pixels = splits.samples.load()[rows]
-    labels = tf.one_hot(splits.labels(rows), len(splits.samples.classes))
+    pixels = splits.data.load()[rows]
+    labels = tf.one_hot(splits.labels(rows), len(splits.data.classes))
     views = draw(np.random.default_rng(0), len(rows), size, settings)
     yield "augmentation", lambda: warp(pixels, views, settings.fill_value).numpy()
     freeze(model, config.model.freeze)

@@ -20,22 +20,20 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf  # reads its flags now, before this repository sets them
-from omegaconf import DictConfig
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from datasets.kvasir4.dataset import build as build_images
 from models.common import freeze, split_at
 from tests.benchmarks.turns import GIVEN, chosen, say, settings, time_steps
-from train.common.data.pixels import gather
 
 
-def train(config: DictConfig) -> None:
+def train(config: Any) -> None:
     """Train as the modft report [1] does."""
-    samples = gather(build_images, config)
-    splits = chosen(samples, config)
-    size, classes = config.model.image_size, len(samples.classes)
-    paths = samples.table["path"].to_numpy()
+    images = build_images(config.dataset, Path(config.env.cache))
+    splits = chosen(images, config)
+    size, classes = config.model.image_size, len(images.classes)
+    paths = images.frame["path"].to_numpy()
     say("ready")
     started = time.perf_counter()
 

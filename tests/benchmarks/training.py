@@ -205,14 +205,13 @@ def report(
 ) -> None:
     """Print everything that was measured."""
     from datasets.kvasir4.dataset import build as build_images
-    from tests.common import composed
-    from train.common.data.pixels import gather
+    from tests.common import configuration
 
-    config = composed(
+    config = configuration(
         f"+pipeline={given.pipeline}", "env=production", *overrides,
         f"env.cache={trainers['cached'].folder}/cached",
     )  # fmt: skip
-    samples = gather(build_images, config)
+    images = build_images(config.dataset, Path(config.env.cache))
     seeds, cached = trainers["seeds"], trainers["cached"]
     title = f"{given.images} images, {given.warmup} + {given.epochs} epochs"
     lines = [
@@ -228,7 +227,7 @@ def report(
     show(["ms an image, median", *(NAMES[name] for name in trainers)], lines)
     rows = np.array(seeds.stages("test")[0]["rows"])
     answers = {NAMES[name]: np.load(t.folder / f"{name}.npy") for name, t in trainers.items()}
-    judge(answers, samples.table.iloc[rows], samples.classes)
+    judge(answers, images.frame.iloc[rows], images.classes)
     counts = {"train": round(0.7 * RECIPE["images"]), "validation": round(0.15 * RECIPE["images"])}
     views = config.fit.views or RECIPE["finetune"] + RECIPE["warmup"]
     recipe = {

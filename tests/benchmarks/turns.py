@@ -13,11 +13,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig
 
-from tests.common import composed
-from train.common.data.pixels import split_images
-from train.common.data.types import Samples, Splits
+from tests.common import configuration
+from train.common.data.split import split_images
+from train.common.data.types import Splits
 
 GIVEN = json.loads(sys.argv[1])
 """What `training.py` asks for: pipeline, images, answers (a path), overrides."""
@@ -32,16 +31,16 @@ def say(stage: str, **facts: Any) -> None:
     sys.stdin.readline()
 
 
-def settings() -> DictConfig:
+def settings() -> Any:
     """The configuration of all three."""
-    return composed(f"+pipeline={GIVEN['pipeline']}", "env=production", *GIVEN["overrides"])
+    return configuration(f"+pipeline={GIVEN['pipeline']}", "env=production", *GIVEN["overrides"])
 
 
-def chosen(samples: Samples, config: DictConfig) -> Splits:
+def chosen(images: Any, config: Any) -> Splits[Any]:
     """The splits, thinned to about `images` in all, the same for every trainer."""
-    splits = split_images(samples, config.split)
+    splits = split_images(images, config.split)
     rng = np.random.default_rng(0)
-    share = min(1.0, GIVEN["images"] / len(samples.table))
+    share = min(1.0, GIVEN["images"] / len(images.frame))
 
     def thin(rows: np.ndarray) -> np.ndarray:
         return np.sort(rng.permutation(rows)[: max(1, round(share * len(rows)))])

@@ -28,10 +28,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from datasets.kvasir4.dataset import build as build_images
 from tests.benchmarks.tables import judge, show
-from tests.common import composed
-from train.common.data.pixels import decode, gather, split_images
-from train.common.evaluation.images import answers
-from train.common.fitting.trainer import fine_tune
+from tests.benchmarks.two_phases import fine_tune
+from tests.common import configuration
+from train.common.data.pixels import decode
+from train.common.data.split import split_images
+from train.common.fitting.inputs import predict
 
 WAYS = [
     "fit.cache=none fit.precision=float32",
@@ -55,18 +56,20 @@ def main() -> None:
     lines = []
     with tempfile.TemporaryDirectory() as cache:
         for seed, way in product(given.seeds, given.ways):
-            config = composed(
+            config = configuration(
                 f"+pipeline={given.pipeline}", "env=production", "dataset.source=directory",
                 f"dataset.path={home}", "split.by=cluster", f"env.cache={cache}",
                 f"seed={seed}", *given.overrides, *way.split(),
             )  # fmt: skip
             build = importlib.import_module(f"models.{config.model.name}.model").build
-            samples = decode(gather(build_images, config), config)
-            splits = split_images(samples, config.split)
+            images = build_images(config.dataset, Path(cache))
+            size, workers = config.transform.image_size, config.transform.workers
+            decoded = decode(images, config.dataset, size, workers, Path(cache))
+            splits = split_images(decoded, config.split)
             started = time.perf_counter()
-            fitted = fine_tune(splits, config, build, hear, lambda _run: None, "study")
+            fitted = fine_tune(splits, config, build, Unheard())
             seconds = time.perf_counter() - started
-            probabilities = answers(fitted, splits)
+            probabilities = predict(fitted.model, splits, splits.test).probabilities
             found[way].append(probabilities)
             right = probabilities.argmax(axis=1) == splits.labels(splits.test)
             best = fitted.history.iloc[fitted.best_epoch - 1]
@@ -79,13 +82,21 @@ def main() -> None:
          "accuracy on test"],
         lines,
     )  # fmt: skip
-    table = pd.concat([samples.table.iloc[splits.test]] * len(given.seeds))
+    table = pd.concat([images.frame.iloc[splits.test]] * len(given.seeds))
     joined = {way: np.concatenate(each) for way, each in found.items()}
-    judge(joined, table, samples.classes)
+    judge(joined, table, images.classes)
 
 
-def hear(epoch: int, values: dict[str, Any]) -> None:
-    """Nothing to do: epochs are logged."""
+class Unheard:
+    """Epochs are logged already."""
+
+    id = "study"
+
+    def log_epoch(self, _epoch: int, _values: dict[str, Any]) -> None:
+        """Nothing to do."""
+
+    def log_resumed(self, _earlier: str) -> None:
+        """Nothing to do."""
 
 
 if __name__ == "__main__":

@@ -159,12 +159,15 @@ def test_without_its_last_weights_a_training_goes_on_from_its_best_epoch(
 HOLD = """
 import sys
 from pathlib import Path
-from tests.train.test_fit import build, configured, toy
+from tests.train.test_fit import configured, toy, train
 
-def on_epoch(epoch, values):
-    print(f"epoch {epoch}", flush=True)
-    if epoch == 2:
-        sys.stdin.readline()
+class Run:
+    id = "run of the first"
+
+    def log_epoch(self, epoch, values):
+        print(f"epoch {epoch}", flush=True)
+        if epoch == 2:
+            sys.stdin.readline()
 
 folder = Path(sys.argv[1])
 config = configured(folder / "cache", "fit.cache=none")
