@@ -68,14 +68,20 @@ def test_the_page_may_load_from_its_own_host_only(service: str) -> None:
     assert "default-src 'none'" in policy
     assert "http" not in policy
     for folder in ("page", "form", "shared"):
-        for path in (ROOT / "deploy" / "serving" / folder).iterdir():
+        for path in (ROOT / "deploy" / "serving" / "pages" / folder).iterdir():
             found = re.findall(r"(?:src|href|url)\W{1,3}(?:https?:)?//\S*", path.read_text())
             assert found == [], f"{path} loads from elsewhere"
 
 
 @pytest.mark.parametrize(
     "path",
-    ["/static/../app.py", "/static/%2e%2e/app.py", "/shared/%2e%2e/app.py", "/static/none.js"],
+    [
+        "/static/../../service.py",
+        "/static/%2e%2e/%2e%2e/service.py",
+        "/shared/%2e%2e/%2e%2e/service.py",
+        "/shared/%2e%2e/page/index.html",
+        "/static/none.js",
+    ],
 )
 def test_nothing_but_the_page_is_given_out(path: str, service: str) -> None:
     assert requests.get(service + path).status_code == 404

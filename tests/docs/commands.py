@@ -149,7 +149,7 @@ def _script(words: list[str]) -> str:
 
 
 def _curl(words: list[str]) -> str:
-    known = set(ROUTE.findall((ROOT / "deploy" / "serving" / "routes.py").read_text()))
+    known = set(ROUTE.findall((ROOT / "deploy" / "serving" / "http" / "routes.py").read_text()))
     known |= {"livez", "readyz"}  # BentoML's own
     for word in words:
         if word.startswith("http"):
