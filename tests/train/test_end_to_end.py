@@ -217,7 +217,7 @@ def test_a_run_killed_in_mid_training_ends_as_an_unbroken_one(
 def test_folds_trained_apart_are_joined_and_trained_once(
     server: str, client: mlflow.MlflowClient, tmp_path: Path
 ) -> None:
-    command = [*FEW_LAYERS, "split.by=cluster", "split.folds=2", "fit.finetune.epochs=0"]
+    command = [*FEW_LAYERS, "split.folds=2", "fit.finetune.epochs=0", "fit.batch_size=4"]
     sweep = ["--multirun", f"hydra.sweep.dir={tmp_path}/sweep", *command, "split.fold=1,null"]
     status, output = finish(start(server, tmp_path, *sweep))
     assert status == 0, output

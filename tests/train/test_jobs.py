@@ -94,6 +94,7 @@ def test_a_dataset_is_built_verified_and_reported(
     check_page(page, run.data.tags["data_digest"], "Contact sheet: Polyps", "1_ulcerative_colitis")
 
 
+@pytest.mark.slow
 def test_a_study_of_a_dataset_probes_for_leaks(
     server: str, client: mlflow.MlflowClient, unbroken: Trained, tmp_path: Path
 ) -> None:

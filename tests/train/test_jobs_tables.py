@@ -120,6 +120,7 @@ def test_time_is_flagged_when_it_is_offered(tmp_path: Path) -> None:
     assert not any(note.startswith(("Species", "Light_ISF")) for note in notes)
 
 
+@pytest.mark.slow
 def test_a_table_is_written_under_its_name_and_studied(server: str, tmp_path: Path) -> None:
     given = ["+pipeline=dataset_treesurvival", "dataset.sample_rows=300"]
     status, output = finish(start(server, tmp_path, *given, entry="datasets"))
@@ -134,6 +135,7 @@ def test_a_table_is_written_under_its_name_and_studied(server: str, tmp_path: Pa
     assert "Time alone tells the outcome" in page and "Missing values" in page
 
 
+@pytest.mark.slow
 def test_a_model_of_a_table_is_studied_on_validation_rows(
     server: str, trained: str, tmp_path: Path
 ) -> None:

@@ -113,6 +113,7 @@ def artifact(run: Run, path: str) -> Path:
     return Path(mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path=path))
 
 
+@pytest.mark.slow
 def test_one_run_reports_all_estimators_in_a_table_and_a_figure(run: Run) -> None:
     table = pd.read_csv(artifact(run, "tables/estimators.csv")).set_index("estimator")
     names = {name.removesuffix(" (taken)") for name in table.index}
@@ -131,6 +132,7 @@ def test_one_run_reports_all_estimators_in_a_table_and_a_figure(run: Run) -> Non
             assert ends == sorted(ends)
 
 
+@pytest.mark.slow
 def test_the_registered_model_says_which_estimator_was_taken(run: Run) -> None:
     table = pd.read_csv(artifact(run, "tables/estimators.csv"))
     client = mlflow.MlflowClient(mlflow.get_tracking_uri())
