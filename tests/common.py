@@ -82,7 +82,10 @@ def configuration(*overrides: str) -> Any:
 
 def part(group: str, name: str, *overrides: str) -> Any:
     """One model's or dataset's settings in development, without a pipeline around it."""
-    recipe = ["+recipe=image_training"] if group == "model" else []  # any that has a model
+    recipe = []
+    if group == "model":
+        kind = "table" if "table_schema" in (CONF / group / f"{name}.yaml").read_text() else "image"
+        recipe = [f"+recipe={kind}_training"]
     config = _compose(*recipe, f"+{group}={name}", *overrides)
     OmegaConf.resolve(config[group])
     return config[group]

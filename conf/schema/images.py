@@ -49,8 +49,7 @@ class ImageDataset:
     kaggle: str | None = None
     """Handle `<owner>/<dataset>` of `source=kaggle`."""
     expected: dict[str, int] | None = None
-    """Files that archives and kaggle must hold, by split, by class (of those that are chosen), or
-    `all` that are chosen; `null` accepts any number."""
+    """Files that archives and kaggle must hold: by split, by class, or `all`; `null` takes any."""
     dicom: Dicom = field(default_factory=Dicom)
     min_side: int = 32
     """Smallest accepted side of an image in pixels."""

@@ -40,10 +40,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 def logged(deployment: str, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """Random weights, exported and logged as a training does; the second version's run goes on."""
+    import keras
     import mlflow
 
     from models.common import export_onnx
     from train.common.tracking.register import log_models
+
+    keras.utils.set_random_seed(0)
 
     name = names(deployment)["MODEL"]
     config = training(name)
