@@ -64,7 +64,11 @@ def configured(cache: Path, *overrides: str) -> DictConfig:
     )  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=["none", "activations"])
+STORED = pytest.param("activations", marks=pytest.mark.slow)
+"""Each training of it translates two networks for OpenVINO, 5 seconds of CPU."""
+
+
+@pytest.fixture(scope="module", params=["none", STORED])
 def cache(request: pytest.FixtureRequest) -> str:
     return request.param
 

@@ -20,7 +20,13 @@ from tests.common import composed
 from tests.train.conftest import finish, start
 from train.common.data.tables import gather, split_table, typed
 from train.common.data.types import TableFitted, TableSplits
-from train.common.evaluation.nested import OF_EACH_FOLD, OVERALL, cross_validated, estimators
+from train.common.evaluation.nested import (
+    OF_EACH_FOLD,
+    OVERALL,
+    Compared,
+    cross_validated,
+    estimators,
+)
 from train.common.fitting.search import search_table
 
 FOLDS = 2
@@ -47,6 +53,11 @@ def fitted(config: DictConfig, splits: TableSplits) -> TableFitted:
     return search_table(splits, config, build_model, search_space)
 
 
+@pytest.fixture(scope="module")
+def compared(splits: TableSplits, fitted: TableFitted) -> Compared:
+    return cross_validated(fitted, splits, FOLDS, 0)
+
+
 def test_the_estimator_is_chosen_by_its_search_on_train_alone(
     config: DictConfig, splits: TableSplits, fitted: TableFitted
 ) -> None:
@@ -69,10 +80,10 @@ def test_one_estimator_is_trained_alone_where_it_is_named(splits: TableSplits) -
     assert "RandomForest" in type(alone.model[-1]).__name__
 
 
+@pytest.mark.slow
 def test_every_outer_fold_is_answered_by_searches_that_did_not_see_it(
-    splits: TableSplits, fitted: TableFitted
+    splits: TableSplits, fitted: TableFitted, compared: Compared
 ) -> None:
-    compared = cross_validated(fitted, splits, FOLDS, 0)
     frame = splits.data.frame
     assert len(compared.choices) == FOLDS and set(compared.seconds) == set(Estimator)
     parts = GroupKFold(FOLDS, shuffle=True, random_state=0).split(frame, groups=frame["group"])
@@ -88,10 +99,9 @@ def test_every_outer_fold_is_answered_by_searches_that_did_not_see_it(
 
 
 def test_differences_are_paired(
-    config: DictConfig, splits: TableSplits, fitted: TableFitted
+    config: DictConfig, splits: TableSplits, compared: Compared
 ) -> None:
     """Two alike differ by nothing, and the interval says so, whatever their own intervals are."""
-    compared = cross_validated(fitted, splits, FOLDS, 0)
     same = replace(compared, answers=dict.fromkeys(compared.answers, compared.held_out))
     table = estimators(same, splits, config)
     assert (table["difference"] == 0).all(axis=None)
