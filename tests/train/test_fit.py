@@ -140,6 +140,7 @@ def test_a_resumed_training_takes_the_steps_of_an_unbroken_one(
         np.testing.assert_allclose(weights(resumed.model)[path], values, atol=SAME)
 
 
+@pytest.mark.slow
 @as_it_comes
 def test_other_settings_or_resume_false_start_afresh(
     splits: Splits, settings: Callable[..., DictConfig]
