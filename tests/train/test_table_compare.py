@@ -98,6 +98,7 @@ def test_every_outer_fold_is_answered_by_searches_that_did_not_see_it(
         assert not np.allclose(before[~own], other.answers[kind][~own])
 
 
+@pytest.mark.slow
 def test_differences_are_paired(
     config: DictConfig, splits: TableSplits, compared: Compared
 ) -> None:
