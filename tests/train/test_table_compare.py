@@ -58,6 +58,7 @@ def compared(splits: TableSplits, fitted: TableFitted) -> Compared:
     return cross_validated(fitted, splits, FOLDS, 0)
 
 
+@pytest.mark.slow
 def test_the_estimator_is_chosen_by_its_search_on_train_alone(
     config: DictConfig, splits: TableSplits, fitted: TableFitted
 ) -> None:
