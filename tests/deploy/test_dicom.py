@@ -188,6 +188,7 @@ def test_a_model_that_does_not_know_its_window_takes_no_dicom(trained: Trained) 
         classifier.classify([contents()["JPEG"]])
 
 
+@pytest.mark.slow
 def test_nothing_about_the_patient_is_answered_or_logged(
     service: str, trained: Trained, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

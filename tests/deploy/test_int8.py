@@ -9,6 +9,8 @@ from deploy.serving.images.engine import Engine
 from models.quantization import quantize
 from tests.deploy.common import SIDE, Trained, frame
 
+pytestmark = pytest.mark.slow
+
 SMALLER = 0.4
 """Of the file in float32: a quarter of the weights, and the head and the graph."""
 CORRELATION = 0.98

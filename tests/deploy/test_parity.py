@@ -97,6 +97,7 @@ def test_the_sample_input_travels_with_the_bento(bento: str) -> None:
     assert requests.get(f"{bento}/sample-input").content == sample.read_bytes()
 
 
+@pytest.mark.slow
 def test_mlflow_models_serve_gives_the_probabilities_of_keras(
     mlflow_serving: str, trained: Trained, frames: list[bytes], tmp_path: Path
 ) -> None:

@@ -218,7 +218,7 @@ def test_pictures_of_the_readme_travel_inside_the_landing_page(site: Path, page:
     [
         ("DagsHub", "guides/tracking.html"),
         ("quarantined manifest", "guides/data.html"),
-        ("cross_validated", "train/common/folds.html"),
+        ("cross_validate", "train/common/cross_validation.html"),
     ],
 )
 def test_one_search_finds_guides_and_the_api(

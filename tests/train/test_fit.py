@@ -68,7 +68,11 @@ def configured(cache: Path, *overrides: str) -> Any:
     )  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=["none", "activations"])
+STORED = pytest.param("activations", marks=pytest.mark.slow)
+"""Each training of it translates two networks for OpenVINO, 5 seconds of CPU."""
+
+
+@pytest.fixture(scope="module", params=["none", STORED])
 def cache(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -161,6 +165,7 @@ def test_a_resumed_training_takes_the_steps_of_an_unbroken_one(
         np.testing.assert_allclose(weights(resumed.model)[path], values, atol=SAME)
 
 
+@pytest.mark.slow
 @as_it_comes
 def test_other_settings_or_resume_false_start_afresh(
     splits: Splits, settings: Callable[..., Any]

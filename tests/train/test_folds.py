@@ -127,6 +127,7 @@ def test_what_a_reader_or_a_file_of_weights_gives_is_part_of_the_settings(
     assert len({first, second, settings_digest(configuration(*command))}) == 3
 
 
+@pytest.mark.slow
 def test_folds_of_other_labels_are_trained_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -139,6 +139,7 @@ def test_a_study_of_a_model_shows_validation_images_of_its_run(
     assert "Test is looked at once" in page
 
 
+@pytest.mark.slow
 def test_a_model_is_not_studied_on_other_data_than_its_own(
     server: str, client: mlflow.MlflowClient, unbroken: Trained, tmp_path: Path
 ) -> None:

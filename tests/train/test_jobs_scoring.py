@@ -240,7 +240,7 @@ def test_the_window_is_that_of_the_training(config: Any, caplog: pytest.LogCaptu
     for known in ([], [600.0, 2000.0]):
         model = replace(MODEL, metadata={"dicom_window": known})
         assert window_of(model, config) == Window(*known)
-        assert "the window of the training" in caplog.text
+        assert "the DICOM window is that of the training" in caplog.text
         caplog.clear()
 
 

@@ -150,6 +150,7 @@ def test_a_model_of_a_table_is_studied_on_validation_rows(
         assert text in page
 
 
+@pytest.mark.slow
 def test_every_row_of_a_file_is_answered_or_refused(
     server: str, trained: str, tmp_path: Path
 ) -> None:

@@ -74,7 +74,7 @@ def published(model: Any, splits: Splits, folder: Path, *overrides: str) -> tupl
 
     config = configuration("+pipeline=train_resnet50v2ft", *overrides)
     checkpoints = Checkpoints(folder, {}, "val_loss")
-    export(TrainedModel(model, pd.DataFrame(), 1, checkpoints), splits, config)
+    export(TrainedModel(model, pd.DataFrame(), 1, checkpoints.remove), splits, config)
     assert not list((folder / "checkpoints").iterdir())
     uri = "models:/resnet50v2ft-kvasir4@challenger"
     path = Path(mlflow.artifacts.download_artifacts(uri), "model.onnx")

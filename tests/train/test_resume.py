@@ -62,6 +62,7 @@ def test_a_corrected_label_starts_afresh_and_says_so(
     assert resumes(splits, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["classes", "digest", "splits", "reader", "pixels", "weights"])
 def test_other_inputs_start_afresh(
     splits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
@@ -122,6 +123,7 @@ def test_a_torn_history_counts_as_absent(
     assert len(opened().epochs) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("torn", "resume"), [(b"", "true"), (b'{"run_id": "this', "false"), (b"\x00" * 300, "false")]
 )
@@ -174,7 +176,7 @@ config = configured(folder / "cache", "fit.cache=none")
 fitted = train(toy(folder / "pixels"), config, Run())
 print(f"{len(fitted.history)} epochs", flush=True)
 sys.stdin.readline()
-fitted.checkpoints.remove()
+fitted.clean_up()
 print("removed", flush=True)
 sys.stdin.readline()
 """

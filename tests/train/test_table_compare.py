@@ -18,7 +18,13 @@ from tests.common import configuration
 from tests.train.conftest import finish, start
 from tests.train.tables import searched, split_sample
 from train.common.data.types import Splits, TrainedPipeline
-from train.common.evaluation.nested import OF_EACH_FOLD, OVERALL, cross_validated, estimators
+from train.common.evaluation.nested import (
+    OF_EACH_FOLD,
+    OVERALL,
+    Compared,
+    cross_validated,
+    estimators,
+)
 
 FOLDS = 2
 QUICK = [
@@ -44,6 +50,12 @@ def fitted(config: Any, splits: Splits[Table]) -> TrainedPipeline:
     return searched(splits, config)
 
 
+@pytest.fixture(scope="module")
+def compared(splits: Splits[Table], fitted: TrainedPipeline) -> Compared:
+    return cross_validated(fitted, splits, FOLDS, 0)
+
+
+@pytest.mark.slow
 def test_the_estimator_is_chosen_by_its_search_on_train_alone(
     config: Any, splits: Splits[Table], fitted: TrainedPipeline
 ) -> None:
@@ -66,10 +78,10 @@ def test_one_estimator_is_trained_alone_where_it_is_named(splits: Splits[Table])
     assert "RandomForest" in type(alone.model[-1]).__name__
 
 
+@pytest.mark.slow
 def test_every_outer_fold_is_answered_by_searches_that_did_not_see_it(
-    splits: Splits[Table], fitted: TrainedPipeline
+    splits: Splits[Table], fitted: TrainedPipeline, compared: Compared
 ) -> None:
-    compared = cross_validated(fitted, splits, FOLDS, 0)
     frame = splits.data.frame
     assert len(compared.choices) == FOLDS and set(compared.seconds) == set(Estimator)
     parts = GroupKFold(FOLDS, shuffle=True, random_state=0).split(frame, groups=frame["group"])
@@ -84,11 +96,9 @@ def test_every_outer_fold_is_answered_by_searches_that_did_not_see_it(
         assert not np.allclose(before[~own], other.answers[kind][~own])
 
 
-def test_differences_are_paired(
-    config: Any, splits: Splits[Table], fitted: TrainedPipeline
-) -> None:
+@pytest.mark.slow
+def test_differences_are_paired(config: Any, splits: Splits[Table], compared: Compared) -> None:
     """Two alike differ by nothing, and the interval says so, whatever their own intervals are."""
-    compared = cross_validated(fitted, splits, FOLDS, 0)
     same = replace(compared, answers=dict.fromkeys(compared.answers, compared.held_out))
     table = estimators(same, splits, config)
     assert (table["difference"] == 0).all(axis=None)

@@ -258,6 +258,6 @@ def test_a_bad_table_fails_the_run_in_ingest(server: str, tmp_path: Path) -> Non
         start(server, tmp_path, *QUICK, "dataset.source=directory", f"dataset.path={path}")
     )
     assert status == 1
-    assert "error: the table has no column Species" in output
+    assert f"error: {path} has no column Species" in output
     assert "Traceback" not in output
     assert "The step ingest failed" in (tmp_path / "outputs" / "report.html").read_text()

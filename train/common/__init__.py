@@ -1,51 +1,50 @@
-"""What pipelines share: typed values between steps, the step bodies, the MLflow run and the report.
+"""What pipelines share, by concern: data, fitting, evaluation, tracking, export.
+
+```mermaid
+flowchart TD
+    pipeline["a pipeline and its steps"] --> cross_validation & export & fitting & tracking
+    cross_validation --> tracking
+    export --> fitting & tracking
+    fitting --> tracking
+    tracking --> evaluation --> data
+```
+
+The values that flow between steps stand in `data.types`:
 
 ```mermaid
 classDiagram
-    class Samples["Samples"]{
-        table ~DataFrame~
+    class Dataset["Dataset (datasets.common)"]{
+        frame ~DataFrame~
         classes ~tuple~
         digest ~str~
-        pixels ~Path~
     }
     class Splits["Splits"]{
-        samples ~Samples~
+        data ~Dataset~
         train ~ndarray~
         validation ~ndarray~
         test ~ndarray~
-        digest ~str~
     }
-    class Fitted["Fitted"]{
+    class TrainedModel["TrainedModel"]{
         model ~Model~
         history ~DataFrame~
         best_epoch ~int~
-        checkpoints ~Checkpoints~
+    }
+    class TrainedPipeline["TrainedPipeline"]{
+        model ~Pipeline~
+        candidates ~DataFrame~
     }
     class Report["Report"]{
         scalars ~dict~
         tables ~dict~
         figures ~dict~
     }
-    class TableSplits["TableSplits"]{
-        data ~Table~
-        train ~ndarray~
-        validation ~ndarray~
-        test ~ndarray~
-        digest ~str~
-
-        +inputs(rows ~ndarray~) ~DataFrame~
-        +labels(rows ~ndarray~) ~ndarray~
-        +groups(rows ~ndarray~) ~ndarray~
-    }
-    class TableFitted["TableFitted"]{
-        model ~Pipeline~
-        search ~RandomizedSearchCV~
-        candidates ~DataFrame~
-    }
-    Splits <|-- Samples
-    TableFitted <.. TableSplits : fit
-    Report <.. TableFitted : metrics
-    Fitted <.. Splits : fit
-    Report <.. Fitted : metrics
+    Dataset <|-- Images
+    Dataset <|-- Table
+    Images <|-- DecodedImages
+    Splits --> Dataset
+    Splits ..> TrainedModel : fit
+    Splits ..> TrainedPipeline : search
+    TrainedModel ..> Report : metrics
+    TrainedPipeline ..> Report : metrics
 ```
 """

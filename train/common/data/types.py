@@ -1,6 +1,7 @@
 """The values that flow between the steps of a pipeline."""
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from sklearn.model_selection import RandomizedSearchCV
     from sklearn.pipeline import Pipeline
-
-    from train.common.fitting.checkpoint import Checkpoints
 
 
 @functools.lru_cache(maxsize=4)
@@ -97,8 +96,8 @@ class TrainedModel:
     """One row an epoch: epoch, phase, loss, accuracy, val_loss, val_accuracy, seconds."""
     best_epoch: int
     """1-based, over all phases."""
-    checkpoints: "Checkpoints"
-    """What a killed run resumes from; removed once the run is logged."""
+    clean_up: Callable[[], None]
+    """Removes what a killed run resumes from; for when all is logged."""
     notes: list[str] = field(default_factory=list)
     """What a reader of the report must know of where the training started from."""
 

@@ -34,16 +34,23 @@ def evaluate(
     settings: TableTraining,
     shown: Sequence[str],
     drawn: Mapping[str, figures.Draw],
+    also: Mapping[str, metrics.Metric] | None = None,
 ) -> Report:
     """Predict test once with the chosen model; cross-validate the searches beside it.
 
-    The metrics `shown` stand at the top of the report, and all are logged. `drawn` are the figures
-    of test by name.
+    The metrics `shown` stand at the top of the report; all of `metrics.scores`, and those of
+    `also` by their names, are logged. `drawn` are the figures of test by name.
     """
     data, rows = splits.data, splits.test
     labels, probabilities = splits.labels(rows), trained.model.predict_proba(features(splits, rows))
     scored = metrics.intervals(
-        labels, probabilities, splits.groups(rows), data.classes, settings.metrics, settings.seed
+        labels,
+        probabilities,
+        splits.groups(rows),
+        data.classes,
+        settings.metrics,
+        settings.seed,
+        also,
     )
     answers = probabilities.argmax(axis=1)
     names, titles = np.array(data.classes), tuple(words.titles(settings.dataset).values())
@@ -90,7 +97,7 @@ def evaluate(
         held_out = compared.held_out
         run_time += f", cross-validation {sum(compared.seconds.values()):.0f} s"
         crossed = metrics.intervals(
-            labels, held_out, groups, data.classes, settings.metrics, settings.seed
+            labels, held_out, groups, data.classes, settings.metrics, settings.seed, also
         )
         scalars |= metrics.flat(crossed, "cv")
         judged = replace(

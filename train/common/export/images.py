@@ -30,7 +30,7 @@ def export(trained: TrainedModel, splits: Splits[DecodedImages], settings: Image
     """
     if settings.split.folds:
         log.info("the model of a fold is not registered: train without split.folds to serve one")
-        trained.checkpoints.remove()
+        trained.clean_up()
         return
     pixels = np.asarray(splits.data.load()[splits.validation[: settings.fit.batch_size]])
     with tempfile.TemporaryDirectory() as folder:
@@ -57,7 +57,7 @@ def export(trained: TrainedModel, splits: Splits[DecodedImages], settings: Image
             path, facts = _int8(path, splits, settings)
             metadata |= facts
         log_models(trained.model, path, settings, metadata)
-    trained.checkpoints.remove()
+    trained.clean_up()
 
 
 def dicom_window(settings: ImageTraining) -> list[float]:

@@ -156,7 +156,7 @@ class Trainer:
         history = self.checkpoints.history
         history.insert(0, "epoch", np.arange(1, len(history) + 1))
         log.info("best epoch by %s: %d of %d", self.checkpoints.monitor, best, len(history))
-        return TrainedModel(self.model, history, best, self.checkpoints, self.start.notes)
+        return TrainedModel(self.model, history, best, self.checkpoints.remove, self.start.notes)
 
     def _resume(self) -> None:
         """Log what a killed run finished, and why another one that began alike is not resumed."""

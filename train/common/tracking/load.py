@@ -202,7 +202,7 @@ def fetch_table(run: Registered | FoldRun, artifact: str) -> pd.DataFrame:
 
 def fetch_config(model: Registered) -> DictConfig:
     """The resolved configuration of the run of `model`."""
-    path = mlflow.artifacts.download_artifacts(run_id=model.run_id, artifact_path="settings.yaml")
+    path = mlflow.artifacts.download_artifacts(run_id=model.run_id, artifact_path="config.yaml")
     loaded = OmegaConf.load(path)
     assert isinstance(loaded, DictConfig)
     return loaded

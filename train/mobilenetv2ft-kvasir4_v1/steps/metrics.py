@@ -4,10 +4,13 @@ from conf.schema import ImageTraining
 from train.common.data.types import DecodedImages, Predictions, Report, Splits, TrainedModel
 from train.common.evaluation import figures
 from train.common.evaluation.images import evaluate, with_training
+from train.common.evaluation.metrics import Metric
 from train.common.fitting.inputs import predict
 
 SHOWN = ("accuracy", "mcc", "f1_macro", "recall_macro", "roc_auc_macro", "log_loss")
 """Metrics at the top of the report; all of `train.common.evaluation.metrics.scores` are logged."""
+METRICS: dict[str, Metric] = {}
+"""More metrics by name, each a function of labels (N,) and probabilities (N, classes)."""
 FIGURES = {
     "confusion_matrix": figures.confusion,
     "roc": figures.roc,
@@ -26,4 +29,4 @@ def metrics(
 
 def judge(predictions: Predictions, settings: ImageTraining) -> Report:
     """The report on predictions of one model, or of all folds together."""
-    return evaluate(predictions, settings, SHOWN, FIGURES)
+    return evaluate(predictions, settings, SHOWN, FIGURES, METRICS)

@@ -4,10 +4,13 @@ from conf.schema import TableTraining
 from datasets.common.tables import Table
 from train.common.data.types import Report, Splits, TrainedPipeline
 from train.common.evaluation import figures
+from train.common.evaluation.metrics import Metric
 from train.common.evaluation.tables import evaluate
 
 SHOWN = ("roc_auc_macro", "average_precision_macro", "brier", "log_loss", "accuracy", "mcc")
 """Metrics at the top of the report; all of `train.common.evaluation.metrics.scores` are logged."""
+METRICS: dict[str, Metric] = {}
+"""More metrics by name, each a function of labels (N,) and probabilities (N, classes)."""
 FIGURES = {
     "roc": figures.roc,
     "precision_and_recall": figures.precision_recall,
@@ -18,4 +21,4 @@ FIGURES = {
 
 def metrics(trained: TrainedPipeline, splits: Splits[Table], settings: TableTraining) -> Report:
     """Predict test once with the chosen pipeline."""
-    return evaluate(trained, splits, settings, SHOWN, FIGURES)
+    return evaluate(trained, splits, settings, SHOWN, FIGURES, METRICS)
