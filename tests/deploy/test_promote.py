@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from deploy.serving.importing import NotServable
+from deploy.importing.connection import NotServable
 
 from datasets.common.images import READER
 from deploy import promote as script
