@@ -1,4 +1,4 @@
-"""Training: one folder per `<model>-<dataset>_v<N>`, and what they share in `train.common`.
+"""Training: one folder per `<model>-<dataset>_v<N>`; shared code is in `train.common`.
 
 ```mermaid
 flowchart LR

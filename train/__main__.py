@@ -9,9 +9,9 @@ from conf.errors import UserError
 
 
 def find(config: DictConfig) -> str:
-    """Dotted name of the function that trains `config`: computed from it, never listed.
+    """Dotted name of the function that trains `config`, computed from its names.
 
-    Raises `UserError` naming the folder to create when there is none.
+    Raises `UserError` when the folder does not exist; the message names it.
     """
     folder = f"{config.model.name}-{config.dataset.name}_{config.version}"
     name = f"train.{folder}.pipeline"

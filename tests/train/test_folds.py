@@ -80,7 +80,7 @@ def test_each_fold_stands_beside_with_mean_and_spread(report: Report) -> None:
     assert report.scalars["test_accuracy_fold_mean"] == pytest.approx(values.mean())
     assert table.loc["std", "accuracy"] == pytest.approx(np.std(values, ddof=1))
     assert "share training images" in report.captions["folds"]
-    assert any("5 models answered" in note for note in report.notes)
+    assert any("5 models predicted" in note for note in report.notes)
 
 
 def test_near_duplicates_that_cross_are_said_aloud(report: Report) -> None:
@@ -100,7 +100,7 @@ def test_folds_that_do_not_answer_once_for_each_image_are_refused(wrong: str) ->
     predictions, splits = logged()
     splits[4] = splits[4].assign(split=splits[3]["split"] if wrong == "doubled" else "train")
     predictions[4] = predictions[3] if wrong == "doubled" else predictions[4]
-    with pytest.raises(UserError, match=r"for 200 images, not once for each"):
+    with pytest.raises(UserError, match=r"for 200 images, not one for each"):
         join(predictions, splits, judge, CONFIG)
 
 

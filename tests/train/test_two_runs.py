@@ -59,7 +59,7 @@ def test_a_training_goes_on_from_a_registered_version(
     assert run.data.tags["started_from_run"] == first.info.run_id
     assert run.data.tags["started_from_seen_test"] == "0"
     page = (tmp_path / "outputs" / "report.html").read_text()
-    assert f"went on from {uri}, run {first.info.run_id}" in page
+    assert f"started from {uri}, run {first.info.run_id}" in page
 
 
 def test_the_second_of_two_runs_at_once_is_refused_and_the_first_ends_well(

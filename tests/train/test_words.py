@@ -61,7 +61,7 @@ def test_a_good_model_is_said_to_be_better_than_the_majority_and_than_guessing()
         f"(95 % interval {100 * low:.1f} to {100 * high:.1f} %)."
     ) in text
     share = f"{100 * good.counts.max() / 600:.1f} %"
-    assert f"better than always answering Normal, the most frequent class ({share})" in text
+    assert f"better than always predicting Normal, the most frequent class ({share})" in text
     assert "than guessing (33.3 %)" in text
     assert "600 independent near-duplicate clusters." in text
     assert "chance" not in text
@@ -78,8 +78,8 @@ def test_a_model_with_one_answer_is_said_to_give_it_every_time() -> None:
     labels = np.array([0] * 60 + [1] * 40)
     text = " ".join(summary(judged(labels, np.zeros(100, int))))
     assert "no better than chance" in text
-    assert "always answering Normal, the most frequent class, would be right for 60.0 %" in text
-    assert "the same answer, Normal, every time" in text
+    assert "always predicting Normal, the most frequent class, would be right for 60.0 %" in text
+    assert "It predicted Normal every time." in text
     assert "The weakest class is Polyps: 0 of 40 are recognised (0.0 %)" in text
 
 
@@ -88,7 +88,7 @@ def test_a_model_that_learned_but_loses_to_the_majority_is_not_called_better_tha
     answers = np.r_[np.zeros(140, int), np.ones(40, int), np.ones(18, int), np.zeros(2, int)]
     text = " ".join(summary(judged(labels, answers)))
     assert "better than chance" in text
-    assert "not shown to be right more often than always answering Normal" in text
+    assert "not shown to be right more often than always predicting Normal" in text
     assert "90.0 %" in text
 
 
@@ -134,7 +134,7 @@ def test_what_to_look_at_first_follows_from_the_answers() -> None:
     labels = np.arange(300) % 3
     wrong = np.where(np.arange(300) < 30, (labels + 1) % 3, labels)
     assert look_first(judged(labels, wrong, sure=0.95), SHOWN) == (
-        "worst_mistakes", "30 of 30 wrong answers were given with a probability over 0.9",
+        "worst_mistakes", "30 of 30 wrong predictions have a probability over 0.9",
     )  # fmt: skip
     assert look_first(judged(labels, wrong, sure=0.6), SHOWN)[0] == "confusion_matrix"
     assert look_first(judged(labels, np.zeros(300, int)), SHOWN)[0] == "curves"

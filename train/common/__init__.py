@@ -1,4 +1,4 @@
-"""What pipelines share, by concern: data, fitting, evaluation, tracking, export.
+"""Code that pipelines share: data, fitting, evaluation, tracking, export.
 
 ```mermaid
 flowchart TD
@@ -9,7 +9,7 @@ flowchart TD
     tracking --> evaluation --> data
 ```
 
-The values that flow between steps stand in `data.types`:
+`data.types` defines the values that flow between steps:
 
 ```mermaid
 classDiagram

@@ -1,4 +1,4 @@
-"""Cross-validation: a run for each fold, and one that joins their answers into one figure.
+"""Cross-validation: one run for each fold, and one run that pools their predictions.
 
     python -m train +pipeline=train_<name> split.by=cluster split.folds=5
 
@@ -7,11 +7,11 @@ flowchart LR
     fold0["run, split.fold=0"] & fold1["run, split.fold=1"] & more["..."] --> join["run, all folds"]
 ```
 
-Folds that are finished are not trained again, so a killed command goes on, and folds may be trained
-anywhere before (`split.fold=2`, or Hydra's `--multirun 'split.fold=range(5)'`). What belongs
-together is found in MLflow, by the settings and the digest of the data: after a corrected label
-all folds are trained again. A fold's model is not registered: it judges the
-recipe.
+Finished folds are not trained again, so a killed command continues when it is repeated. Folds may
+also be trained before, on any machine (`split.fold=2`, or Hydra's
+`--multirun 'split.fold=range(5)'`). MLflow finds the runs of one cross-validation by their settings
+and the digest of the data: after a corrected label all folds are trained again. The models of folds
+evaluate the recipe, and are not registered.
 """
 
 import functools
@@ -34,26 +34,26 @@ from train.common.tracking.log import tracked_run
 log = logging.getLogger(__name__)
 
 Judge = Callable[[Predictions, ImageTraining], Report]
-"""What a pipeline publishes of predictions."""
+"""Makes the report that a pipeline publishes of predictions."""
 
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """All folds together."""
+    """The result of all folds."""
 
     report: Report
-    """Of the pooled predictions: each image is predicted where it was test."""
+    """Report on the pooled predictions: each image is predicted by the fold where it was test."""
     runs: dict[int, FoldRun]
-    """By fold, its run."""
+    """The run of each fold."""
 
 
 def cross_validate(
     train_once: Callable[[ImageTraining], TrainedModel], judge: Judge, settings: ImageTraining
 ) -> CrossValidation:
-    """Train every fold that is not finished, each in a run of its own, and pool their predictions.
+    """Train every unfinished fold in its own run, and pool the predictions of all folds.
 
-    Raises `UserError` before the next fold is trained when one was trained twice, and before the
-    figure is made when the data changed meanwhile.
+    Raises `UserError` when a fold was trained twice (before the next fold is trained), and when the
+    data changed during the training (before the report is made).
     """
     import keras
 
@@ -69,8 +69,8 @@ def cross_validate(
     runs = finished_folds(settings, lambda: build_images(dataset, cache).digest)
     if missing := sorted(set(range(folds)) - set(runs)):
         raise UserError(
-            f"the data changed while folds were trained: there is no fold {missing[0]} of what "
-            "it is now; repeat the command, which trains what is missing"
+            f"the data changed while folds were trained: fold {missing[0]} of the present data is "
+            "missing; repeat the command, which trains the missing folds"
         )
     with tracked_run(settings) as run:
         report = run.step(pool, runs, judge, settings)
@@ -80,7 +80,7 @@ def cross_validate(
 
 
 def pool(runs: dict[int, FoldRun], judge: Judge, settings: ImageTraining) -> Report:
-    """The report of all `runs` together, from what they logged."""
+    """The report on all `runs` together, from the tables that they logged."""
     report = join(
         {number: fetch_table(run, "tables/predictions.csv") for number, run in runs.items()},
         {number: fetch_table(run, "data/splits.csv") for number, run in runs.items()},
@@ -93,8 +93,8 @@ def pool(runs: dict[int, FoldRun], judge: Judge, settings: ImageTraining) -> Rep
         )
     if seen := sum(int(run.tags.get("started_from_seen_test", 0)) for run in runs.values()):
         report.notes.append(
-            f"The folds went on from {runs[0].tags['started_from']}, which was trained on or "
-            f"chosen by {seen} of the images that are test here: the figures are optimistic."
+            f"The folds started from {runs[0].tags['started_from']}, which used {seen} of these "
+            "test images for training or validation: the figures are optimistic."
         )
     report.facts["data digest"] = runs[0].tags["data_digest"][:16]
     report.facts["runs"] = ", ".join(f"fold {k}: {run.run_id}" for k, run in sorted(runs.items()))
@@ -111,10 +111,10 @@ def join(
     judge: Judge,
     settings: ImageTraining,
 ) -> Report:
-    """The report of all folds together, by fold the tables that its run logged.
+    """The report on all folds together, from the tables that the run of each fold logged.
 
-    Metrics and intervals are those of the pooled answers; mean and standard deviation over the
-    folds stand beside, without being an interval: the folds share training images [1].
+    Metrics and intervals are those of the pooled predictions. The mean and standard deviation over
+    the folds are reported too; they are not an interval, because folds share training images [1].
 
     1. Bengio, Grandvalet: *No Unbiased Estimator of the Variance of K-Fold Cross-Validation*,
        JMLR 5 (2004).
@@ -130,8 +130,8 @@ def join(
     table[list(classes)] = given.div(given.sum(axis=1), axis=0)  # float32, rounded in a CSV
     if table["file"].duplicated().any() or len(table) != len(splits[0]):
         raise UserError(
-            f"the folds answer {len(table)} times for {len(splits[0])} images, not once for each: "
-            "they were split by different versions; delete their runs, and train them again"
+            f"the folds have {len(table)} predictions for {len(splits[0])} images, not one for "
+            "each: different versions made the splits; delete their runs, and train them again"
         )
     pooled = Predictions(table, table[list(classes)].to_numpy(), classes)
     report = judge(pooled, settings)
@@ -157,25 +157,25 @@ def join(
         notes=[
             *report.notes,
             *metrics.caveats(labels, titles, _crossing(splits)),
-            f"{len(splits)} models answered, each for the images it was not trained on: the "
+            f"{len(splits)} models predicted, each the images that it was not trained on: the "
             "figures are those of the recipe, not of one model.",
         ],
         facts={
             "data": f"{settings.dataset.name}, {settings.dataset.source.name}",
-            "images": f"{len(table)}, each test once in {len(splits)} folds",
+            "images": f"{len(table)}, each in test once in {len(splits)} folds",
             "split by": settings.split.by.name,
             "backbone weights": settings.model.weights,
             **report.facts,
         },
         captions={
-            "folds": "Mean and standard deviation over the folds are no interval: the folds share "
-            "training images.",
+            "folds": "The mean and standard deviation over the folds are not an interval, because "
+            "folds share training images.",
         },
     )
 
 
 def _by_fold(table: pd.DataFrame, classes: tuple[str, ...], shown: list[str]) -> pd.DataFrame:
-    """A row a fold: the metrics at the top of the report, then the recall of each class."""
+    """One row per fold: the metrics at the top of the report, then the recall of each class."""
     rows = {}
     names = [*shown, *(f"recall_{name}" for name in classes)]
     for number, part in table.groupby("fold"):

@@ -28,7 +28,7 @@ def train(config: DictConfig) -> TrainedModel | CrossValidation:
 
 
 def train_once(settings: ImageTraining) -> TrainedModel:
-    """One model, in an MLflow run of its own."""
+    """Train one model in its own MLflow run."""
     with tracked_run(settings) as run:
         images = run.step(ingest, settings, run)
         pixels = run.step(transform, images, settings)

@@ -1,1 +1,1 @@
-"""Data on their way to training: types, decoded pixels, splits."""
+"""Data for training: types, decoded pixels, splits."""

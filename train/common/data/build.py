@@ -1,4 +1,4 @@
-"""Datasets by their names, for what works with any of them."""
+"""Build a dataset by its name, for code that works with any dataset."""
 
 import importlib
 from pathlib import Path

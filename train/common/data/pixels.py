@@ -1,4 +1,4 @@
-"""Images decoded and resized once, into one file that every epoch reads."""
+"""Decode and resize images once, into one file that every epoch reads."""
 
 import hashlib
 import logging
@@ -23,12 +23,12 @@ log = logging.getLogger(__name__)
 def decode(
     images: Images, dataset: ImageDataset, size: int, workers: int, cache: Path
 ) -> DecodedImages:
-    """Decode and resize every image once into `<cache>/pixels/`, by `workers` threads.
+    """Decode and resize every image once into `<cache>/pixels/`, with `workers` threads.
 
-    The file is a uint8 `.npy` (N, S, S, 3), S being `size`, written one image at a time, so memory
-    is flat in N. Its key is made of the images' digests, the reader, the DICOM window of `dataset`
-    and S; the next run reuses it where it is whole. Of two runs that want the same file one decodes
-    and the other waits.
+    The file is a uint8 `.npy` (N, S, S, 3), S being `size`. Images are written one at a time, so
+    memory does not grow with N. The key of the file is made of the images' digests, the reader, the
+    DICOM window of `dataset` and S; the next run reuses a complete file. If two runs need the same
+    file, one decodes and the other waits.
     """
     seen = "".join(images.frame["sha256"]) + f"{plain(dataset.dicom)} {READER}"
     key = hashlib.sha256(seen.encode()).hexdigest()[:16]
@@ -56,7 +56,7 @@ def _decode(
     def one(file: str) -> bytes:
         return read_image(Path(file), dataset.max_pixels, window, shape[1]).tobytes()
 
-    # Written as a plain file: a full disk under a memory map would kill the process.
+    # A plain file: if the disk is full, a write to a memory map would kill the process.
     with (
         ThreadPoolExecutor(workers) as pool,
         disk.atomic_write(path) as draft,

@@ -1,4 +1,4 @@
-"""Who is in train, validation and test: official splits, or whole groups, stratified by class."""
+"""Split samples into train, validation and test: officially, or by group and stratified."""
 
 import hashlib
 import logging
@@ -18,20 +18,20 @@ from train.common.data.types import DecodedImages, Splits
 log = logging.getLogger(__name__)
 
 SHOWN = 3
-"""Examples in a message."""
+"""Number of examples in a message."""
 FEWEST_IMAGES = 2
-"""Images of a class a split needs at least for its metrics to mean anything."""
+"""Smallest number of images of a class in a split: with fewer, its metrics mean nothing."""
 Few = Callable[[int, int, int, str, float], str]
-"""What to say when a class has too few groups: its number, how many it has, how many are needed,
-and the split with its share."""
+"""Makes the message for a class with too few groups, from the number of the class, how many groups
+it has, how many are needed, and the name and share of the split."""
 
 
 def split_images(images: DecodedImages, settings: Split) -> Splits[DecodedImages]:
-    """Train, validation and test: the official ones, or new ones, by cluster or by class alone.
+    """Official splits, or new ones that are drawn by cluster or by class alone.
 
     Raises `UserError` when official splits are missing or share images (also near-duplicates,
-    unless `settings.allow_crossing`), when there is no such fold, or when a class has too few
-    images for a split of its own.
+    unless `settings.allow_crossing`), when the fold does not exist, or when a class has too few
+    images for a split.
     """
     _check_fold(settings)
     official = settings.by == SplitBy.official
@@ -50,7 +50,7 @@ def split_images(images: DecodedImages, settings: Split) -> Splits[DecodedImages
     if crossing and official and not settings.allow_crossing:
         raise UserError(
             f"{said}\nChoose split.by=cluster to make splits without them from all images, or "
-            "accept them, and a report that says so: split.allow_crossing=true"
+            "accept them with split.allow_crossing=true; the report then warns of them"
         )
     if crossing:
         log.warning("%s\nsplit.by=cluster makes splits without them", said)
@@ -62,9 +62,9 @@ def split_images(images: DecodedImages, settings: Split) -> Splits[DecodedImages
 
 
 def _crossing(table: pd.DataFrame, names: np.ndarray) -> tuple[int, str]:
-    """How many near-duplicate clusters have images in several of the splits `names`, in words too.
+    """The number of near-duplicate clusters that cross the splits `names`, and a message.
 
-    The words count the images of test that are concerned, and give examples.
+    The message has the number of test images in these clusters, and examples.
     """
     placed = table[["file", "cluster"]].assign(split=names).reset_index(drop=True)
     counted = placed.groupby("cluster")["split"].transform("nunique")
@@ -89,13 +89,13 @@ def _check_fold(settings: Split) -> None:
         return
     if settings.by == SplitBy.official:
         raise UserError(
-            f"split.folds={settings.folds} needs split.by=cluster: the official splits are one"
+            f"split.folds={settings.folds} needs split.by=cluster: official splits have no folds"
         )
     folds, fold = settings.folds or 0, -1 if settings.fold is None else settings.fold
     if folds < 2 or not 0 <= fold < folds:
         raise UserError(
-            f"split.fold={settings.fold} of split.folds={settings.folds} is no fold: two or more "
-            "are needed, and they count from 0"
+            f"split.fold={settings.fold} of split.folds={settings.folds} is no fold: set two or "
+            "more folds; their numbers start at 0"
         )
 
 
@@ -109,15 +109,15 @@ def _official(images: Images) -> np.ndarray:
         )
     if len(images.duplicates):
         raise UserError(
-            f"{len(images.duplicates)} images of {images.name} stand byte for byte in more than "
+            f"{len(images.duplicates)} images of {images.name} are byte for byte in more than "
             f"one official split (first: {images.duplicates['file'].iat[0]}): test figures would "
-            "not hold; choose split.by=cluster to re-make the splits"
+            "be wrong; choose split.by=cluster to make new splits"
         )
     return names
 
 
 def _drawn(images: Images, settings: Split) -> np.ndarray:
-    """Names of new splits, of whole clusters or of single images."""
+    """The split of each image: whole clusters or single images are drawn."""
 
     def few(label: int, found: int, needed: int, name: str, share: float) -> str:
         return (
@@ -134,9 +134,9 @@ def _drawn(images: Images, settings: Split) -> np.ndarray:
 
 
 def split_table(table: Table, settings: TableSplit) -> Splits[Table]:
-    """Train, validation and test of whole groups, stratified by class as far as groups allow.
+    """New splits of whole groups, stratified by class as far as the groups allow.
 
-    Raises `UserError` for shares that leave nothing, and when there are too few groups of a class.
+    Raises `UserError` when the shares leave no training rows, and when a class has too few groups.
     """
 
     def few(label: int, found: int, needed: int, name: str, share: float) -> str:
@@ -164,10 +164,10 @@ def draw(
     few: Few,
     fold: int = 0,
 ) -> np.ndarray:
-    """Names of the splits (N,): first test, its fold number `fold`, then validation from the rest.
+    """The split of each sample (N,): test is fold number `fold`; validation is drawn from the rest.
 
-    `validation` and `test` are shares of the N. Raises `UserError` where they leave nothing, and
-    with the words of `few` where groups are too few.
+    `validation` and `test` are shares of the N samples. Raises `UserError` when they leave no
+    training samples, and with the message of `few` when a class has too few groups.
     """
     if not 0 < validation + test < 1 or min(validation, test) <= 0:
         raise UserError(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @functools.lru_cache(maxsize=4)
 def _mapped(path: Path) -> np.ndarray:
-    """One mapping per file: TensorFlow keeps what a dataset reads from, one for every epoch."""
+    """One mapping per file, because TensorFlow would keep one for every epoch."""
     return np.load(path, mmap_mode="r")
 
 
@@ -40,7 +40,7 @@ class DecodedImages(Images):
     def read(self, rows: np.ndarray) -> np.ndarray:
         """The pixels of `rows`, uint8 (len(rows), S, S, 3).
 
-        The file is mapped for this call alone: what was read does not stay in memory.
+        The file is mapped for this call alone, so its pages do not stay in memory.
         """
         return np.load(self.pixels, mmap_mode="r")[rows]
 
@@ -52,7 +52,8 @@ Data = TypeVar("Data", bound=Dataset)
 class Splits(Generic[Data]):
     """Row numbers of `data.frame` for each split.
 
-    Disjoint, also by group (near-duplicate cluster of images) when they were drawn by group.
+    They are disjoint. If they were drawn by group (near-duplicate cluster of images), no group is
+    in two splits.
     """
 
     data: Data
@@ -60,7 +61,7 @@ class Splits(Generic[Data]):
     validation: np.ndarray
     test: np.ndarray
     digest: str
-    """Hex sha256 of who is where."""
+    """Hex sha256 of which sample is in which split."""
     crossing: int = 0
     """Groups with samples in more than one split."""
 
@@ -74,11 +75,11 @@ class Splits(Generic[Data]):
         return self.data.frame["label"].to_numpy(dtype=np.int64)[rows]
 
     def groups(self, rows: np.ndarray) -> np.ndarray:
-        """What `rows` belong to, int64 (len(rows),)."""
+        """Group numbers of `rows`, int64 (len(rows),)."""
         return self.data.frame[self.data.GROUP_COLUMN].to_numpy()[rows]
 
     def table(self) -> pd.DataFrame:
-        """The splits as a table: the columns that name a sample, its label, its group; split."""
+        """The splits as a table: columns that name a sample, its label, its group and its split."""
         columns = list(self.data.SPLIT_COLUMNS)
         frames = [
             self.data.frame.iloc[rows][columns].assign(split=name)
@@ -89,41 +90,41 @@ class Splits(Generic[Data]):
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A network at its best epoch, and how it got there."""
+    """A network at its best epoch, and the history of its training."""
 
     model: "keras.Model"
     history: pd.DataFrame
-    """One row an epoch: epoch, phase, loss, accuracy, val_loss, val_accuracy, seconds."""
+    """One row per epoch: epoch, phase, loss, accuracy, val_loss, val_accuracy, seconds."""
     best_epoch: int
     """1-based, over all phases."""
     clean_up: Callable[[], None]
-    """Removes what a killed run resumes from; for when all is logged."""
+    """Removes the checkpoints; call it when everything is logged."""
     notes: list[str] = field(default_factory=list)
-    """What a reader of the report must know of where the training started from."""
+    """Warnings for the report about the model that the training started from."""
 
 
 @dataclass(frozen=True)
 class TrainedPipeline:
-    """The scikit-learn pipeline of the estimator whose search scored best, and the searches."""
+    """The pipeline of the estimator whose search scored best, and all searches."""
 
     model: "Pipeline"
     estimator: Estimator
     searches: "dict[Estimator, RandomizedSearchCV]"
-    """Unfitted, so that a cross-validation can repeat them on other rows."""
+    """Not fitted, so that a cross-validation can repeat them on other rows."""
     scores: dict[Estimator, float]
     """The best score of each search on train, cross-validated by group."""
     seconds: float
-    """Of the searches."""
+    """Run time of the searches."""
     candidates: pd.DataFrame
-    """One row a setting that was tried, best first: estimator, settings, score, spread, seconds."""
+    """One row per candidate, best first: estimator, settings, score, spread, seconds."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What one model, or those of all folds, predict for images they were not trained on."""
+    """Predictions of one model, or of all folds, for images that they were not trained on."""
 
     frame: pd.DataFrame
-    """One row an image: file, label (a class number), cluster."""
+    """One row per image: file, label (a class number), cluster."""
     probabilities: np.ndarray
     """(N, classes)."""
     classes: tuple[str, ...]
@@ -136,19 +137,19 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Report:
-    """What is published of a run: metric names to values, tables and figures to look at."""
+    """The published results of a run: metrics, tables and figures."""
 
     scalars: dict[str, float]
-    """Flat metrics; an interval stands beside its figure as `<name>_low` and `<name>_high`."""
+    """Metrics by name; the interval of a metric is `<name>_low` and `<name>_high`."""
     tables: dict[str, pd.DataFrame]
     figures: dict[str, "Figure"]
     notes: list[str] = field(default_factory=list)
-    """What a reader must know before quoting a figure."""
+    """Warnings that a reader needs before quoting a figure."""
     facts: dict[str, Any] = field(default_factory=dict)
     """Short facts shown at the top: data, split sizes, best epoch."""
     captions: dict[str, str] = field(default_factory=dict)
-    """What a reader sees in the figure or table of that name, where the name does not say it."""
+    """Explanation of the figure or table of that name, if the name does not explain it."""
     summary: list[str] = field(default_factory=list)
-    """The first paragraph, a sentence each: how good, against what, how sure."""
+    """Sentences of the first paragraph: accuracy, comparison with chance, uncertainty."""
     first: tuple[str, str] | None = None
     """The figure to look at first, and why."""

@@ -1,4 +1,4 @@
-"""The pictures of a report: matplotlib figures, drawn without a display."""
+"""Figures of a report, drawn by matplotlib without a display."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -17,11 +17,11 @@ COLUMNS = 6
 BINS = 10
 
 Draw = Callable[[np.ndarray, np.ndarray, tuple[str, ...]], Figure]
-"""From labels (N,), probabilities (N, classes) and names of the classes to a figure."""
+"""Makes a figure from labels (N,), probabilities (N, classes) and the names of the classes."""
 
 
 def curves(history: pd.DataFrame, best_epoch: int) -> Figure:
-    """Loss and accuracy by epoch, training against validation, with the chosen epoch marked."""
+    """Loss and accuracy of training and validation by epoch; the chosen epoch is marked."""
     figure = Figure(figsize=(10, 3.8), layout="constrained")
     border = int((history["phase"] == "warmup").sum())
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
@@ -37,7 +37,7 @@ def curves(history: pd.DataFrame, best_epoch: int) -> Figure:
 
 
 def confusion(labels: np.ndarray, probabilities: np.ndarray, classes: tuple[str, ...]) -> Figure:
-    """Counts, and shares of each true class."""
+    """Confusion matrices: counts, and shares of each true class."""
     answers = probabilities.argmax(axis=1)
     figure = Figure(figsize=(11, 4.6), layout="constrained")
     numbers = np.arange(len(classes))
@@ -63,14 +63,14 @@ def roc(labels: np.ndarray, probabilities: np.ndarray, classes: tuple[str, ...])
 
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray, _classes: tuple[str, ...]) -> Figure:
-    """How often an answer is right, by the probability it was given with."""
+    """Share of right predictions against the probability of the predicted class."""
     figure = Figure(figsize=(5.4, 4.8), layout="constrained")
     axes = figure.subplots()
     right = probabilities.argmax(axis=1) == labels
     share, given = calibration_curve(right, probabilities.max(axis=1), n_bins=BINS)
     axes.plot(given, share, marker="o", label="this model")
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":", label="perfect")
-    axes.set(xlabel="probability of the answer", ylabel="share of right answers")
+    axes.set(xlabel="probability of the predicted class", ylabel="share of right predictions")
     axes.legend()
     return figure
 
@@ -78,7 +78,7 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray, _classes: tuple[s
 def precision_recall(
     labels: np.ndarray, probabilities: np.ndarray, classes: tuple[str, ...]
 ) -> Figure:
-    """One curve per class against the rest, over the share of the class that chance would give."""
+    """One curve per class against the rest; a dotted line shows the share of the class (chance)."""
     figure = Figure(figsize=(5.4, 4.8), layout="constrained")
     axes = figure.subplots()
     for k, name in enumerate(classes):
@@ -91,7 +91,7 @@ def precision_recall(
 
 
 def calibration(labels: np.ndarray, probabilities: np.ndarray, classes: tuple[str, ...]) -> Figure:
-    """How often the last class is true by its probability, in bins of equal size; and how many."""
+    """Share of the last class against its probability in bins of equal size, and a histogram."""
     figure = Figure(figsize=(5.4, 6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     actual, given = labels == len(classes) - 1, probabilities[:, -1]
@@ -106,7 +106,7 @@ def calibration(labels: np.ndarray, probabilities: np.ndarray, classes: tuple[st
 
 
 def importance(table: pd.DataFrame) -> Figure:
-    """A bar a feature, with its spread; `table` has the columns feature, importance, spread."""
+    """One bar per feature with its spread; columns of `table`: feature, importance, spread."""
     figure = Figure(figsize=(7, 1 + 0.35 * len(table)), layout="constrained")
     axes = figure.subplots()
     axes.barh(table["feature"], table["importance"], xerr=table["spread"], color="#3b7ea1")
@@ -116,9 +116,9 @@ def importance(table: pd.DataFrame) -> Figure:
 
 
 def estimators(table: pd.DataFrame, metrics: Mapping[str, str]) -> Figure:
-    """A point with its interval for each estimator, a panel for each of `metrics` (name to title).
+    """One panel per metric of `metrics` (name to title), one point with interval per estimator.
 
-    `table` has a row an estimator by name, columns (metric, value | low | high).
+    `table` has one row per estimator, by name, and columns (metric, value | low | high).
     """
     figure = Figure(figsize=(4.6 * len(metrics), 1.2 + 0.4 * len(table)), layout="constrained")
     panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
@@ -142,7 +142,7 @@ def mistakes(
     classes: tuple[str, ...],
     count: int,
 ) -> Figure:
-    """The wrong answers given with the highest probability, as pictures (N, S, S, 3) uint8."""
+    """The wrong predictions with the highest probability; `pixels` are (N, S, S, 3) uint8."""
     answers, given = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = np.flatnonzero(answers != labels)
     worst = wrong[np.argsort(-given[wrong])][:count]
@@ -150,11 +150,11 @@ def mistakes(
         f"{classes[answers[row]]} {given[row]:.2f}\nis {classes[labels[row]]}\n{files[row][-24:]}"
         for row in worst
     ]
-    return gallery([pixels[row] for row in worst], titles, "no wrong answer on test")
+    return gallery([pixels[row] for row in worst], titles, "no wrong prediction on test")
 
 
 def gallery(pictures: Sequence[np.ndarray], titles: Sequence[str], empty: str) -> Figure:
-    """Pictures uint8 (H, W, 3) in a grid, each under its title; without any, the text `empty`."""
+    """A grid of pictures uint8 (H, W, 3) with titles; the text `empty` if there is no picture."""
     rows = max(1, -(-len(pictures) // COLUMNS))
     figure = Figure(figsize=(2.1 * COLUMNS, 2.7 * rows), layout="constrained")
     grid = figure.subplots(rows, COLUMNS, squeeze=False).ravel()

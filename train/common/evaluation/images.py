@@ -1,4 +1,4 @@
-"""The report on an image classifier: what its predictions say, and how it was trained."""
+"""The report on an image classifier: metrics of its predictions, and its training."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +11,7 @@ from train.common.data.types import DecodedImages, Predictions, Report, Splits, 
 from train.common.evaluation import figures, metrics, words
 
 OF_TRAINING = ("curves", "worst_mistakes")
-"""Figures that `with_training` adds."""
+"""The figures that `with_training` adds."""
 
 
 def evaluate(
@@ -23,8 +23,8 @@ def evaluate(
 ) -> Report:
     """Metrics with intervals, tables and figures of `predictions`, of one model or of all folds.
 
-    The metrics `shown` stand at the top of the report; all of `metrics.scores`, and those of
-    `also` by their names, are logged. `drawn` are the figures by name.
+    The metrics `shown` are at the top of the report. All of `metrics.scores` are logged, and the
+    metrics `also`, by their names. `drawn` are the figures by name.
     """
     labels, probabilities, classes = (
         predictions.labels, predictions.probabilities, predictions.classes,
@@ -74,7 +74,7 @@ def with_training(
     splits: Splits[DecodedImages],
     settings: ImageTraining,
 ) -> Report:
-    """`report` with how the model was trained, on which data, and its worst mistakes on test."""
+    """`report` with the training history, facts on the data, and the worst mistakes on test."""
     images, rows = splits.data, splits.test
     titles = tuple(words.titles(settings.dataset).values())
     worst = figures.mistakes(

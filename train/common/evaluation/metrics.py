@@ -1,6 +1,6 @@
-r"""Metrics of a classifier on test, each with a bootstrap interval over near-duplicate clusters.
+r"""Metrics of a classifier on test, with bootstrap intervals over near-duplicate clusters.
 
-Frames of one polyp are not independent, so whole clusters are drawn with replacement [1]; the
+Frames of one polyp are not independent, so whole clusters are drawn with replacement [1]. The
 interval of a metric is the central 95 % of its values over the resamples (percentile bootstrap):
 
 $$ \left[\hat m^*_{(\alpha/2)},\ \hat m^*_{(1-\alpha/2)}\right], \quad \alpha = 1 - 0.95 $$
@@ -30,7 +30,7 @@ from conf.schema import Metrics, TableMetrics
 
 PER_CLASS = ("precision", "recall", "f1")
 FEW = 10
-"""Test images of a class below which the report warns that its interval says little."""
+"""The report warns of an unreliable interval if a class has fewer test images."""
 
 
 def scores(
@@ -67,14 +67,14 @@ def scores(
 
 
 def macro_auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean ROC AUC, each class against the rest, of the classes that are there; NaN for none."""
+    """Mean ROC AUC, each class against the rest, over the classes in `labels`; NaN for none."""
     found = [k for k in range(probabilities.shape[1]) if 0 < (labels == k).sum() < len(labels)]
     aucs = [roc_auc_score(labels == k, probabilities[:, k]) for k in found]
     return float(np.mean(aucs)) if aucs else np.nan
 
 
 Metric = Callable[[np.ndarray, np.ndarray], float]
-"""From labels (N,) and probabilities (N, classes) to a figure."""
+"""Computes a value from labels (N,) and probabilities (N, classes)."""
 
 
 def bootstrap(
@@ -86,10 +86,12 @@ def bootstrap(
 ) -> pd.DataFrame:
     """`figures(rows)` of all rows with intervals: rows by name, columns value, low, high.
 
-    Whole `groups` (N,) are drawn with replacement. NaN in a resample leaves that figure out of it.
+    Whole `groups` (N,) are drawn with replacement. The interval ignores resamples that give NaN.
     """
     drawn = []
-    checked = config_context(assume_finite=True, skip_parameter_validation=True)  # a fifth of it
+    checked = config_context(
+        assume_finite=True, skip_parameter_validation=True
+    )  # a fifth of the time
     with warnings.catch_warnings(), checked:
         warnings.simplefilter("ignore")  # scikit-learn warns of every class a resample lacks
         chosen = resampled(groups, resamples, seed)
@@ -120,9 +122,9 @@ def intervals(
     seed: int,
     also: Mapping[str, Metric] | None = None,
 ) -> pd.DataFrame:
-    """`scores` and the metrics `also`, by name, with intervals of whole `groups` (N,).
+    """`scores` and the metrics `also`, by name, with intervals over whole `groups` (N,).
 
-    Resamples without a class leave that class' metrics out.
+    The metrics of a class ignore resamples without that class.
     """
 
     def figures(rows: np.ndarray) -> dict[str, float]:
@@ -134,7 +136,7 @@ def intervals(
 
 
 def flat(table: pd.DataFrame, prefix: str) -> dict[str, float]:
-    """The rows of `intervals` as `<prefix>_<name>`, `..._low` and `..._high`; only finite ones."""
+    """Finite values of `intervals` as `<prefix>_<name>`, `..._low` and `..._high`."""
     values = {
         f"{prefix}_{name}{end}": float(value)
         for name, row in table.iterrows()
@@ -144,7 +146,7 @@ def flat(table: pd.DataFrame, prefix: str) -> dict[str, float]:
 
 
 def per_class(table: pd.DataFrame, labels: np.ndarray, classes: tuple[str, ...]) -> pd.DataFrame:
-    """The rows of `intervals` laid out for reading: a row a class, then the two averages."""
+    """The rows of `intervals` as a table to read: one row per class, then the two averages."""
     support = np.bincount(labels, minlength=len(classes))
     rows = []
     for name, count in [*zip(classes, support, strict=True), ("macro", 0), ("weighted", 0)]:
@@ -159,12 +161,12 @@ def per_class(table: pd.DataFrame, labels: np.ndarray, classes: tuple[str, ...])
 def caveats(
     labels: np.ndarray, classes: tuple[str, ...], crossing: int, accepted: bool = False
 ) -> list[str]:
-    """Sentences a reader must know before quoting a figure.
+    """Warnings that a reader needs before quoting a figure.
 
-    `accepted` is whether the `crossing` clusters were let through by a setting.
+    `accepted` says whether a setting accepted the `crossing` clusters.
     """
     notes = [
-        f"{name} has {count} test images: its interval says little."
+        f"{name} has only {count} test images: its interval is unreliable."
         for name, count in zip(classes, np.bincount(labels, minlength=len(classes)), strict=True)
         if count < FEW
     ]

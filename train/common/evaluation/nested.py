@@ -1,15 +1,15 @@
-r"""Estimators of a table compared on the same outer folds, each searched anew inside of them.
+r"""Nested cross-validation: estimators of a table are compared on the same outer folds [1].
 
-Nested cross-validation [1]: an outer fold is answered by searches that saw none of its groups, so
-what a search chose by chance does not favour it. The run itself takes the estimator whose search
-scores best; the same choice is made in each outer fold, and `OF_EACH_FOLD` is the figure of that:
-what to expect of the model that the run publishes.
+Each estimator has a new search for each outer fold. The search sees no group of that fold, so its
+choice of hyper-parameters cannot favour the figures. The run registers the estimator whose search
+scores best. The same choice is made in each outer fold: `OF_EACH_FOLD` is the figure to expect of
+the model that the run registers.
 
 ```mermaid
 flowchart LR
     outer["outer fold, by group"] --> inner["a search of each estimator<br/>on the other folds"]
     inner -->|best score| choice["best of each fold"]
-    inner --> each["answers of each estimator"]
+    inner --> each["predictions of each estimator"]
     choice & each --> table["figures with intervals,<br/>paired differences"]
 ```
 
@@ -33,7 +33,7 @@ from train.common.evaluation import metrics
 from train.common.fitting.search import chosen, fitted
 
 OVERALL = ["roc_auc_macro", "average_precision_macro", "brier", "log_loss", "accuracy", "mcc"]
-"""Metrics of every estimator."""
+"""The metrics that every estimator has."""
 SHOWN = {"roc_auc_macro": "ROC AUC", "brier": "Brier score", "accuracy": "accuracy", "mcc": "MCC"}
 PANELS = {name: SHOWN[name] for name in ("roc_auc_macro", "brier")}
 OF_EACH_FOLD = "best of each fold"
@@ -41,22 +41,22 @@ OF_EACH_FOLD = "best of each fold"
 
 @dataclass(frozen=True)
 class Compared:
-    """What the outer folds answered."""
+    """The predictions of the outer folds."""
 
     answers: dict[Estimator, np.ndarray]
-    """Probabilities (N, classes) of all rows, each by a search that saw nothing of its group."""
+    """Probabilities (N, classes) of all rows; no search saw the groups that it predicts."""
     choices: list[Estimator]
-    """Of each outer fold, the estimator whose search scored best."""
+    """The estimator whose search scored best, for each outer fold."""
     held_out: np.ndarray
-    """Probabilities (N, classes) of all rows, of each by the choice of its fold."""
+    """Probabilities (N, classes) of all rows, predicted by the estimator chosen in their fold."""
     seconds: dict[Estimator, float]
-    """Of the searches in all outer folds."""
+    """Run time of the searches in all outer folds."""
 
 
 def cross_validated(
     given: TrainedPipeline, splits: Splits[Table], folds: int, seed: int
 ) -> Compared:
-    """Fit the searches of `given` anew in each of `folds` outer folds by group."""
+    """Fit the searches of `given` again in each of `folds` outer folds by group."""
     everything = np.arange(len(splits.data.frame))
     frame, labels = features(splits, everything), splits.labels(everything)
     groups = splits.groups(everything)
@@ -79,10 +79,10 @@ def cross_validated(
 
 
 def estimators(compared: Compared, splits: Splits[Table], settings: TableTraining) -> pd.DataFrame:
-    """A row an estimator by name, and `OF_EACH_FOLD`; columns (metric, value | low | high).
+    """One row per estimator, by name, and `OF_EACH_FOLD`; columns (metric, value | low | high).
 
-    The metrics are `OVERALL` and `difference`: ROC AUC minus that of `OF_EACH_FOLD`, over the same
-    resamples of groups.
+    The metrics are `OVERALL` and `difference`: its ROC AUC minus that of `OF_EACH_FOLD`, over the
+    same resamples of groups.
     """
     everything = np.arange(len(splits.data.frame))
     labels, groups = splits.labels(everything), splits.groups(everything)
@@ -129,7 +129,7 @@ def flat(figured: pd.DataFrame) -> dict[str, float]:
 def compared_table(
     figured: pd.DataFrame, compared: Compared, given: TrainedPipeline
 ) -> pd.DataFrame:
-    """The table of the report: a row an estimator, best inner score first, then the choice."""
+    """The table of the report: one row per estimator, best inner score first, then the choice."""
     rows = []
     for kind in sorted(given.scores, key=given.scores.__getitem__, reverse=True):
         name = f"{kind.name} (taken)" if kind == given.estimator else kind.name
@@ -154,19 +154,19 @@ def _cells(row: pd.Series) -> dict[str, str]:
 
 
 def caption(given: TrainedPipeline, settings: TableTraining, group: str) -> str:
-    """What a reader must know of the table."""
+    """The caption of the table."""
     scoring = settings.fit.scoring.name
     return (
-        f"Nested cross-validation: the same {settings.metrics.folds} outer folds by {group} for "
-        f"all, and in each a search of {settings.fit.candidates} settings of each estimator. "
-        f"{given.estimator.name} was taken by its {scoring} on train ('score on train'), before "
-        f"these figures were known. '{OF_EACH_FOLD}' makes that choice in every outer fold: it is "
-        "the figure to quote for the model of this run."
+        f"Nested cross-validation: all estimators have the same {settings.metrics.folds} outer "
+        f"folds by {group}, and each has a search of {settings.fit.candidates} settings in every "
+        f"fold. {given.estimator.name} was chosen by its {scoring} on train ('score on train'), "
+        f"before these figures were known. '{OF_EACH_FOLD}' makes the same choice in every outer "
+        "fold: quote this figure for the model of this run."
     )
 
 
 def chosen_among(given: TrainedPipeline, settings: TableTraining) -> str:
-    """Which estimator the run took, and by what."""
+    """The chosen estimator, and the criterion of the choice."""
     if len(given.searches) == 1:
         return given.estimator.name
     return (

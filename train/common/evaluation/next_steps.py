@@ -1,4 +1,4 @@
-"""The commands that a report ends with: how to serve the model of its run."""
+"""The commands at the end of a report, which serve the model of its run."""
 
 import re
 from pathlib import Path
@@ -13,30 +13,30 @@ REGISTERED = re.compile(r'^MODEL = "([^"]+)"', re.MULTILINE)
 def serving(settings: Config, run: str) -> dict[str, str]:
     """What to do with the model of the training `run`, and the command; empty without a model.
 
-    A command is empty where the sentence is all there is to say.
+    A command is empty if the sentence needs none.
     """
     if not isinstance(settings, ImageTraining | TableTraining):
         return {}
     if isinstance(settings, ImageTraining) and settings.split.folds:
         return {
-            "Folds judge the recipe, and their models are not registered. The same command with "
-            "split.folds=null trains one to serve.": ""
+            "The models of folds evaluate the recipe, and are not registered. The same command "
+            "with split.folds=null trains a model to serve.": ""
         }
     name = f"{settings.model.name}-{settings.dataset.name}"
     deployment = deployed(name, settings.model.name)
     if deployment is None:
         return {
-            f"No folder deploy/{settings.model.name}/V<N> serves {name} yet; CONTRIBUTING.md says "
-            "what one holds.": ""
+            f"No folder deploy/{settings.model.name}/V<N> serves {name} yet; CONTRIBUTING.md "
+            "lists its files.": ""
         }
     uri = f"runs:/{run}/serving"
-    # Only a run whose environment says so may become champion without a reason.
+    # Without a reason, only runs of an environment with promotion=true may become champion.
     reason = "" if settings.env.promotion else ' FORCE="the reason, which is kept"'
     return {
-        "Serve this very model at http://127.0.0.1:3000:": (
+        "Serve this model at http://127.0.0.1:3000:": (
             f'make serve DEPLOYMENT={deployment} ARGS="--model-uri {uri}"'
         ),
-        "Make it the champion, which is served from then on; the end of the run's log names the "
+        "Make it the champion, which services use by default; the end of the run's log names the "
         "version:": f"make promote MODEL={name} VERSION=...{reason}",
     }
 

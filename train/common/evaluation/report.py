@@ -1,4 +1,4 @@
-"""One HTML file that holds everything and opens offline."""
+"""The HTML report of a run: one file, which opens offline."""
 
 import base64
 import io
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from train.common.data.types import Report
 
 LONGEST = 60
-"""Rows of a table shown; the whole table is an artifact of the run."""
+"""Largest number of rows of a table in the report; the whole table is an artifact of the run."""
 DPI = 110
 NAMED = {"roc": "ROC", "grad_cam": "Grad-CAM"}
 """Headings that do not follow from the name of a figure or table."""
@@ -28,7 +28,7 @@ def png(figure: Figure) -> bytes:
 
 
 def alternative(figure: Figure) -> str:
-    """`figure` in words, for those who do not see it: titles, axes and legends of its panels."""
+    """The alternative text of `figure`: titles, axes and legends of its panels."""
     panels = []
     for axes in figure.axes:
         said = [" ".join((axes.get_title() or axes.get_title(loc="left")).split())]
@@ -52,7 +52,7 @@ def _table(frame: pd.DataFrame, named: Callable[[str], str]) -> str:
 
 
 def _namer(titles: Mapping[str, str]) -> Callable[[str], str]:
-    """From a heading, a column or a cell to the same with the `titles` of classes in it."""
+    """Replaces names of classes by their `titles` in a heading, a column or a cell."""
     changed = {name: title for name, title in titles.items() if name != title}
     if not changed:
         return lambda text: text
@@ -78,8 +78,8 @@ def render(
 ) -> str:
     """The report of a finished run: `run` holds its facts, `config` the resolved YAML.
 
-    `titles` are what people call the classes, by name; `serving` what to do with the model, and
-    the commands.
+    `titles` are the readable names of the classes, by name. `serving` is what to do with the model,
+    and the commands.
     """
     named = _namer(titles)
     return _page(
@@ -102,7 +102,7 @@ def render(
 def render_failure(
     title: str, run: dict[str, Any], config: str, step: str, reason: str, trace: str
 ) -> str:
-    """The report of a failed run: which step failed, and why."""
+    """The report of a failed run, with the step that failed and the reason."""
     return _page(
         title=title,
         failure={"step": step, "reason": reason, "trace": trace},

@@ -1,4 +1,4 @@
-"""The metrics step for tables: the one look at test, and out-of-fold figures over all rows."""
+"""The metrics step for tables: one evaluation on test, and a cross-validation of all rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -36,10 +36,10 @@ def evaluate(
     drawn: Mapping[str, figures.Draw],
     also: Mapping[str, metrics.Metric] | None = None,
 ) -> Report:
-    """Predict test once with the chosen model; cross-validate the searches beside it.
+    """Predict test once with the chosen model, and cross-validate the searches.
 
-    The metrics `shown` stand at the top of the report; all of `metrics.scores`, and those of
-    `also` by their names, are logged. `drawn` are the figures of test by name.
+    The metrics `shown` are at the top of the report. All of `metrics.scores` are logged, and the
+    metrics `also`, by their names. `drawn` are the figures of test by name.
     """
     data, rows = splits.data, splits.test
     labels, probabilities = splits.labels(rows), trained.model.predict_proba(features(splits, rows))
@@ -74,9 +74,9 @@ def evaluate(
     pictures = {name: draw(labels, probabilities, titles) for name, draw in drawn.items()}
     pictures["importance"] = figures.importance(importance)
     captions = {
-        "importance": "How much ROC AUC on validation falls when one feature is shuffled. Features "
-        "that say the same share what they are worth.",
-        "candidates": f"Settings that were tried on train, by {settings.fit.scoring.name} "
+        "importance": "How much ROC AUC on validation falls when one feature is shuffled. "
+        "Correlated features share their importance.",
+        "candidates": f"Candidates of the search on train, by {settings.fit.scoring.name} "
         f"cross-validated by {data.group} in {settings.fit.folds} folds.",
     }
     run_time = f"search on train {trained.seconds:.0f} s"
@@ -113,8 +113,8 @@ def evaluate(
         tables[f"by_{data.group.lower()}"] = by_group(labels, held_out, groups, data.classes)
         pictures["cross_validation"] = figures.calibration(labels, held_out, titles)
         captions["cross_validation"] = (
-            f"All {len(labels)} rows, each predicted by a model that saw nothing of its "
-            f"{data.group}: {settings.metrics.folds} folds, each with a search of its own."
+            f"All {len(labels)} rows. The model that predicts a row was trained without its "
+            f"{data.group}: {settings.metrics.folds} folds, each with its own search."
         )
         if len(trained.searches) > 1:
             figured = estimators(compared, splits, settings)
@@ -154,7 +154,7 @@ def evaluate(
 def importances(
     model: "Pipeline", inputs: pd.DataFrame, labels: np.ndarray, repeats: int, seed: int
 ) -> pd.DataFrame:
-    """Loss of ROC AUC, mean and spread over shuffles: a row a feature, best first."""
+    """Loss of ROC AUC, mean and spread over shuffles: one row per feature, largest first."""
     found = permutation_importance(
         model,
         inputs,
@@ -171,7 +171,7 @@ def importances(
 def by_group(
     labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray, classes: tuple[str, ...]
 ) -> pd.DataFrame:
-    """A row a group: rows, share of the last class, its mean probability, ROC AUC (two classes)."""
+    """One row per group: rows, share and mean probability of the last class, its ROC AUC."""
     table = []
     for group in np.unique(groups):
         of = groups == group
@@ -183,18 +183,18 @@ def by_group(
 
 
 def notes(splits: Splits[Table], settings: TableTraining) -> list[str]:
-    """Sentences a reader must know before quoting a figure."""
+    """Warnings that a reader needs before quoting a figure."""
     data, count = splits.data, len(set(splits.groups(splits.test)))
     said = []
     if settings.metrics.folds and count < words.FEW_GROUPS:
         said.append(
-            f"Test has {count} values of {data.group}: so few say little about another one. The "
-            "cross-validation over all rows is the figure to quote."
+            f"Test has only {count} values of {data.group}, too few to predict how the model does "
+            "on others. Quote the cross-validation over all rows."
         )
     if len(data.quarantined):
         said.append(
             f"{len(data.quarantined)} rows whose outcome is not known are left out of every "
-            "figure: probabilities are those of the rows that are kept."
+            "figure: the probabilities hold for the other rows."
         )
     return said
 

@@ -1,7 +1,7 @@
-"""What a report says first, in words: how good, against what, how sure, and where to look.
+"""The sentences of a report: accuracy, comparison with chance, uncertainty, what to look at first.
 
-Figures become sentences here and nowhere else, so that each sentence can be tested with figures
-that are known: a model at chance is said to be at chance.
+Only this module writes sentences from figures, so that each sentence can be tested with known
+figures: the report says of a model at chance that it is at chance.
 """
 
 import re
@@ -14,25 +14,26 @@ import pandas as pd
 from conf.schema import ImageDataset, Source, TableDataset
 
 FEW_GROUPS = 30
-"""Independent groups below which a bootstrap of groups is too sure of itself (Cameron, Gelbach,
-Miller: *Bootstrap-based improvements for inference with clustered errors*, 2008)."""
+"""With fewer independent groups, bootstrap intervals are too narrow (Cameron, Gelbach, Miller:
+*Bootstrap-based improvements for inference with clustered errors*, 2008)."""
 HANGS_ON = (
-    "what do the answers hang on? A column that is known only afterwards gives the outcome away"
+    "which features do the predictions depend on? A column that is known only after the outcome "
+    "must not be one of them"
 )
-"""What to ask of the importance of a table's features."""
+"""Why to look at the importance of the features first."""
 SURE = 0.9
-"""Probability from which a wrong answer was given with confidence."""
+"""A wrong prediction with a higher probability counts as confident."""
 DRAWN = (
-    "The data were drawn by the program (dataset.source=sample): the figures show that everything "
-    "runs, and say nothing about real data."
+    "The data were generated (dataset.source=sample): the figures show that the program runs, and "
+    "say nothing about real data."
 )
 
 
 def titles(dataset: ImageDataset | TableDataset) -> dict[str, str]:
-    """What people call each class of `dataset`: `dataset.titles`, or its name without the number.
+    """A readable name for each class: `dataset.titles`, or the class name without its number.
 
-    `1_ulcerative_colitis` becomes Ulcerative colitis. Where two would be called alike, all keep
-    their names.
+    `1_ulcerative_colitis` becomes Ulcerative colitis. If two readable names are equal, all classes
+    keep their own names.
     """
     read = {name: dataset.titles.get(name) or _title(name) for name in dataset.classes}
     return read if len(set(read.values())) == len(read) else {name: name for name in read}
@@ -45,28 +46,28 @@ def _title(name: str) -> str:
 
 @dataclass(frozen=True)
 class Judged:
-    """Answers of a model, or of several, to samples it was not trained on."""
+    """Predictions of one or more models for samples that they were not trained on."""
 
     labels: np.ndarray
     """Class numbers (N,)."""
     probabilities: np.ndarray
     """(N, classes)."""
     metrics: pd.DataFrame
-    """Rows by name, columns value, low, high: `metrics.intervals`."""
+    """The result of `metrics.intervals`: rows by name, columns value, low, high."""
     titles: tuple[str, ...]
-    """Of the classes, in the order of the probabilities."""
+    """Readable names of the classes, in the order of the probabilities."""
     groups: int
-    """Independent groups among the N."""
+    """Number of independent groups among the N samples."""
     group: str = "near-duplicate clusters"
-    """What these are."""
+    """The word for the groups."""
     unit: str = "test images"
-    """What the N are."""
+    """The word for the samples."""
     who: str = "The model is"
     confidence: float = 0.95
 
     @property
     def answers(self) -> np.ndarray:
-        """Class numbers (N,)."""
+        """Predicted class numbers (N,)."""
         return self.probabilities.argmax(axis=1)
 
     @property
@@ -76,40 +77,41 @@ class Judged:
 
     @property
     def at_chance(self) -> bool:
-        """Whether chance (a Matthews correlation of 0) is in its interval."""
+        """Whether the interval of the Matthews correlation contains 0, which is chance."""
         low, high = self.metrics.loc["mcc", ["low", "high"]]
         return bool(low <= 0 <= high)
 
 
 def summary(judged: Judged) -> list[str]:
-    """The first paragraph: how good, against chance, how sure, and the weakest class."""
+    """The first paragraph: accuracy, comparison with chance, uncertainty, the weakest class."""
     return [_how_good(judged), *_against(judged), _how_sure(judged), *_weakest(judged)]
 
 
 def look_first(judged: Judged, figures: Iterable[str]) -> tuple[str, str]:
-    """Name of the one of `figures` to look at first, and why."""
+    """The name of the figure to look at first, and the reason."""
     shown = list(figures)
     wrong = judged.answers != judged.labels
     sure = int((wrong & (judged.probabilities.max(axis=1) > SURE)).sum())
     if judged.at_chance and "curves" in shown:
-        return "curves", "does the loss on training images fall, and that on validation with it?"
+        return "curves", "do the training loss and the validation loss both fall?"
     if not wrong.any():
         return "confusion_matrix", (
-            "not one mistake is a reason for doubt: does something other than the finding give the "
-            "class away? The study of the dataset (python -m datasets +pipeline=study_...) tells"
+            "a result without mistakes is a reason for doubt: something other than the finding may "
+            "give the class away. The study of the dataset checks it (python -m datasets "
+            "+pipeline=study_...)"
         )
     if sure and "worst_mistakes" in shown:
         return "worst_mistakes", (
-            f"{sure} of {wrong.sum()} wrong answers {'was' if sure == 1 else 'were'} given with a "
+            f"{sure} of {wrong.sum()} wrong predictions {'has' if sure == 1 else 'have'} a "
             f"probability over {SURE}"
         )
-    return "confusion_matrix", f"it shows what the {wrong.sum()} wrong answers were"
+    return "confusion_matrix", f"it shows the classes of the {wrong.sum()} wrong predictions"
 
 
 def balance(counted: pd.DataFrame, unit: str, titles: Mapping[str, str]) -> str:
-    """How many there are, and of which class most and fewest.
+    """The number of samples, and the most frequent and the rarest class.
 
-    `counted` has a row a class: its name in `class`, its number in the column `unit`.
+    `counted` has one row per class: its name in `class`, its number in the column `unit`.
     """
     numbers = dict(zip(counted["class"], counted[unit].astype(int), strict=True))
     most, rarest = max(numbers, key=numbers.__getitem__), min(numbers, key=numbers.__getitem__)
@@ -121,17 +123,17 @@ def balance(counted: pd.DataFrame, unit: str, titles: Mapping[str, str]) -> str:
 
 
 def drawn(dataset: ImageDataset | TableDataset) -> list[str]:
-    """The warning that data are no real ones, where they are not."""
+    """The warning that the data were generated, if they were."""
     return [DRAWN] if dataset.source == Source.sample else []
 
 
 def few_groups(groups: int, name: str) -> list[str]:
-    """The warning that `groups` independent ones settle little, where they are few."""
+    """The warning that there are too few independent `groups`, if there are."""
     if groups >= FEW_GROUPS:
         return []
     return [
         f"Only {groups} independent {name} were tested, and a bootstrap needs about {FEW_GROUPS}: "
-        "intervals are likely too narrow, and others may give quite other figures."
+        "the intervals are probably too narrow, and other samples may give other figures."
     ]
 
 
@@ -150,7 +152,7 @@ def _how_good(judged: Judged) -> str:
 def _against(judged: Judged) -> list[str]:
     mcc, low, high = judged.metrics.loc["mcc"]
     share, most = judged.counts.max() / len(judged.labels), judged.titles[judged.counts.argmax()]
-    always = f"always answering {most}, the most frequent class"
+    always = f"always predicting {most}, the most frequent class"
     measured = f"Matthews correlation {mcc:.2f} [{low:.2f}, {high:.2f}]; chance is 0"
     same = judged.titles[judged.answers[0]] if len(set(judged.answers)) == 1 else ""
     if judged.at_chance:
@@ -158,7 +160,7 @@ def _against(judged: Judged) -> list[str]:
             f"That is no better than chance ({measured}): no evidence that it has learned to tell "
             f"the classes apart; {always}, would be right for {percent(share)}."
         ]
-        return [*said, f"It gave the same answer, {same}, every time."] if same else said
+        return [*said, f"It predicted {same} every time."] if same else said
     if high < 0:
         return [f"That is worse than chance ({measured}): are labels, or classes, swapped?"]
     if judged.metrics.loc["accuracy", "low"] > share:

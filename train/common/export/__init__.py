@@ -1,1 +1,1 @@
-"""From a trained model to what is registered and served."""
+"""Export a trained model to the files that are registered and served."""

@@ -1,4 +1,4 @@
-"""Inputs made up for the examples of models: what leaves with a model holds no patient's data."""
+"""Generated input examples of models, so that a model is stored without data of patients."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def drawn_images(side: int) -> np.ndarray:
 
 
 def typical_rows(schema: dict[str, Any]) -> pd.DataFrame:
-    """One row that fits a JSON Schema: the first of categories, the middle of ranges."""
+    """One row that fits a JSON Schema: the first category of a list, the middle of a range."""
     columns = {name: _typical(each) for name, each in schema["properties"].items()}
     return pd.DataFrame(columns)
 

@@ -1,4 +1,4 @@
-"""From a fitted Keras model to the two models that leave training."""
+"""Export a fitted Keras model as ONNX, and register it."""
 
 import logging
 import tempfile
@@ -18,15 +18,15 @@ from train.common.tracking.register import log_models
 log = logging.getLogger(__name__)
 
 TOLERANCE = 1e-4
-"""Largest accepted difference between Keras' and ONNX' probabilities, float32 on another engine."""
+"""Largest accepted difference of probabilities between Keras and ONNX, both in float32."""
 
 
 def export(trained: TrainedModel, splits: Splits[DecodedImages], settings: ImageTraining) -> None:
     """Export to ONNX, compare with Keras on validation images, log and register both.
 
-    A fold's model judges the recipe and stays unregistered. The checkpoints go once all is logged.
-    Raises `ArithmeticError` when the two differ by more than `TOLERANCE`: a model that changes in
-    export must not be served.
+    The models of folds evaluate the recipe, and are not registered. The checkpoints are removed
+    when everything is logged. Raises `ArithmeticError` when Keras and ONNX differ by more than
+    `TOLERANCE`: a model that changes in export must not be served.
     """
     if settings.split.folds:
         log.info("the model of a fold is not registered: train without split.folds to serve one")
@@ -61,7 +61,7 @@ def export(trained: TrainedModel, splits: Splits[DecodedImages], settings: Image
 
 
 def dicom_window(settings: ImageTraining) -> list[float]:
-    """DICOM window centre and width of the training; empty where each file's own was taken."""
+    """DICOM window centre and width of the training; empty if each file's own window was used."""
     window = settings.dataset.dicom
     if window.centre is None or window.width is None:
         return []
@@ -69,7 +69,7 @@ def dicom_window(settings: ImageTraining) -> list[float]:
 
 
 def calibration_rows(splits: Splits[DecodedImages], count: int, seed: int) -> np.ndarray:
-    """At most `count` rows of the training images, drawn by `seed`, in their order."""
+    """At most `count` rows of training images, drawn with `seed` and sorted."""
     rng = np.random.default_rng(seed)
     return np.sort(rng.permutation(splits.train)[:count])
 
@@ -77,7 +77,7 @@ def calibration_rows(splits: Splits[DecodedImages], count: int, seed: int) -> np
 def _int8(
     path: Path, splits: Splits[DecodedImages], settings: ImageTraining
 ) -> tuple[Path, dict[str, Any]]:
-    """The model to serve, int8 where validation allows it, and what its metadata say of that."""
+    """The model to serve, in int8 if validation allows it, and its metadata."""
     publish, images = settings.publish, splits.data.load()
     quantized = path.with_name("int8.onnx")
     quantize(

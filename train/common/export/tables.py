@@ -1,4 +1,4 @@
-"""From a fitted pipeline to the model that leaves training: skops, never pickle."""
+"""Export a fitted pipeline as skops (never as pickle), and register it."""
 
 import numpy as np
 import skops.io
@@ -12,7 +12,7 @@ from train.common.tracking.register import log_table_model
 
 
 def export(trained: TrainedPipeline, splits: Splits[Table], settings: TableTraining) -> None:
-    """Store as skops, compare on validation rows what is read back, log and register it.
+    """Store as skops, read it back, compare both on validation rows, log and register.
 
     Raises `ArithmeticError` when the two differ: a model that changes in storage must not be
     served.

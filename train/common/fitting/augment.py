@@ -1,7 +1,7 @@
-r"""Random affine views, all composed into one warp per image.
+r"""Random affine views; all operations are composed into one warp per image.
 
-Five operations (rotation, shift, shear, zoom, flip) are five matrices; their product is one,
-so the image is interpolated once instead of five times:
+Each of five operations (rotation, shift, shear, zoom, flip) is a matrix. Their product is one
+matrix, so the image is interpolated once instead of five times:
 
 $$ M = C \; R(\theta) \; T(t_x, t_y) \; S(\phi) \; Z(z_x, z_y) \; F \; C^{-1} $$
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def draw(rng: np.random.Generator, count: int, size: int, settings: Augment) -> np.ndarray:
-    """Transforms float32 (count, 8) as TensorFlow's projective warp takes them, output to input.
+    """Transforms float32 (count, 8) for TensorFlow's projective warp, from output to input.
 
     An entry is `[a, b, c, d, e, f, 0, 0]`: pixel (x, y) of the view shows pixel
     (a x + b y + c, d x + e y + f) of the image.

@@ -1,11 +1,11 @@
-"""What a killed run leaves behind, so that the same command goes on from its last finished epoch.
+"""Checkpoints, from which the command of a killed run continues after its last finished epoch.
 
-A folder for each set of inputs (settings, data, labels, splits, seed, weights) holds the weights
-and the optimizer's state after the last epoch, those of the best epoch, and the history so far,
-with the sha256 of both. The history is written last: what it names is whole, and what is not
-counts as absent.
+Each set of inputs (settings, data, labels, splits, seed, weights) has a folder. It holds weights and
+optimizer state of the last and of the best epoch, and the history, which has the sha256 of both
+files. The history is written last, so the files that it names are complete. A file with another
+sha256 counts as absent.
 
-One process at a time trains with the same inputs; who comes second is told who is first.
+Only one process at a time trains with the same inputs; a second one stops and names the first.
 """
 
 import hashlib
@@ -27,10 +27,10 @@ HISTORY, INPUTS = "history.json", "inputs.json"
 
 
 class Checkpoints:
-    """State of one training under `<cache>/checkpoints/<key>`, key being the digest of `inputs`.
+    """State of one training in `<cache>/checkpoints/<key>`; the key is the digest of `inputs`.
 
-    `monitor` chooses the best epoch; `run` is the id of this run. Raises `UserError` where another
-    process trains with the same inputs, until it calls `remove` or `release`, or ends.
+    `monitor` chooses the best epoch; `run` is the id of this run. Raises `UserError` while another
+    process trains with the same inputs: until it calls `remove` or `release`, or ends.
     """
 
     def __init__(self, cache: Path, inputs: dict[str, Any], monitor: str, run: str = "") -> None:
@@ -47,7 +47,7 @@ class Checkpoints:
         )
         self.folder.mkdir(exist_ok=True)
         self.run_id: str | None = None
-        """The run that left the epochs."""
+        """The run that trained the saved epochs."""
         self.epochs: list[dict[str, Any]] = []
         self._digests: dict[str, str] = {}
         self._read()
@@ -66,7 +66,7 @@ class Checkpoints:
             return
         self.run_id, self._digests = run_id, known
         whole = {number for number in {len(epochs), best} if self._whole(number)}
-        if best in whole:  # without the last epoch the best one is gone on from
+        if best in whole:  # without the last epoch, training continues from the best one
             self.epochs = epochs[: max(whole)]
 
     def _whole(self, epoch: int) -> bool:
@@ -79,7 +79,7 @@ class Checkpoints:
 
     @property
     def history(self) -> pd.DataFrame:
-        """One row per finished epoch."""
+        """The history, one row per finished epoch."""
         return pd.DataFrame(self.epochs)
 
     def best(self) -> int:
@@ -92,7 +92,7 @@ class Checkpoints:
         return values.index(min(values) if "loss" in self.monitor else max(values)) + 1
 
     def save(self, model: "keras.Model", epoch: dict[str, Any]) -> None:
-        """Add one finished `epoch` with the state of `model` after it."""
+        """Save one finished `epoch`, and the state of `model` after it."""
         number = len(self.epochs) + 1
         path = self.weights(number)
         with disk.atomic_write(path) as draft:
@@ -114,7 +114,7 @@ class Checkpoints:
         return self.folder / f"epoch-{epoch:03d}.weights.h5"
 
     def others(self) -> list[tuple[str, list[str]]]:
-        """Unfinished trainings with the same `settings`: their run, and which inputs differ."""
+        """Unfinished trainings with the same `settings`: their run, and the inputs that differ."""
         found = []
         for path in sorted(self.folder.parent.glob(f"*/{INPUTS}")):
             theirs, state = _json(path), _json(path.with_name(HISTORY))
@@ -127,18 +127,18 @@ class Checkpoints:
         return found
 
     def clear(self) -> None:
-        """Forget everything: train from the start."""
+        """Remove all epochs, so that training starts from the beginning."""
         shutil.rmtree(self.folder)
         self.folder.mkdir()
         self.run_id, self.epochs, self._digests = None, [], {}
 
     def remove(self) -> None:
-        """Leave nothing behind, and let others train the same; for when all is logged."""
+        """Remove the folder and release the lock; call it when everything is logged."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.release()
 
     def release(self) -> None:
-        """Let others go on from what is there."""
+        """Release the lock, so that another process can continue."""
         self._lock.release()
 
 
@@ -148,7 +148,7 @@ def _write(path: Path, facts: dict[str, Any]) -> None:
 
 
 def _json(path: Path) -> dict[str, Any] | None:
-    """The object in `path`; None where it is absent, or torn, which the log says."""
+    """The object in `path`; None if it is absent, or damaged, which is logged."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

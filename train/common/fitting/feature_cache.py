@@ -1,8 +1,8 @@
-"""What the frozen part of a network answers, computed once and kept on disk.
+"""Activations of the frozen part of a network, computed once and kept on disk.
 
-The layers up to the freeze boundary never change, so their answer to an image is the same in every
-epoch, every run and every sweep. Only augmentation changes the image: each gets a few views, drawn
-once.
+The layers up to the freeze boundary never change, so the activations of an image are the same in
+every epoch, run and sweep. Only augmentation changes the image: each image gets a few views, which
+are drawn once.
 
 ```mermaid
 flowchart LR
@@ -15,9 +15,9 @@ flowchart LR
     pooled --> head["head, warmed up by Keras"]
 ```
 
-The files (`row_store`) lie under `<cache>/activations/<key>/`, one for each view of all images, row
-i for row i of the images' table. Rows are filled when they are first needed, so that the splits of
-a cross-validation share them. Of two runs that need the same rows, one computes them and the other
+The files (`row_store`) are in `<cache>/activations/<key>/`, one for each view of all images. Row
+i belongs to row i of the images' table. Rows are computed when they are first needed, so the folds
+of a cross-validation share them. If two runs need the same rows, one computes them and the other
 waits.
 """
 
@@ -48,12 +48,12 @@ Compute = Callable[[np.ndarray], np.ndarray]
 Advance = Callable[[int], None]
 
 BATCH = 8
-"""Images that go through the frozen part together; more are not faster on a CPU."""
+"""Batch size of the frozen part; a larger one is not faster on a CPU."""
 FORMAT = 1
-"""Raised when files of an older program must not be read."""
+"""Version of the files; a new number makes the program ignore older files."""
 SAME = 2e-2
-"""Largest accepted difference of recomputed activations, relative to their largest: float16 and
-another number of threads stay far below it, another network far above."""
+"""Largest accepted difference of recomputed activations, relative to their largest value. float16
+and another number of threads give far smaller differences, another network far larger ones."""
 
 
 HINTS = {"float32": "f32", "bfloat16": "bf16"}
@@ -69,7 +69,7 @@ def openvino(model: "keras.Model", precision: str) -> Compute:
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.xml")
-        with computing_in("float32", model):  # OpenVINO rounds by itself, where it is told to
+        with computing_in("float32", model):  # OpenVINO itself rounds to `precision`
             model.export(str(path), format="openvino", verbose=False)
         core = ov.Core()
         compiled = core.compile_model(
@@ -96,8 +96,8 @@ def weights_of(model: "keras.Model") -> str:
 class FeatureCache:
     """The activations of all `images` at the freeze boundary, and the pooled features behind it.
 
-    `prefix` ends at the boundary; `still` leads from there to the pooled features and is not
-    trained yet. View `None` is the image as it is. Views of another `scope` are not shared.
+    `prefix` ends at the boundary. `still` leads from there to the pooled features, with the initial
+    weights. View `None` is the image without augmentation. Views of another `scope` are not shared.
     """
 
     def __init__(
@@ -127,12 +127,12 @@ class FeatureCache:
 
     @property
     def augmented(self) -> bool:
-        """Whether views differ from the images at all."""
+        """Whether augmentation is on, so that views differ from the images."""
         views = plain(self.settings.fit.augment)
         return any(value for name, value in views.items() if name != "fill_value")
 
     def at_boundary(self, view: int | None, rows: np.ndarray, advance: Advance) -> Rows:
-        """Activations float16 (N, h, w, C), whole for `rows`; `advance` hears of images done."""
+        """Activations float16 (N, h, w, C), complete for `rows`; `advance` counts images."""
         shape = self.prefix.output.shape[1:]
         store = self._store(f"{self._name(view)}.npy", shape)
         filled = self._fill(
@@ -148,7 +148,7 @@ class FeatureCache:
         return store
 
     def pooled(self, view: int | None, rows: np.ndarray, advance: Advance) -> Rows:
-        """Pooled features float16 (N, C) of the untrained tail, whole for `rows`."""
+        """Pooled features float16 (N, C) of the untrained tail, complete for `rows`."""
         activations = self.at_boundary(view, rows, advance)
         shape = self.still.output.shape[1:]
         store = self._store(f"{self._name(view)}-pooled-{self._still}.npy", shape)
@@ -163,7 +163,7 @@ class FeatureCache:
     def _fill(
         self, store: Rows, rows: np.ndarray, answers: Callable[[np.ndarray], Iterator[np.ndarray]]
     ) -> int:
-        """Fill those of `rows` that are missing with their `answers`; how many that were."""
+        """Compute the missing rows with `answers` and store them; returns their number."""
         if not len(store.missing(rows)):
             return 0
         with store.alone():
@@ -174,15 +174,15 @@ class FeatureCache:
         return len(missing)
 
     def forget(self, view: int) -> None:
-        """Remove what is stored of `view`."""
+        """Remove the files of `view`."""
         for path in self.folder.glob(f"{self._name(view)}*"):
             path.unlink()
             self._stores.pop(path, None)
 
     def _check(self, store: Rows, view: int | None, row: np.ndarray) -> None:
-        """Compare one stored row with Keras' own answer: of the first file, and of older ones.
+        """Compare one stored row with the output of Keras, for the first file and for older ones.
 
-        Raises `UserError` where they differ: the model's graph was changed, or the engine errs.
+        Raises `UserError` if they differ: the model's graph was changed, or the engine is wrong.
         """
         if store.path in self._checked:
             return
@@ -211,7 +211,7 @@ class FeatureCache:
         return self._engines[name]
 
     def _images(self, view: int | None, rows: np.ndarray) -> Iterator[np.ndarray]:
-        """Batches uint8 (B, S, S, 3) of `rows` as `view` shows them."""
+        """Batches uint8 (B, S, S, 3) of `view` of `rows`."""
         count, size = self.images.load().shape[:2]
         settings = self.settings.fit.augment
         rng = np.random.default_rng([self.settings.seed, view or 0])
@@ -237,7 +237,7 @@ class FeatureCache:
             advance(len(batch))
 
     def _reserve(self, size: int) -> None:
-        """Raise `UserError` where `size` more bytes exceed the budget or the disk."""
+        """Raise `UserError` if `size` more bytes exceed the budget or the disk."""
         budget = self.settings.env.cache_limit_gb
         used = sum(file.stat().st_blocks * 512 for file in self.home.rglob("*") if file.is_file())
         if budget is not None and used + size > budget * 1e9:

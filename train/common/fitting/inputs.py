@@ -1,4 +1,4 @@
-"""What a phase of training trains, and its batches: pixels, or stored activations.
+"""The model that a phase trains, and its batches: pixels, or stored activations.
 
 ```mermaid
 flowchart LR
@@ -7,7 +7,7 @@ flowchart LR
     pooled["stored pooled features"] --> head["the head, in warm-up"]
 ```
 
-The parts share their layers with the whole model, which is what training returns.
+The parts share their layers with the whole model, which the training returns.
 """
 
 from typing import TYPE_CHECKING, Any, Protocol
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 BATCH = 8
-"""Images that go through the whole network together: 32 take 190 MB more, little less time."""
+"""Batch size of the whole network: 32 takes 190 MB more, and hardly less time."""
 
 
 class Inputs(Protocol):
-    """What the trainer needs to know of a way to train.
+    """Interface between the trainer and the two kinds of inputs.
 
-    `head_only` says that no layer before `pool` has trained yet, nor will in this phase.
+    `head_only` says that no layer before `pool` has trained yet, nor will train in this phase.
     """
 
     def part(self, head_only: bool) -> "keras.Model":
@@ -42,16 +42,16 @@ class Inputs(Protocol):
     def training(
         self, head_only: bool, epoch: int, rows: np.ndarray, rng: np.random.Generator
     ) -> "tf.data.Dataset":
-        """Batches of `rows`, in order, as `epoch` (1-based) sees them."""
+        """Batches of `rows`, in order, with the views of `epoch` (1-based)."""
 
     def validation(self, head_only: bool) -> "tf.data.Dataset":
         """Batches of the validation images."""
 
     def reset(self) -> None:
-        """Undo training where a checkpoint of the head alone would not."""
+        """Restore the initial weights that a checkpoint of the head does not contain."""
 
     def finish(self, epochs: int) -> None:
-        """Remove what no other run can use, after the last of `epochs`."""
+        """Remove files that no other run can use, after the last of `epochs`."""
 
 
 def inputs_of(
@@ -61,14 +61,14 @@ def inputs_of(
     bar: EpochBar,
     scope: str,
 ) -> Inputs:
-    """Those that `fit.cache` asks for; `scope` keeps views of one epoch apart from other runs'."""
+    """The inputs that `fit.cache` names; views of one epoch are not shared with another `scope`."""
     if settings.fit.cache == Cache.none:
         return PixelInputs(model, splits, settings)
     return CachedInputs(model, splits, settings, bar, scope)
 
 
 class PixelInputs:
-    """Every step runs the whole model."""
+    """Inputs for steps that run the whole model on pixels."""
 
     def __init__(
         self, model: "keras.Model", splits: Splits[DecodedImages], settings: ImageTraining
@@ -92,14 +92,14 @@ class PixelInputs:
         return batches(self.splits, self.splits.validation, self.fit.batch_size, None)
 
     def reset(self) -> None:
-        """Nothing to do: checkpoints hold all weights."""
+        """Does nothing: checkpoints hold all weights."""
 
     def finish(self, _epochs: int) -> None:
-        """Nothing to do: nothing was stored."""
+        """Does nothing: nothing was stored."""
 
 
 class CachedInputs:
-    """Every step runs what trains; frozen layers compute their activations once."""
+    """Inputs for steps that run only the layers that train, on stored activations."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class CachedInputs:
         fit, boundary = settings.fit, settings.model.freeze
         if fit.views is not None and fit.views < 1:
             raise UserError(
-                f"fit.views={fit.views}: 1 or more, or null for new ones in every epoch"
+                f"fit.views={fit.views}: set 1 or more, or null for new views in every epoch"
             )
         prefix, self.tail = split_at(model, boundary)
         edge, pooled = (model.get_layer(name).output for name in (boundary, POOL))
@@ -127,7 +127,7 @@ class CachedInputs:
         self._start = self.tail.get_weights()
 
     def part(self, head_only: bool) -> "keras.Model":
-        """The head, or all that is behind the boundary."""
+        """The head, or all layers behind the boundary."""
         return self.head if head_only else self.tail
 
     def training(
@@ -146,11 +146,11 @@ class CachedInputs:
         return self._stored(head_only, None, self.splits.validation)
 
     def reset(self) -> None:
-        """Bring the tail back to where it started."""
+        """Restore the initial weights of the tail."""
         self.tail.set_weights(self._start)
 
     def finish(self, epochs: int) -> None:
-        """Remove the last of the views that one epoch saw."""
+        """Remove the view of the last epoch if each epoch has its own."""
         if self.fit.views is None:
             self.cache.forget(epochs - 1)
 
@@ -163,7 +163,7 @@ class CachedInputs:
 
 
 def predict(model: "keras.Model", splits: Splits[DecodedImages], rows: np.ndarray) -> Predictions:
-    """What `model` predicts for the images of `rows`, in their order."""
+    """Predictions of `model` for the images of `rows`, in their order."""
     probabilities = model.predict(batches(splits, rows, BATCH, None), verbose=0)
     return Predictions(splits.data.frame.iloc[rows], probabilities, splits.data.classes)
 
@@ -177,8 +177,8 @@ def batches(
 ) -> "tf.data.Dataset":
     """Batches of images uint8 (B, S, S, 3) and one-hot labels float32 (B, classes), in order.
 
-    `views`, float32 (len(rows), 8), are the transforms of `augment.draw`; `None`
-    shows the images as they are. Pixels are read from disk as batches are made.
+    `views`, float32 (len(rows), 8), are the transforms of `augment.draw`; `None` gives the images
+    without augmentation. Pixels are read from disk when a batch is made.
     """
     import tensorflow as tf
 
@@ -200,7 +200,7 @@ def batches(
 def stored(
     splits: Splits[DecodedImages], rows: np.ndarray, store: Rows, batch_size: int
 ) -> "tf.data.Dataset":
-    """Batches of what `store` holds for `rows`, float32 (B, ...), and one-hot labels, in order."""
+    """Batches of the rows of `store`, float32 (B, ...), and one-hot labels, in order."""
     import tensorflow as tf
 
     classes = len(splits.data.classes)

@@ -1,4 +1,4 @@
-"""Training in bfloat16: the same weights in float32, convolutions at half the time."""
+"""Training in bfloat16: weights stay in float32, convolutions take half the time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def computing_in(precision: str, model: "keras.Model") -> Iterator[None]:
-    """Within, the layers of `model` from the first with weights up to `pool` use `precision`.
+    """In this context, the layers from the first with weights up to `pool` use `precision`.
 
-    What scales the pixels, the head and the loss stay in float32. A model must be compiled within
-    to take notice, and again afterwards. See `keras.DTypePolicy` on `mixed_bfloat16`.
+    The scaling of pixels, the head and the loss stay in float32. The model must be compiled in the
+    context for this to take effect, and again after it. See `keras.DTypePolicy`, `mixed_bfloat16`.
     """
     import keras
 

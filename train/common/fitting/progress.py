@@ -1,4 +1,4 @@
-"""Progress of training: one bar per epoch on a terminal, one line per epoch anywhere else."""
+"""Progress of training: one bar per epoch on a terminal, and one line of the log per epoch."""
 
 import logging
 import time
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class EpochBar:
-    """A context manager whose `callback` feeds Keras' batches into a rich progress bar."""
+    """A context manager whose `callback` shows Keras' batches in a rich progress bar."""
 
     def __init__(self) -> None:
         self.progress = Progress(
@@ -36,7 +36,7 @@ class EpochBar:
 
     @contextmanager
     def task(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
-        """A bar for work before an epoch, fed with counts; what took time is logged."""
+        """A bar for work before an epoch; yields a function that adds counts. Logs the time."""
         started, done = time.perf_counter(), 0
         task = self.progress.add_task(title, total=total, state="")
 
@@ -52,7 +52,7 @@ class EpochBar:
             log.info("%s: %.0f s, %.1f ms an image", title, seconds, 1000 * seconds / done)
 
     def callback(self, title: str) -> "keras.callbacks.Callback":
-        """A Keras callback for one call of `model.fit` that trains one epoch."""
+        """A Keras callback for a `model.fit` of one epoch."""
         import keras
 
         progress = self.progress

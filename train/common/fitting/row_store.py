@@ -1,4 +1,4 @@
-"""Rows on disk, filled in any order by any run, and never read half-written."""
+"""Rows on disk that any run fills in any order; incomplete rows are never read."""
 
 import os
 import time
@@ -12,15 +12,15 @@ from datasets.common.fetching import disk
 from datasets.common.fetching.locks import Lock
 
 SAVE_SECONDS = 15
-"""Work that a kill can cost at most, beside one batch."""
+"""A kill loses at most so many seconds of work, and one batch."""
 
 
 class Rows:
-    """Rows float16 (N, ...) in one file, filled in any order; `done` (N,) says which are whole.
+    """Rows float16 (N, ...) in one file, filled in any order; `done` (N,) marks complete rows.
 
-    `done` is a file of its own, written after the rows are on disk: what it names is whole,
-    whenever the process was killed. A file of another size or shape counts as absent, and so do
-    its rows. `fill` within `alone`: of two processes that want the same rows one computes them.
+    `done` has its own file, which is written after the rows are on disk: a row that it marks is
+    complete, even after a kill. A file of another size or shape counts as absent, with its rows.
+    Call `fill` within `alone`: if two processes need the same rows, only one computes them.
     """
 
     def __init__(self, path: Path, count: int, shape: tuple[int, ...]) -> None:
@@ -42,7 +42,7 @@ class Rows:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Within, no other process fills the file, and `done` knows what others filled before."""
+        """In this context no other process fills the file, and `done` is up to date."""
         with Lock(self.path.with_suffix(".lock"), f"the filling of {self.path}", wait=True):
             if not self._whole():
                 self._create()
@@ -73,11 +73,11 @@ class Rows:
         return np.unique(rows[~self.done[rows]])
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """float16 (len(rows), ...). The file is mapped for this call alone: memory stays flat."""
+        """`rows` as float16 (len(rows), ...); the file is mapped for this call alone."""
         return np.load(self.path, mmap_mode="r")[rows]
 
     def fill(self, rows: np.ndarray, batches: Iterator[np.ndarray]) -> None:
-        """Write what `batches` give for `rows`, in order, and note it every few seconds."""
+        """Write `batches`, the values of `rows` in order, and save `done` every few seconds."""
         noted, position = time.monotonic(), 0
         with self.path.open("r+b") as file, disk.writing(self.path.parent):
             for values in batches:

@@ -1,7 +1,7 @@
 """The train step for tables: a random search of hyper-parameters, cross-validated by group.
 
-With `model.estimator=null` every estimator has a search of its own, and the scores of the searches
-choose one of them. Validation and test have no say in it.
+With `model.estimator=null` every estimator has its own search, and the scores of the searches
+choose one of them. Validation and test are not used.
 """
 
 import logging
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Build = Callable[[TableModel, Mapping[str, Sequence[Any]], Sequence[str], int], "Pipeline"]
-"""From the model's settings, the categorical and the numeric columns and a seed to a pipeline."""
+"""Builds a pipeline from the model's settings, categorical and numeric columns and a seed."""
 Space = Callable[[Estimator], dict[str, Any]]
-"""From an estimator to the distributions of its hyper-parameters."""
+"""Gives the distributions of an estimator's hyper-parameters."""
 FIGURES = {"mean_test_score": "score", "std_test_score": "spread", "mean_fit_time": "seconds"}
 
 
@@ -39,15 +39,15 @@ def search(
 ) -> TrainedPipeline:
     """The best of `settings.fit.candidates` settings on train, fitted again on all of train.
 
-    That of the estimator `settings.model.estimator`, or, where it is null, of the best of all.
-    Imputation, scaling and encoding are part of what is fitted in each fold. Neither validation
-    nor test is seen. Raises `UserError` when train has fewer groups than there are folds.
+    The estimator is `settings.model.estimator`; if that is null, the one whose search scores best.
+    Imputation, scaling and encoding are fitted in each fold too. Validation and test are not used.
+    Raises `UserError` when train has fewer groups than there are folds.
     """
     groups = splits.groups(splits.train)
     if (count := len(set(groups))) < settings.fit.folds or settings.fit.folds < 2:
         raise UserError(
-            f"fit.folds={settings.fit.folds}: two or more are needed, and at most the {count} "
-            f"values of {splits.data.group} in train"
+            f"fit.folds={settings.fit.folds}: set at least two, and at most the {count} values "
+            f"of {splits.data.group} in train"
         )
     one: Estimator | None = settings.model.estimator
     kinds = [one] if one else list(Estimator)
@@ -59,7 +59,7 @@ def search(
         for kind, each in track(searches.items(), "search on train", total=len(searches))
     }
     best = chosen(done)
-    log.info("%s is taken, of %s", best.name, ", ".join(kind.name for kind in done))
+    log.info("chosen estimator: %s, of %s", best.name, ", ".join(kind.name for kind in done))
     candidates = pd.concat([_candidates(kind, each.cv_results_) for kind, each in done.items()])
     return TrainedPipeline(
         done[best].best_estimator_,

@@ -1,4 +1,4 @@
-"""What a training starts from: a network with weights for its backbone, or a registered model.
+"""The start of a training: a network with weights for its backbone, or a registered model.
 
 ```mermaid
 flowchart LR
@@ -41,9 +41,9 @@ class Start:
 
     model: "keras.Model"
     digest: str
-    """Hex sha256 of the weights that were loaded; a word for those that are no file's."""
+    """Hex sha256 of the loaded weights; `imagenet` or `none` if they are not from a file."""
     notes: list[str] = field(default_factory=list)
-    """What the report must say of it."""
+    """Warnings for the report."""
 
 
 def initial_model(
@@ -51,9 +51,9 @@ def initial_model(
 ) -> Start:
     """The network that `build` makes, with the weights that `model.weights` names.
 
-    Weights that are drawn are drawn by `seed`. From a registered model all weights carry over, also
-    to images of another size; where its classes are others, the head is new, and the log says so.
-    Raises `UserError` for a model of another network.
+    `seed` decides random weights. All weights of a registered model carry over, also to images of
+    another size. If its classes are others, the head is new, and the log warns of it. Raises
+    `UserError` for a model of another network.
     """
     import keras
 
@@ -72,7 +72,7 @@ def initial_model(
 
 
 def structure(model: "keras.Model") -> str:
-    """Hex sha256 of the layers of `model`: their kinds, settings and weights' shapes, no names."""
+    """Hex sha256 of the layers of `model`: their types, settings and shapes of weights."""
     layers = [
         [
             type(layer).__name__,
@@ -91,7 +91,7 @@ def _shapes(layer: Any) -> list[list[int]]:
 def _carry_over(
     theirs: "keras.Model", ours: "keras.Model", known: Registered, classes: list[str]
 ) -> None:
-    """Give `ours` the weights of `theirs`, all of them or all but those of the head."""
+    """Copy the weights of `theirs` to `ours`, with or without the head."""
     uri, size = known.uri, theirs.input.shape[1]
     if theirs.name != ours.name:
         raise UserError(
@@ -117,33 +117,33 @@ def _carry_over(
         new.set_weights(old.get_weights())
     if size != ours.input.shape[1]:
         log.warning(
-            "%s saw images of %d pixels, and this training shows %d (model.image_size)",
+            "%s was trained at %d pixels, and this training uses %d (model.image_size)",
             uri, size, ours.input.shape[1],
         )  # fmt: skip
     if same:
-        log.info("weights of %s, run %s, take their place, the head's too", uri, known.run_id)
+        log.info("loaded the weights of %s, run %s, with the head", uri, known.run_id)
     else:
         log.warning(
-            "weights of %s, run %s, take their place, but for the head, which is new: its classes "
-            "are %s", uri, known.run_id, ", ".join(known.metadata["classes"]),
+            "loaded the weights of %s, run %s, without the head, which is new: that model has the "
+            "classes %s", uri, known.run_id, ", ".join(known.metadata["classes"]),
         )  # fmt: skip
 
 
 def _layers(model: "keras.Model", head: bool) -> list[Any]:
-    """The layers of `model`, or those up to and with `pool`."""
+    """All layers of `model`, or those up to and with `pool`."""
     names = [layer.name for layer in model.layers]
     return model.layers if head else model.layers[: names.index("pool") + 1]
 
 
 def _seen_before(known: Registered, splits: Splits[DecodedImages]) -> int:
-    """Test images of `splits` that `known` was trained on or chosen by."""
+    """Number of test images of `splits` that `known` used for training or validation."""
     table = fetch_table(known, "data/splits.csv")
     seen = set(table.loc[table["split"] != "test", "sha256"])
     return int(splits.data.frame["sha256"].iloc[splits.test].isin(seen).sum())
 
 
 def _notes(known: Registered, seen: int, count: int) -> list[str]:
-    notes = [f"The training went on from {known.uri}, run {known.run_id}."]
+    notes = [f"The training started from {known.uri}, run {known.run_id}."]
     if seen:
         notes.append(
             f"{seen} of the {count} test images were training or validation images of that model: "

@@ -1,4 +1,4 @@
-"""Training of an image classifier, phase by phase, one epoch at a time, resumable.
+"""Trainer of an image classifier: phase by phase, epoch by epoch, resumable.
 
 ```mermaid
 flowchart LR
@@ -9,7 +9,7 @@ flowchart LR
 
 Everything random in epoch e is drawn from (seed, e), so a resumed run takes the same steps as an
 unbroken one. `train.common.fitting.inputs` decides what a step computes: the whole model on pixels,
-or the layers that train on stored activations.
+or only the layers that train, on stored activations.
 """
 
 import hashlib
@@ -41,19 +41,19 @@ log = logging.getLogger(__name__)
 
 
 class EpochLog(Protocol):
-    """Where finished epochs are logged: `train.common.tracking.log.Run`."""
+    """Logs finished epochs: `train.common.tracking.log.Run`."""
 
     id: str
 
     def log_epoch(self, epoch: int, values: dict[str, Any], /) -> None:
-        """The figures of one finished epoch, 1-based; also of those that a killed run left."""
+        """Log the metrics of a finished epoch, 1-based; also of epochs of a killed run."""
 
     def log_resumed(self, earlier: str) -> None:
-        """This run goes on from the epochs of the killed run `earlier`."""
+        """Log that this run continues the killed run `earlier`."""
 
 
 class Trainer:
-    """Trains the network of `start`; a context manager around the phases.
+    """Trains the network of `start`. The phases run in its context.
 
         with Trainer(start, splits, settings, run) as trainer:
             trainer.phase("warmup", head_layers(start.model), settings.fit.warmup)
@@ -75,7 +75,7 @@ class Trainer:
         self.start, self.splits, self.settings, self.run = start, splits, settings, run
         self.model = start.model
         self._phases: dict[str, list[keras.layers.Layer]] = {}
-        """The layers of each phase that was begun."""
+        """The layers of each phase that has begun."""
         self._within = ExitStack()
 
     def __enter__(self) -> "Trainer":
@@ -110,10 +110,10 @@ class Trainer:
         schedule: Schedule = Schedule.constant,
         patience: int | None = None,
     ) -> None:
-        """Train `layers` for the epochs of `phase`, or until `patience` epochs bring nothing.
+        """Train `layers` for the epochs of `phase`, or until `patience` epochs bring no gain.
 
-        Epochs that a killed run finished are not repeated. `phase` is `fit.<name>`, which messages
-        name. Raises `UserError` when the loss is no longer a number.
+        Epochs that a killed run finished are not repeated. `phase` are the settings `fit.<name>`.
+        Raises `UserError` when the loss is no longer a number.
         """
         epochs = self.checkpoints.epochs
         self._phases[name] = layers
@@ -141,7 +141,7 @@ class Trainer:
             self.run.log_epoch(len(epochs), values)
 
     def best(self) -> TrainedModel:
-        """The model at its best epoch on validation, by `fit.monitor`; after the phases."""
+        """The model at its best epoch by `fit.monitor`; call it after the phases."""
         epochs, best = self.checkpoints.epochs, self.checkpoints.best()
         try:
             if not epochs:
@@ -159,7 +159,7 @@ class Trainer:
         return TrainedModel(self.model, history, best, self.checkpoints.remove, self.start.notes)
 
     def _resume(self) -> None:
-        """Log what a killed run finished, and why another one that began alike is not resumed."""
+        """Log the epochs of a killed run, and why another unfinished run is not resumed."""
         if not self.settings.fit.resume:
             self.checkpoints.clear()
         if not self.checkpoints.epochs:
@@ -178,14 +178,14 @@ class Trainer:
         )  # fmt: skip
 
     def _head_only(self, name: str) -> bool:
-        """Whether nothing but the head trains in the phase `name` and in those before it."""
+        """Whether only the head trains in the phase `name` and in all phases before it."""
         head = {id(layer) for layer in head_layers(self.model)}
         names = list(self._phases)
         until = names[: names.index(name) + 1]
         return all(id(layer) in head for each in until for layer in self._phases[each])
 
     def _compile(self, name: str, learning_rate: float = 0.0) -> "keras.Model":
-        """What the phase `name` trains, with a new optimizer."""
+        """The model that the phase `name` trains, with a new optimizer."""
         import keras
 
         train_only(self.model, self._phases[name])
@@ -201,7 +201,7 @@ class Trainer:
     def _one_epoch(
         self, part: "keras.Model", name: str, epoch: int, title: str
     ) -> dict[str, float]:
-        """The figures of `epoch`, 1-based over all phases, which the bar calls `title`."""
+        """Train `epoch` (1-based over all phases) and return its metrics; the bar shows `title`."""
         import keras
 
         fit, head_only = self.settings.fit, self._head_only(name)
@@ -246,7 +246,7 @@ def _class_weights(
 def _decisive(
     start: Start, splits: Splits[DecodedImages], settings: ImageTraining
 ) -> dict[str, Any]:
-    """All that decides the result of training: the key of its checkpoints."""
+    """Everything that decides the result of a training: the key of its checkpoints."""
     images = splits.data
     parts = plain(settings)
     used = {name: parts[name] for name in ("fit", "model", "split", "transform", "seed")}

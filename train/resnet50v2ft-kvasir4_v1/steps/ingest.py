@@ -1,4 +1,4 @@
-"""Get the images and verify the contract before anything trains."""
+"""Get the images and verify their contract before the training starts."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The one look at the test images: which metrics and figures are published of it."""
+"""The evaluation of the test images: which metrics and figures are published."""
 
 from conf.schema import ImageTraining
 from train.common.data.types import DecodedImages, Predictions, Report, Splits, TrainedModel
@@ -8,7 +8,7 @@ from train.common.evaluation.metrics import Metric
 from train.common.fitting.inputs import predict
 
 SHOWN = ("accuracy", "mcc", "f1_macro", "recall_macro", "roc_auc_macro", "log_loss")
-"""Metrics at the top of the report; all of `train.common.evaluation.metrics.scores` are logged."""
+"""Metrics at the top of the report. The run logs all of `evaluation.metrics.scores`."""
 METRICS: dict[str, Metric] = {}
 """More metrics by name, each a function of labels (N,) and probabilities (N, classes)."""
 FIGURES = {
@@ -21,7 +21,7 @@ FIGURES = {
 def metrics(
     trained: TrainedModel, splits: Splits[DecodedImages], settings: ImageTraining
 ) -> Report:
-    """Predict the test images once, with the best epoch's model."""
+    """Predict the test images once, with the model of the best epoch."""
     predictions = predict(trained.model, splits, splits.test)
     report = judge(predictions, settings)
     return with_training(report, predictions, trained, splits, settings)

@@ -9,7 +9,7 @@ from train.common.data.types import DecodedImages
 
 
 def transform(images: Images, settings: ImageTraining) -> DecodedImages:
-    """Square RGB pixels on disk, uint8 (N, S, S, 3), by the reader that the service uses.
+    """Square RGB pixels on disk, uint8 (N, S, S, 3), decoded by the reader that the service uses.
 
     An image is stretched to S = `transform.image_size`, bilinear with antialiasing. Fits nothing.
     """

@@ -1,4 +1,4 @@
-"""Get the table and verify the contract before anything trains."""
+"""Get the table and verify its contract before the training starts."""
 
 from pathlib import Path
 

@@ -10,10 +10,11 @@ from train.common.tracking.log import Run
 
 
 def fit(splits: Splits[DecodedImages], settings: ImageTraining, run: Run) -> TrainedModel:
-    """The model at its best epoch on validation; resumes where a killed run stopped."""
+    """The model at its best epoch on validation; a killed run is resumed."""
     start = initial_model(build, splits, settings, run)
-    fit, behind = settings.fit, layers_after(start.model, settings.model.freeze)
+    model, phases = start.model, settings.fit
     with Trainer(start, splits, settings, run) as trainer:
-        trainer.phase("warmup", head_layers(start.model), fit.warmup)
-        trainer.phase("finetune", behind, fit.finetune, fit.schedule, fit.patience)
+        trainer.phase("warmup", head_layers(model), phases.warmup)
+        behind = layers_after(model, settings.model.freeze)
+        trainer.phase("finetune", behind, phases.finetune, phases.schedule, phases.patience)
     return trainer.best()

@@ -1,4 +1,4 @@
-"""The one look at test, and the cross-validation beside it: what is published of both."""
+"""The evaluation on test and the cross-validation: which metrics and figures are published."""
 
 from conf.schema import TableTraining
 from datasets.common.tables import Table
@@ -8,7 +8,7 @@ from train.common.evaluation.metrics import Metric
 from train.common.evaluation.tables import evaluate
 
 SHOWN = ("roc_auc_macro", "average_precision_macro", "brier", "log_loss", "accuracy", "mcc")
-"""Metrics at the top of the report; all of `train.common.evaluation.metrics.scores` are logged."""
+"""Metrics at the top of the report. The run logs all of `evaluation.metrics.scores`."""
 METRICS: dict[str, Metric] = {}
 """More metrics by name, each a function of labels (N,) and probabilities (N, classes)."""
 FIGURES = {
