@@ -1,7 +1,7 @@
-"""What runs, and with which values: the typed schema, the YAML files and the one entry point.
+"""Configuration: the typed schema, the YAML files and the entry point of every command.
 
-Two environments govern everything (`env=development`, `env=production`); a pipeline chooses a
-dataset and a model and fills in the recipe:
+There are two environments (`env=development`, `env=production`). A pipeline chooses a dataset and a
+model, and sets the values of the recipe:
 
 ```mermaid
 flowchart LR
@@ -15,6 +15,6 @@ flowchart LR
     entry --> job["train/&lt;model&gt;-&lt;dataset&gt;_v&lt;N&gt;/pipeline.py"]
 ```
 
-Every value can be changed on the command line (`fit.finetune.epochs=5`); `--cfg job` prints
-what a run would use, `--help` what there is to choose.
+Every value can be changed on the command line (`fit.finetune.epochs=5`). `--cfg job` prints the
+configuration of a run, `--help` the choices.
 """

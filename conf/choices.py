@@ -1,6 +1,6 @@
-"""What the command line offers: pipelines and experiments, each with a line that says what it is.
+"""The choices of the command line: pipelines and experiments, each with a line of description.
 
-Names come from the files below `conf/`, lines from their first comment, so nothing is listed twice.
+The names are those of the files in `conf/`, and the lines come from their first comments.
 """
 
 import re
@@ -13,7 +13,7 @@ RECIPES = {
     "datasets": ("dataset", "dataset_study"),
     "models": ("model_study", "prediction"),
 }
-"""What each entry runs: the words after the kind of data in a recipe's name, `image_training`."""
+"""The jobs of each entry: the words after the kind of data in a recipe's name, `image_training`."""
 RECIPE = re.compile(r"^ *- /recipe: *\w+?_(\w+)", re.MULTILINE)
 PIPELINE = re.compile(r"^ *- /pipeline: *(\S+)", re.MULTILINE)
 COMMENT = re.compile(r"\A(?:#.*\n)+")
@@ -34,12 +34,12 @@ def experiments(entry: str) -> list[str]:
 
 
 def entry_of(pipeline: str) -> str | None:
-    """The entry that runs `pipeline`; None where there is no such pipeline."""
+    """The entry that runs `pipeline`; None if there is no such pipeline."""
     return next((entry for entry in RECIPES if pipeline in pipelines(entry)), None)
 
 
 def line(path: Path) -> str:
-    """What the YAML file `path` is for: the first sentence after the command in its comment."""
+    """The purpose of the YAML file `path`: the sentence after the command in its first comment."""
     comment = COMMENT.match(path.read_text(encoding="utf-8"))
     paragraphs = re.sub(r"(?m)^# ?", "", comment[0] if comment else "").split("\n\n")
     told = " ".join(paragraphs[2].split()) if len(paragraphs) > 2 else ""
@@ -48,7 +48,7 @@ def line(path: Path) -> str:
 
 
 def offered(entry: str) -> str:
-    """Every pipeline and experiment of `python -m <entry>`, a line each, and an example."""
+    """Every pipeline and experiment of `python -m <entry>`, one per line, and an example."""
     groups = {"pipeline": pipelines(entry), "experiment": experiments(entry)}
     rows = [
         (f"+{group}={name}", line(CONF / group / f"{name}.yaml"))
@@ -66,6 +66,6 @@ def offered(entry: str) -> str:
 
 
 def instead(name: str, known: list[str]) -> list[str]:
-    """Lines that say what could be meant by the wrong `name`: the choices, and the nearest."""
+    """Lines for a message about the wrong `name`: the choices, and the nearest one."""
     near = get_close_matches(name, known, n=1)
     return [f"choices: {', '.join(known)}", *(f"did you mean {found}?" for found in near)]

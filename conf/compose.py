@@ -1,4 +1,4 @@
-"""Settings without a command line around them, for notebooks and generators."""
+"""Settings without a command line, for notebooks and generators."""
 
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
@@ -8,10 +8,10 @@ from conf.schema import register
 
 
 def composed(*choices: str) -> DictConfig:
-    """What a command line of `choices` gives: `composed("+dataset=kvasir4").dataset`.
+    """The configuration of a command line with `choices`: `composed("+dataset=kvasir4").dataset`.
 
-    The environment is development unless `env=production` is among them. Not all of it need be
-    set; what is set is resolved.
+    The environment is development unless `env=production` is among them. Missing parts are allowed;
+    the others are resolved.
     """
     register()
     with initialize_config_dir(str(CONF), version_base="1.3"):

@@ -1,7 +1,7 @@
-"""The one entry point: compose the configuration, check it, then import and call the job.
+"""The entry point of every command: compose and check the configuration, then call the job.
 
-Nothing heavier than Hydra is imported before the configuration is known to be good, so `--help`,
-`--cfg job` and every mistake answer in about a second.
+No package larger than Hydra is imported before the configuration is checked, so `--help`,
+`--cfg job` and every mistake take about a second.
 """
 
 import errno
@@ -25,16 +25,16 @@ from conf.redaction import guard
 from conf.schema import register
 
 CHOOSES = re.compile(r"-|\+*(pipeline|experiment)=")
-"""Words of a command line that choose what runs, and flags, which Hydra answers to."""
+"""Words of a command line that choose a pipeline or experiment, and flags of Hydra."""
 TWO_PIPELINES = re.compile(r"Multiple values for pipeline|appears more than once in the final")
 MISSING_CHOICE = re.compile(r"Could not find '(pipeline|experiment)/([^']*)'")
 
 
 def check(config: DictConfig) -> DictConfig:
-    """The composed `config` merged once more onto the schema.
+    """The composed `config`, merged again into the schema.
 
-    A key given as `+key=` passes Hydra's own check; here an unknown or ill-typed key, or a
-    value that is still missing, raises `omegaconf.errors.OmegaConfBaseException`.
+    Hydra does not check keys given as `+key=`. Here an unknown key, a value of a wrong type or a
+    missing value raises `omegaconf.errors.OmegaConfBaseException` or `UserError`.
     """
     recipe = OmegaConf.get_type(config)
     assert recipe is not None  # the schema is the first of the defaults
@@ -92,7 +92,7 @@ def main(entry: str, find: Callable[[DictConfig], str]) -> None:
     printed, logged or written.
     """
     guard()
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us instead of being printed by Hydra
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises errors instead of printing them
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     register()
     nothing = f"no +pipeline= or +experiment= given; choices:\n{offered(entry)}"
@@ -124,8 +124,8 @@ def main(entry: str, find: Callable[[DictConfig], str]) -> None:
             raise
         sys.exit(
             f"error: the disk is full ({error.filename or error}); free some space, then repeat "
-            "the command: what is finished is kept. env.cache=/a/larger/disk moves what is large"
+            "the command: finished work is kept. env.cache=/a/larger/disk moves the large files"
         )
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from what is finished", file=sys.stderr)
+        print("stopped; the same command continues after the last finished work", file=sys.stderr)
         sys.exit(130)

@@ -1,9 +1,8 @@
-"""Hydra's own files about a run, `.hydra/*.yaml` and `multirun.yaml`, without credentials.
+"""Write Hydra's files of a run, `.hydra/*.yaml` and `multirun.yaml`, without credentials.
 
-Hydra writes what it was given, signed URLs included. So `hydra.output_subdir` is null in
-`conf/config.yaml` and the callback here writes those files; that of a sweep, which Hydra cannot
-be told to leave out, is redacted when its first job starts, and at the latest when the process
-ends.
+Hydra writes its whole input, also signed URLs. So `hydra.output_subdir` is null in
+`conf/config.yaml`, and this callback writes those files. Hydra always writes the file of a sweep;
+it is redacted when the first job starts, and again when the process ends.
 """
 
 import atexit
@@ -19,13 +18,13 @@ FOLDER = ".hydra"
 
 
 class Redacted(Callback):
-    """Hydra calls it around sweeps and jobs."""
+    """A callback of Hydra for sweeps and jobs."""
 
     def __init__(self) -> None:
         self._sweep: Path | None = None
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Remember where the file of the sweep will lie."""
+        """Remember the path of the file of the sweep."""
         self._sweep = Path(config.hydra.sweep.dir, "multirun.yaml").resolve()
         atexit.register(self._redact_sweep)
 

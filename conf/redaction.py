@@ -1,8 +1,8 @@
-r"""No credentials in what a run says or leaves: one function, and the places where it stands.
+r"""Remove credentials from everything that a run prints, logs or writes.
 
-`redact` hides what a text itself shows to be secret (user and password of a URL, the values of its
-query, `password=...`), and what is known to be one: what `remember` found in the environment and
-on the command line, also where a driver repeats it without its URL or percent-encoded.
+`redact` hides credentials that the form of a text shows (user and password of a URL, the values of
+its query, `password=...`) and known secrets. `remember` finds secrets in the environment and on the
+command line; they are hidden also without their URL, or percent-encoded.
 
 ```mermaid
 flowchart LR
@@ -11,10 +11,10 @@ flowchart LR
     L[log records] --> F
     S[stdout, stderr] --> F
     Y[Hydra's files] --> F
-    A[what MLflow is given as text] --> F
+    A[texts for MLflow] --> F
 ```
 
-Code that runs does not see redacted values: only what is written does.
+Only written text is redacted; running code uses the real values.
 """
 
 import functools
@@ -31,17 +31,17 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 HIDDEN = "***"
 SHORTEST = 6
-"""Characters of a secret that is searched for by itself: shorter ones are parts of other words."""
+"""Shortest secret that is searched for in all text; shorter ones are parts of other words."""
 VARIABLES = re.compile(r"(PASSWORD|PASSWD|TOKEN|SECRET|KEY|KEY_ID)$", re.IGNORECASE)
 """Environment variables whose values are secret."""
 HARMLESS = {
     *("confirm", "export", "id", "sslmode", "timeout", "version", "versionid"),
     *("x-amz-algorithm", "x-amz-date", "x-amz-expires", "x-amz-signedheaders"),
 }
-"""Names in the query of a URL whose values may be seen."""
+"""Names in the query of a URL whose values are not secret."""
 
 _END = re.compile(r"[\s\"'<>]|$")
-"""Where a URL in a text ends."""
+"""The end of a URL in a text."""
 _PAIR = re.compile(r"([^=&;?#]+)=([^&;#]*)")
 _ASSIGNED = re.compile(
     r"(?i)\b(password|passwd|pwd|secret|token|api_?key|access_?key|signature|sig)"
@@ -66,7 +66,7 @@ def redact(text: str) -> str:
 
 
 def remember(texts: Iterable[str], variables: Iterable[tuple[str, str]] = ()) -> None:
-    """Search from here on for the secrets in `texts`, and for the values of secret `variables`."""
+    """From now on, hide the secrets in `texts` and the values of secret `variables`."""
     found = {value for name, value in variables if VARIABLES.match(name)}
     for text in texts:
         for rest in text.split("://")[1:]:
@@ -84,7 +84,7 @@ def remember(texts: Iterable[str], variables: Iterable[tuple[str, str]] = ()) ->
 
 
 def _split(rest: str) -> tuple[str, str, str, str]:
-    """What follows `://`: user and password, host and path, query, and what is no URL."""
+    """Parts of the text after `://`: user and password, host and path, query, text after the URL."""
     end = _END.search(rest)
     assert end is not None
     url, after = rest[: end.start()], rest[end.start() :]
@@ -106,9 +106,9 @@ def _json(text: str) -> str:
 
 
 def guard() -> None:
-    """Redact log records, stdout and stderr of this process from here on.
+    """From now on, redact log records, stdout and stderr of this process.
 
-    What is secret is taken from the environment and the command line of this moment.
+    The secrets are those in the environment and on the command line at the time of the call.
     """
     remember([*sys.argv[1:], *os.environ.values()], os.environ.items())
     logging.setLogRecordFactory(_Record)
@@ -123,25 +123,25 @@ def _hide(pair: re.Match[str]) -> str:
 
 
 class _Record(logging.LogRecord):
-    """A record whose message and traceback are redacted, whichever handler writes it."""
+    """A log record with redacted message and traceback, for every handler."""
 
     def getMessage(self) -> str:  # noqa: N802 -- the name in logging
         """The message without credentials."""
         return redact(super().getMessage())
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # Formatters keep the text of a traceback here, and write what stands here.
+        # Formatters store the text of a traceback here, and write it from here.
         if name in ("exc_text", "stack_info") and value:
             value = redact(value)
         super().__setattr__(name, value)
 
 
 class _Stream(io.TextIOWrapper):
-    """Text on its way to the terminal: prints, warnings, tracebacks."""
+    """A stream that redacts text for the terminal: prints, warnings, tracebacks."""
 
     @classmethod
     def over(cls, stream: io.TextIOWrapper) -> "_Stream":
-        """One that writes where `stream` does, which stays open."""
+        """A stream that writes to the buffer of `stream`; `stream` stays open."""
         stream.flush()
         return cls(
             stream.buffer,

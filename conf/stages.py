@@ -1,8 +1,8 @@
-"""The names in dvc.yaml follow from conf/pipeline, so that nobody edits a list.
+"""Write the names of datasets and trainings in dvc.yaml, from the files in conf/pipeline.
 
 python -m conf.stages
 
-DVC has no way to look for files itself; this writes what it lists, and a test compares.
+DVC cannot look for files itself, so this module writes its lists; a test compares them.
 """
 
 import re
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def found(root: Path = ROOT) -> tuple[list[str], dict[str, dict[str, str]]]:
-    """The datasets with a `dataset_<name>` pipeline, and of each `train_<name>` its parts.
+    """Names of the `dataset_<name>` pipelines, and the parts of each `train_<name>` pipeline.
 
     The parts are model, dataset and version.
     """
@@ -34,14 +34,14 @@ def found(root: Path = ROOT) -> tuple[list[str], dict[str, dict[str, str]]]:
 
 
 def listed(root: Path = ROOT) -> tuple[list[str], dict[str, dict[str, str]]]:
-    """The same as `found`, as dvc.yaml lists it."""
+    """The same names and parts, as dvc.yaml lists them."""
     document: Any = OmegaConf.to_container(OmegaConf.load(root / "dvc.yaml"))
     stages = document["stages"]
     return stages["dataset"]["matrix"]["dataset"], stages["train"]["foreach"]
 
 
 def write(root: Path = ROOT) -> None:
-    """Put what is found into dvc.yaml; all else in it stays as it is, comments included."""
+    """Write the result of `found` into dvc.yaml; the rest of the file does not change."""
     path = root / "dvc.yaml"
     datasets, trainings = found(root)
     items = [

@@ -136,7 +136,7 @@ def test_a_study_of_a_model_shows_validation_images_of_its_run(
     page = (tmp_path / "outputs" / "report.html").read_text()
     shown = ("Grad-CAM</h2>", "Least certain", "Embedding", "Layer activations", unbroken.run_id)
     check_page(page, *shown)
-    assert "Test is looked at once" in page
+    assert "Only the training evaluates the test images, once" in page
 
 
 @pytest.mark.slow

@@ -193,7 +193,7 @@ def test_another_file_is_never_overwritten(config: Any) -> None:
     output = Path(config.predict.output)
     output.parent.mkdir()
     output.write_text("my notes")
-    with pytest.raises(UserError, match=r"holds answers with model_name nothing known"):
+    with pytest.raises(UserError, match=r"holds predictions with model_name nothing known"):
         scores(config)
     assert output.read_text() == "my notes"
 
@@ -240,7 +240,7 @@ def test_the_window_is_that_of_the_training(config: Any, caplog: pytest.LogCaptu
     for known in ([], [600.0, 2000.0]):
         model = replace(MODEL, metadata={"dicom_window": known})
         assert window_of(model, config) == Window(*known)
-        assert "the DICOM window is that of the training" in caplog.text
+        assert "the DICOM window of the training is used" in caplog.text
         caplog.clear()
 
 

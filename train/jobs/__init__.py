@@ -1,7 +1,7 @@
-"""The tasks around training: what `python -m datasets` and `python -m models` run.
+"""The jobs other than training, which `python -m datasets` and `python -m models` run.
 
-One module a job, named as the recipe that asks for it, with `job(config)`; `find` computes the
-name. Each runs inside one MLflow run and leaves one HTML report.
+Each job is one module with `job(config)`; its name is that of the recipe, which `find` computes.
+Each job logs one MLflow run and writes one HTML report.
 
 ```mermaid
 flowchart LR
@@ -13,8 +13,8 @@ flowchart LR
     image_dataset & image_dataset_study & image_model_study & image_prediction --> R["report.html"]
 ```
 
-There is one of each for tables as well, `table_dataset` and so on. What several of them use:
-`common`, `table_common`, `probes` (leaks), `explain` (Keras), `pictures`, `scoring` (Parquet).
+The same jobs exist for tables: `table_dataset` and so on. The jobs share the modules `common`,
+`table_common`, `probes` (leaks), `explain` (Keras), `pictures` and `scoring` (Parquet).
 """
 
 from hydra.core.hydra_config import HydraConfig
@@ -22,5 +22,5 @@ from omegaconf import DictConfig
 
 
 def find(_: DictConfig) -> str:
-    """Dotted name of the function that does the job: the module is named as its recipe."""
+    """Dotted name of the function of the job; its module has the name of the recipe."""
     return f"{__name__}.{HydraConfig.get().runtime.choices['recipe']}.job"

@@ -1,4 +1,4 @@
-"""What jobs share: the images of a set, their counts and pictures, and the check of its digest."""
+"""Code that jobs share: images of a set, counts, contact sheets, check of the digest."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -31,18 +31,18 @@ OfImages = ImageDatasetJob | ImageModelStudy
 Set = TypeVar("Set", bound=Images)
 
 NOTES = {
-    Part.train: "These are training {what}: the model has seen them, and the figures say how well "
+    Part.train: "These are training {what}: the model has seen them, so the figures measure what "
     "it remembers.",
     Part.validation: "These are validation {what}: the model was chosen on them, so the figures "
-    "are optimistic. Test is looked at once, by the training.",
-    Part.test: "These are test {what}. Whoever chooses a model or a setting by what is seen here "
-    "has no test {what} left.",
+    "are optimistic. Only the training evaluates the test {what}, once.",
+    Part.test: "These are test {what}. After a model or a setting is chosen by this report, they "
+    "are no longer test {what}.",
 }
-"""What a reader of a model's study must know."""
+"""Warnings in the report of a model's study."""
 
 
 def check_digest(digest: str, model: Registered, dataset: ImageDataset | TableDataset) -> None:
-    """Raise `UserError` where `model` was trained on other data than those of `digest`."""
+    """Raise `UserError` if `model` was trained on data with another digest than `digest`."""
     known = str(model.metadata.get("data_digest"))
     if digest != known:
         raise UserError(
@@ -53,7 +53,7 @@ def check_digest(digest: str, model: Registered, dataset: ImageDataset | TableDa
 
 
 def _choices(theirs: DictConfig, ours: ImageDataset | TableDataset) -> str:
-    """What to put on the command line to see the data that another configuration saw."""
+    """The settings for the command line that give the data of another configuration."""
     mine = plain(ours)
     other = OmegaConf.to_container(theirs.dataset)
     assert isinstance(other, dict)
@@ -63,21 +63,21 @@ def _choices(theirs: DictConfig, ours: ImageDataset | TableDataset) -> str:
 
 
 def verified(settings: OfImages, run: Run) -> Images:
-    """The images of `settings.dataset`, whichever dataset that is; logged to the run."""
+    """The images of `settings.dataset`, for any dataset; logged to the run."""
     images = build_images(settings.dataset, Path(settings.env.cache))
     run.log_data(images)
     return images
 
 
 def decoded(settings: ImageDatasetJob, run: Run) -> DecodedImages:
-    """The same, with the pixels of the report's pictures."""
+    """The images of `settings.dataset`, with pixels for the pictures of the report."""
     images, cache = verified(settings, run), Path(settings.env.cache)
     size, workers = settings.transform.image_size, settings.transform.workers
     return decode(images, settings.dataset, size, workers, cache)
 
 
 def counts(images: Images) -> pd.DataFrame:
-    """A row a class: images by split where there are splits, in all, share, clusters."""
+    """One row per class: images by split if there are splits, all images, share, clusters."""
     table = images.frame
     names = pd.Categorical.from_codes(table["label"], list(images.classes))
     splits = table["split"].where(table["split"] != "", "no split")
@@ -92,12 +92,12 @@ def counts(images: Images) -> pd.DataFrame:
 
 
 def named(images: Set, settings: OfImages) -> Set:
-    """`images` with their classes called as people call them, for figures."""
+    """`images` with readable class names, for figures."""
     return replace(images, classes=tuple(words.titles(settings.dataset).values()))
 
 
 def facts(images: Images, settings: OfImages) -> dict[str, Any]:
-    """What stands at the end of a report on a dataset."""
+    """The facts at the end of a report on a dataset."""
     sizes = images.frame["cluster"].value_counts()
     return {
         "data": f"{images.name}, {settings.dataset.source.name}",
@@ -111,7 +111,7 @@ def facts(images: Images, settings: OfImages) -> dict[str, Any]:
 
 
 def contact_sheets(images: DecodedImages, count: int, seed: int) -> dict[str, Figure]:
-    """For each class `count` images drawn by `seed`, of different clusters as far as they go."""
+    """`count` random images of each class, of different clusters if there are enough."""
     pixels, rng = images.load(), np.random.default_rng(seed)
     sheets = {}
     for label, name in enumerate(images.classes):

@@ -1,7 +1,7 @@
-r"""What a Keras classifier does with an image: its features, its layers, and Grad-CAM.
+r"""Explain a Keras classifier: features, activations of its layers, and Grad-CAM.
 
-Grad-CAM is by autograd here, where TensorFlow is at hand, and in closed form in the service, where
-it is not. With \(A\) the feature map before pooling, \(Z = h w\) its places and \(y_c\) the score
+Grad-CAM is computed by autograd here; the service has no TensorFlow and uses a closed form. With
+\(A\) the feature map before pooling, \(Z = h w\) the number of its positions and \(y_c\) the score
 of class \(c\) before the softmax,
 
 $$
@@ -10,7 +10,7 @@ $$
 L_{ij} = \max\Big(0, \sum_k \alpha_k A_{ijk}\Big)
 $$
 
-(Selvaraju et al., *Grad-CAM*, ICCV 2017, equations 1 and 2). A test holds one against the other.
+(Selvaraju et al., *Grad-CAM*, ICCV 2017, equations 1 and 2). A test compares both.
 """
 
 from typing import TYPE_CHECKING
@@ -35,7 +35,7 @@ def features(model: "keras.Model", pixels: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def grad_cam(model: "keras.Model", pixels: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Grad-CAM (N, h, w), not normalised, of the class `targets` (N,) of each image."""
+    """Grad-CAM (N, h, w), not normalised, for the class in `targets` (N,) of each image."""
     import keras
     import tensorflow as tf
 
@@ -52,7 +52,7 @@ def grad_cam(model: "keras.Model", pixels: np.ndarray, targets: np.ndarray) -> n
 
 
 def activations(model: "keras.Model", image: np.ndarray) -> dict[str, np.ndarray]:
-    """What the last layer of each size answers to uint8 (S, S, 3): by name, (h, w, C)."""
+    """Activations (h, w, C) of the last layer of each size for uint8 (S, S, 3), by layer name."""
     import keras
 
     learned = (keras.layers.Conv2D, keras.layers.Activation, keras.layers.ReLU, keras.layers.Add)

@@ -11,7 +11,7 @@ from train.jobs.common import contact_sheets, counts, decoded, facts, named
 
 
 def job(config: DictConfig) -> DecodedImages:
-    """The verified images, after their counts, what was set aside and their pictures are logged."""
+    """The verified images; logs their counts, quarantined files and contact sheets."""
     settings = typed(config, ImageDatasetJob)
     with tracked_run(settings) as run:
         images = decoded(settings, run)
@@ -35,7 +35,7 @@ def job(config: DictConfig) -> DecodedImages:
             notes=words.drawn(settings.dataset),
             summary=[
                 words.balance(counted, "images", words.titles(settings.dataset)),
-                f"{len(images.quarantined)} files cannot be used and were set aside.",
+                f"{len(images.quarantined)} files cannot be used and were quarantined.",
             ],
         )
         run.log_report(report)

@@ -1,4 +1,4 @@
-"""What a model could learn instead of the finding: `python -m datasets +pipeline=study_<name>`."""
+"""Study of a dataset for shortcuts: `python -m datasets +pipeline=study_<name>`."""
 
 import functools
 
@@ -16,20 +16,20 @@ from train.jobs import pictures, probes
 from train.jobs.common import contact_sheets, counts, decoded, facts, named
 
 CLUSTERS = 6
-"""Near-duplicate clusters shown, a row each."""
+"""Number of near-duplicate clusters shown, one row per cluster."""
 SIZES = 15
-"""Sizes listed."""
+"""Number of sizes listed."""
 FEW = 5
-"""Images of a size below which it is chance that they are of one class."""
+"""If a size has fewer images, a single class may be chance."""
 CAPTIONS = {
-    "leak_probes": "How often something that is no finding gives the class away. At random, "
-    "near-copies of an image may be learned from; by cluster they may not. High at random and low "
-    "by cluster: a random split measures copies. High by cluster: a shortcut that models will "
-    "find as well. Balanced is the mean recall of the classes.",
+    "leak_probes": "How often a property other than the finding predicts the class. At random, "
+    "a probe may learn from near-copies of an image; by cluster it may not. High at random and low "
+    "by cluster: a random split measures copies. High by cluster: a shortcut, which models can "
+    "learn too. Balanced is the mean recall of the classes.",
     "metadata_one_by_one": "The same forest, by cluster, with a single property of the file.",
-    "image_sizes": "A size that one class has to itself gives that class away.",
-    "near_duplicates": "Images of the largest near-duplicate clusters, those first that lie in "
-    "several classes or splits: a row a cluster.",
+    "image_sizes": "If only one class has a size, the size gives the class away.",
+    "near_duplicates": "Images of the largest near-duplicate clusters, one row per cluster. "
+    "Clusters in several classes or splits come first.",
 }
 
 
@@ -62,7 +62,7 @@ def job(config: DictConfig) -> Report:
             facts=facts(images, settings),
             captions=CAPTIONS,
             summary=[words.balance(counted, "images", words.titles(settings.dataset))],
-            first=("leak_probes", "does anything that is no finding give the class away?"),
+            first=("leak_probes", "does anything other than the finding give the class away?"),
         )
         run.log_report(report)
         return report
@@ -71,7 +71,7 @@ def job(config: DictConfig) -> Report:
 def leaks(
     images: DecodedImages, settings: ImageDatasetStudy
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
-    """The probes, the metadata one by one, and what a reader must know of both."""
+    """The probes, the metadata one by one, and the warnings."""
     rows = probes.whole_clusters(
         images.frame["cluster"].to_numpy(), settings.probes.images, settings.seed
     )
@@ -106,16 +106,16 @@ def leaks(
 
 
 def _caveats(images: DecodedImages, found: pd.DataFrame, looked_at: int) -> list[str]:
-    """Sentences a reader must know before splitting or training."""
+    """Warnings that a reader needs before splitting or training."""
     table, notes = images.frame, []
     chance = table["label"].value_counts(normalize=True).max()
     by = {(row.probe, row.validated): row for row in found.itertuples()}
     metadata = by.get(("metadata", "by cluster")) or by.get(("metadata", "at random"))
     if metadata and metadata.low > chance:
         notes.append(
-            f"Metadata alone give the class of {metadata.value:.1%} of the images away "
-            f"({metadata.validated}; always the largest class: {chance:.1%}): a model can score "
-            "without looking at the finding."
+            f"Metadata alone predict the class of {metadata.value:.1%} of the images "
+            f"({metadata.validated}; always the largest class: {chance:.1%}): a model can predict "
+            "the class without the finding."
         )
     for probe, kind in by:
         copies, others = by[probe, kind], by.get((probe, "by cluster"))
@@ -127,16 +127,16 @@ def _caveats(images: DecodedImages, found: pd.DataFrame, looked_at: int) -> list
             )
     clusters = table.groupby("cluster")
     if several := int((clusters["label"].nunique() > 1).sum()):
-        notes.append(f"{several} near-duplicate clusters lie in several classes: wrong labels?")
+        notes.append(f"{several} near-duplicate clusters are in several classes: wrong labels?")
     if several := int((clusters["split"].nunique() > 1).sum()):
-        notes.append(f"{several} near-duplicate clusters lie in several official splits.")
+        notes.append(f"{several} near-duplicate clusters are in several official splits.")
     if looked_at < len(table):
-        notes.append(f"The probes looked at {looked_at} of {len(table)} images (probes.images).")
+        notes.append(f"The probes used {looked_at} of {len(table)} images (probes.images).")
     return notes
 
 
 def sizes(images: DecodedImages) -> pd.DataFrame:
-    """A row a size, the most frequent ones: width, height, images of each class."""
+    """The most frequent sizes, one per row: width, height, images of each class."""
     names = pd.Categorical.from_codes(images.frame["label"], list(images.classes))
     grouped = images.frame.assign(label=names).groupby(["width", "height", "label"], observed=False)
     found = grouped.size().unstack()
@@ -149,7 +149,7 @@ def sizes(images: DecodedImages) -> pd.DataFrame:
 
 
 def crossing(images: DecodedImages) -> pd.DataFrame:
-    """A row a cluster of two or more: first those in several classes, then splits, then size."""
+    """Clusters of two or more, one per row: in several classes first, then splits, then size."""
     names = np.array(images.classes)
     found = images.frame.assign(name=names[images.frame["label"]]).groupby("cluster")
     rows = pd.DataFrame(
@@ -168,12 +168,12 @@ def crossing(images: DecodedImages) -> pd.DataFrame:
 
 
 def near_duplicates(images: DecodedImages) -> Figure:
-    """The first clusters of `crossing`, a row each."""
+    """The first clusters of `crossing`, one per row."""
     pixels, table = images.load(), images.frame
     shown, titles = [], []
     for cluster in crossing(images)["cluster"].head(CLUSTERS):
         members = table[table["cluster"] == cluster]
-        # One of every class and split before a second of any.
+        # One image of every class and split, before a second image of any.
         rank = members.groupby(["label", "split"]).cumcount()
         members = members.loc[rank.sort_values(kind="stable").index].head(COLUMNS)
         blank = [np.full((1, 1, 3), 255, np.uint8)] * (COLUMNS - len(members))

@@ -1,7 +1,7 @@
-"""What a registered classifier looks at, and how sure it is: `+pipeline=study_<model>`.
+"""Study of a registered image classifier: `python -m models +pipeline=study_<model>`.
 
-It studies validation images; test is looked at once, by the training. Who they are says the split
-file of the model's run, and the digest of the data must be that of the run.
+It studies validation images, because only the training evaluates the test images. The split file of
+the model's run lists them, and the digest of the data must be that of the run.
 """
 
 from collections.abc import Sequence
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 
 BINS = 10
 PERPLEXITY = 30
-"""Of t-SNE, scikit-learn's default; a third of the images where they are few."""
+"""Perplexity of t-SNE, scikit-learn's default; a third of the images if there are few."""
 CAPTIONS = {
-    "grad_cam": "What the answer rests on (Grad-CAM, by autograd), beside the image: the least "
-    "certain answers, then the most certain ones.",
-    "layer_activations": "The most certain image in the last layer of each size, and the channels "
-    "that vary most over it.",
-    "embedding": "Pooled features before the head, laid out on a plane. Distances between groups "
+    "grad_cam": "Each image and the region that the prediction depends on (Grad-CAM, by autograd): "
+    "the least certain predictions, then the most certain ones.",
+    "layer_activations": "The image with the most certain prediction, and the channels of the last "
+    "layer of each size that vary most.",
+    "embedding": "Pooled features before the head, projected to a plane. Distances between groups "
     "mean little.",
-    "calibration": "How often an answer is right, by the probability it was given with. ECE, the "
+    "calibration": "Share of right predictions against the predicted probability. ECE, the "
     "expected calibration error, is the mean gap, weighted by images (Guo et al., ICML 2017).",
 }
 
@@ -101,7 +101,7 @@ def job(config: DictConfig) -> Report:
                 f"{len(labels):,} {study.part.name} images; its probabilities are "
                 f"{100 * error:.1f} points off on average."
             ],
-            first=("grad_cam", "do the answers rest on the finding?"),
+            first=("grad_cam", "do the predictions depend on the finding?"),
         )
         run.log_report(report)
         return report
@@ -110,7 +110,7 @@ def job(config: DictConfig) -> Report:
 def studied(images: Images, model: Registered, settings: ImageModelStudy) -> Images:
     """The images of `study.part` of the model's run, at most `study.images` of them.
 
-    Raises `UserError` where the run saw other data than these.
+    Raises `UserError` if the run was trained on other data.
     """
     check_digest(images.digest, model, settings.dataset)
     splits = fetch_table(model, "data/splits.csv")
@@ -125,7 +125,7 @@ def studied(images: Images, model: Registered, settings: ImageModelStudy) -> Ima
 
 
 def plane(pooled: np.ndarray, kind: Embedding, seed: int) -> np.ndarray:
-    """Features (N, C) on a plane: (N, 2)."""
+    """Features (N, C) projected to a plane, (N, 2)."""
     if kind == Embedding.pca or len(pooled) < PERPLEXITY // 3:
         return PCA(2, random_state=seed).fit_transform(pooled)
     perplexity = min(PERPLEXITY, (len(pooled) - 1) / 3)
@@ -133,7 +133,7 @@ def plane(pooled: np.ndarray, kind: Embedding, seed: int) -> np.ndarray:
 
 
 def calibration(labels: np.ndarray, probabilities: np.ndarray) -> tuple[pd.DataFrame, float]:
-    r"""Answers by the probability given, and the expected calibration error.
+    r"""Predictions by their probability, and the expected calibration error.
 
     $$ \mathrm{ECE} = \sum_b \frac{n_b}{N} \left| \mathrm{right}_b - \mathrm{given}_b \right| $$
 
@@ -150,7 +150,7 @@ def calibration(labels: np.ndarray, probabilities: np.ndarray) -> tuple[pd.DataF
 
 
 def predictions(images: Images, probabilities: np.ndarray, points: np.ndarray) -> pd.DataFrame:
-    """A row an image: probabilities, place on the plane, file, label, answer."""
+    """One row per image: probabilities, position on the plane, file, label, prediction."""
     names = np.array(images.classes)
     return pd.DataFrame(probabilities, columns=names).assign(
         x=points[:, 0],
@@ -173,19 +173,19 @@ def grad_cams(
     rows: list[int],
     titles: list[str],
 ) -> Figure:
-    """Each image of `rows`, and what its answer rests on beside it."""
+    """Each image of `rows`, and its Grad-CAM beside it."""
     cams = explain.grad_cam(network, pixels[rows], probabilities[rows].argmax(axis=1))
     pairs = [
         (pixels[row], pictures.overlay(pixels[row], cam))
         for row, cam in zip(rows, cams, strict=True)
     ]
     shown = [picture for pair in pairs for picture in pair]
-    under = [title for row in rows for title in (titles[row], "what it rests on")]
+    under = [title for row in rows for title in (titles[row], "Grad-CAM")]
     return figures.gallery(shown, under, "no image")
 
 
 def _titles(images: Images, probabilities: np.ndarray) -> list[str]:
-    """Answer, class and file of each image."""
+    """Predicted class, true class and file of each image."""
     names, answers = images.classes, probabilities.argmax(axis=1)
     given = zip(answers, probabilities.max(axis=1), images.frame.itertuples(), strict=True)
     return [f"{names[a]} {p:.2f}\nis {names[r.label]}\n{r.file[-24:]}" for a, p, r in given]

@@ -1,7 +1,7 @@
-"""A folder scored by a registered model: `python -m models +pipeline=predict_<model>`.
+"""Score a folder with a registered model: `python -m models +pipeline=predict_<model>`.
 
 The model is `serving`, the ONNX file that is deployed, and the reader is that of the dataset, so
-the probabilities are those of the service. TensorFlow has no part in it.
+the probabilities are those of the service. TensorFlow is not used.
 """
 
 import logging
@@ -30,13 +30,13 @@ from train.jobs.scoring import Scores, answer, report
 log = logging.getLogger(__name__)
 
 Seen = tuple[Path, int | None, np.ndarray | str]
-"""A file, the number of the frame where it has several, and pixels or why there are none."""
+"""A file, the number of the frame if it has several, and the pixels or why there are none."""
 
 
 def job(config: DictConfig) -> Path:
-    """The Parquet file with a row an image: file, frame, modified, label, probabilities, reason.
+    """The Parquet file, one row per image: file, frame, modified, label, probabilities, reason.
 
-    Raises `UserError` where a file that is scored already was changed since.
+    Raises `UserError` if a file was changed after it was scored.
     """
     settings = typed(config, ImagePrediction)
     with tracked_run(settings) as run:
@@ -62,7 +62,7 @@ def job(config: DictConfig) -> Path:
 
 
 def listed(root: Path, output: Path) -> list[Path]:
-    """Every file below `root`, sorted. Raises `UserError` where there is none."""
+    """Every file below `root`, sorted. Raises `UserError` if there is none."""
     if shown(root) != root.as_posix():
         raise UserError(f"predict.input='{shown(root)}': this name is not UTF-8; rename the folder")
     if not root.is_dir():
@@ -78,7 +78,7 @@ def listed(root: Path, output: Path) -> list[Path]:
 def unscored(
     found: list[Path], root: Path, known: dict[str, datetime | None], output: Path
 ) -> list[Path]:
-    """Those of `found` that are not `known`, by name, with the time of their last change."""
+    """Files of `found` that are not in `known`, which has the last change of each file by name."""
     rest = []
     for path in found:
         name = shown(path.relative_to(root))
@@ -86,14 +86,14 @@ def unscored(
             rest.append(path)
         elif known[name] != modified(path):
             raise UserError(
-                f"{path} was changed after it was scored, and {output} would keep the old answer: "
+                f"{path} was changed after it was scored, and {output} has the old prediction: "
                 "choose another predict.output, or remove it and its .parts"
             )
     return rest
 
 
 def modified(path: Path) -> datetime | None:
-    """When `path` was last changed, to the microsecond; None where it cannot be seen."""
+    """Time of the last change of `path`, in microseconds; None if it cannot be read."""
     try:
         return datetime.fromtimestamp(path.stat().st_mtime_ns // 1000 / 1e6, UTC)
     except OSError:
@@ -126,17 +126,17 @@ def score(
 
 
 def window_of(model: Registered, settings: ImagePrediction) -> Window:
-    """The DICOM window of the training; that of the dataset where the model does not say."""
+    """The DICOM window of the training; that of the dataset if the model has none."""
     ours = Window(settings.dataset.dicom.centre, settings.dataset.dicom.width)
     known = model.metadata.get("dicom_window")
     theirs = ours if known is None else Window(*known)
     if theirs != ours:
-        log.warning("the DICOM window is that of the training, %s, and not %s", theirs, ours)
+        log.warning("the DICOM window of the training is used, %s instead of %s", theirs, ours)
     return theirs
 
 
 def images(path: Path, size: int, window: Window, max_pixels: int) -> list[Seen]:
-    """What is in a file, every frame uint8 (size, size, 3)."""
+    """The frames of a file, each uint8 (size, size, 3), or the reason why there are none."""
     try:
         with opened(path) as file:
             found = [picture.pixels for picture in read(file, max_pixels, window, size)]
@@ -149,7 +149,7 @@ def images(path: Path, size: int, window: Window, max_pixels: int) -> list[Seen]
 def answers(
     seen: list[Seen], root: Path, session: onnxruntime.InferenceSession, classes: list[str]
 ) -> list[dict[str, Any]]:
-    """A row for each of `seen`, the readable ones scored as one batch."""
+    """One row for each of `seen`; the readable ones are scored as one batch."""
     pixels = [found for _, _, found in seen if not isinstance(found, str)]
     scored: Iterator[np.ndarray] = iter(())
     if pixels:

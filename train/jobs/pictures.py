@@ -1,4 +1,4 @@
-"""The pictures of studies: matplotlib figures, drawn without a display."""
+"""Figures of studies, drawn by matplotlib without a display."""
 
 import numpy as np
 import pandas as pd
@@ -9,11 +9,11 @@ from PIL import Image
 from train.common.evaluation.figures import COLUMNS, gallery
 
 HEIGHT = 0.42
-"""Inches of a bar or a row."""
+"""Height of a bar or a row in inches."""
 
 
 def balance(counts: pd.DataFrame) -> Figure:
-    """Images of each class, by split: the table of `train.jobs.common.counts`."""
+    """Images of each class by split, from the table of `train.jobs.common.counts`."""
     figure = Figure(figsize=(8, 1.2 + HEIGHT * len(counts)), layout="constrained")
     axes = figure.subplots()
     left = np.zeros(len(counts))
@@ -28,7 +28,7 @@ def balance(counts: pd.DataFrame) -> Figure:
 
 
 def bars(counted: pd.DataFrame, name: str, value: str) -> Figure:
-    """A bar for each row of `counted`: its column `value`, by its column `name`."""
+    """One bar for each row of `counted`: its column `value`, labelled by its column `name`."""
     figure = Figure(figsize=(8, 1.2 + HEIGHT * len(counted)), layout="constrained")
     axes = figure.subplots()
     axes.bar_label(axes.barh(counted[name], counted[value]), padding=3)
@@ -49,7 +49,7 @@ def probes(
     axes = figure.subplots()
     for shift, (kind, rows) in zip((-0.13, 0.13), table.groupby("validated"), strict=False):
         heights = np.array([names.index(name) for name in rows["probe"]]) + shift
-        # Of few groups a percentile interval may lie beside its figure.
+        # With few groups, the value may lie outside of its percentile interval.
         spread = np.maximum([rows["value"] - rows["low"], rows["high"] - rows["value"]], 0)
         axes.errorbar(rows["value"], heights, xerr=spread, fmt="o", capsize=4, label=kind)
     axes.axvline(chance, color="grey", linestyle=":", label=without)
@@ -60,7 +60,7 @@ def probes(
 
 
 def sizes(table: pd.DataFrame, classes: tuple[str, ...]) -> Figure:
-    """Width against height, a circle a size, its area the number of images."""
+    """Width against height; one circle per size, its area is the number of images."""
     figure = Figure(figsize=(8, 4.8), layout="constrained")
     axes = figure.subplots()
     for label, name in enumerate(classes):
@@ -73,7 +73,7 @@ def sizes(table: pd.DataFrame, classes: tuple[str, ...]) -> Figure:
 
 
 def answers(counted: pd.DataFrame, given: np.ndarray) -> Figure:
-    """How often each class was answered, and a histogram over 0..1 of the probabilities given."""
+    """Number of predictions of each class, and the histogram `given` of their probabilities."""
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     bars = left.barh(counted["answer"], counted["rows"])
@@ -81,7 +81,7 @@ def answers(counted: pd.DataFrame, given: np.ndarray) -> Figure:
     left.set(xlabel="rows", xlim=(0, 1.15 * max(1, counted["rows"].max())))
     left.invert_yaxis()
     right.stairs(given, np.linspace(0, 1, len(given) + 1), fill=True)
-    right.set(xlabel="probability of the answer", ylabel="rows")
+    right.set(xlabel="probability of the predicted class", ylabel="rows")
     return figure
 
 
@@ -96,7 +96,7 @@ def overlay(image: np.ndarray, cam: np.ndarray) -> np.ndarray:
 
 
 def activations(image: np.ndarray, answers: dict[str, np.ndarray]) -> Figure:
-    """A row a layer: the image uint8 (H, W, 3), then the channels of (h, w, C) that vary most."""
+    """One row per layer: the image uint8 (H, W, 3), and the channels (h, w) that vary most."""
     shown, titles = [], []
     for name, answer in answers.items():
         spread = answer.std(axis=(0, 1))
@@ -114,7 +114,7 @@ def activations(image: np.ndarray, answers: dict[str, np.ndarray]) -> Figure:
 def embedding(
     points: np.ndarray, labels: np.ndarray, answers: np.ndarray, classes: tuple[str, ...]
 ) -> Figure:
-    """Points (N, 2) in the colour of their class, wrong answers in a ring."""
+    """Points (N, 2) in the colour of their class; a ring marks wrong predictions."""
     figure = Figure(figsize=(9, 6), layout="constrained")
     axes = figure.subplots()
     for label, name in enumerate(classes):
@@ -123,7 +123,7 @@ def embedding(
     wrong = answers != labels
     axes.scatter(
         points[wrong, 0], points[wrong, 1], s=60, facecolors="none", edgecolors="black",
-        linewidth=0.8, label="wrong answer",
+        linewidth=0.8, label="wrong prediction",
     )  # fmt: skip
     axes.set(xticks=[], yticks=[])
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))

@@ -1,10 +1,10 @@
-"""Leak probes: how well something that is no finding gives the class away.
+"""Leak probes: how well properties other than the finding predict the class.
 
-Each probe is judged twice. At random, near-copies of an image may be learned from; by cluster,
-whole clusters are left out. What is high at random and low by cluster recognises the copy;
-what stays high by cluster is a shortcut that a model will find as well.
+Each probe is validated twice. At random, it may learn from near-copies of an image; by cluster,
+whole clusters are left out. A probe that is high at random and low by cluster recognises copies. A
+probe that stays high by cluster is a shortcut, which a model can learn too.
 
-An interval is that of `train.common.evaluation.metrics`: clusters are drawn with replacement.
+Intervals are those of `train.common.evaluation.metrics`: clusters are drawn with replacement.
 """
 
 from collections.abc import Callable
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
 TREES = 100
 LEAF = 5
-"""Images of a leaf at least: file sizes alone would name every image."""
+"""Smallest number of images in a leaf; with fewer, the file size would identify each image."""
 THUMBNAIL = 32
-"""Side in pixels of the images that neighbours are sought among."""
+"""Side in pixels of the images of the nearest-neighbour search."""
 BORDER = 0.04
 CORNER = 0.25
-"""Shares of the side."""
+"""Width of border and corner, as shares of the side."""
 
 
 def metadata(table: pd.DataFrame, pixels: np.ndarray) -> pd.DataFrame:
-    """What is known of images (N, S, S, 3) without looking at what they show, a row each.
+    """Properties of images (N, S, S, 3) other than the finding, one row per image.
 
-    Bytes, width and height of the file; mean brightness of the border; and for every corner how
-    green it is, where endoscopes draw the position inset.
+    Bytes, width and height of the file; mean brightness of the border; and the greenness of every
+    corner, because endoscopes draw the position inset there.
     """
     side = pixels.shape[1]
     edge, corner = max(1, round(BORDER * side)), round(CORNER * side)
@@ -68,7 +68,7 @@ def thumbnails(pixels: np.ndarray) -> np.ndarray:
 def forest(
     features: pd.DataFrame, labels: np.ndarray, groups: np.ndarray | None, probes: Probes, seed: int
 ) -> np.ndarray | None:
-    """The left-out answers (N,) of a random forest; see `held_out`."""
+    """Out-of-fold predictions (N,) of a random forest; see `held_out`."""
     model = RandomForestClassifier(TREES, min_samples_leaf=LEAF, random_state=seed, n_jobs=-1)
     return held_out(model, features, labels, groups, probes, seed, "predict")
 
@@ -82,9 +82,9 @@ def held_out(
     seed: int,
     method: str,
 ) -> np.ndarray | None:
-    """What `model.method` says of rows that it has not seen; `groups` (N,) are left out whole.
+    """Out-of-fold outputs of `model.method`; whole `groups` (N,) are left out.
 
-    None where a class has too few rows or groups for two folds.
+    None if a class has too few rows or groups for two folds.
     """
     units = pd.Series(np.arange(len(labels)) if groups is None else groups)
     folds = min(probes.folds, int(units.groupby(labels).nunique().min()))
@@ -99,9 +99,9 @@ def held_out(
 def neighbour(
     points: np.ndarray, labels: np.ndarray, groups: np.ndarray | None
 ) -> np.ndarray | None:
-    """The label (N,) of each point's nearest among those of other `groups`; points (N, D).
+    """The label (N,) of the nearest neighbour of each point (N, D) in the other `groups`.
 
-    Without `groups` only the point itself is left out. None where all are in one group.
+    Without `groups` only the point itself is left out. None if all points are in one group.
     """
     if groups is None:
         groups = np.arange(len(labels))
@@ -118,7 +118,7 @@ def neighbour(
 def accuracy(
     right: np.ndarray, clusters: np.ndarray, probes: Probes, seed: int
 ) -> tuple[float, float, float]:
-    """Share of `right` (N,) answers, and its interval over resampled `clusters` (N,)."""
+    """Share of `right` (N,) predictions, and its interval over resampled `clusters` (N,)."""
     found = bootstrap(
         lambda rows: {"accuracy": right[rows].mean()},
         clusters,
@@ -131,7 +131,7 @@ def accuracy(
 
 
 Answers = Callable[[np.ndarray | None], np.ndarray | None]
-"""From groups to left-out answers; without groups, single images are left out."""
+"""Gives out-of-fold predictions by groups; without groups, single images are left out."""
 
 
 def compare(
@@ -149,7 +149,7 @@ def compare(
 
 
 def whole_clusters(clusters: np.ndarray, limit: int, seed: int) -> np.ndarray:
-    """Sorted row numbers of randomly drawn whole clusters, about `limit` of them at most."""
+    """Sorted row numbers of random whole clusters, at most `limit` rows."""
     if len(clusters) <= limit:
         return np.arange(len(clusters))
     codes, names = pd.factorize(clusters)

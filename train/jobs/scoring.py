@@ -1,16 +1,15 @@
-"""Answers on their way into one Parquet file, part by part, so that a killed run goes on.
+"""Write predictions to one Parquet file, part by part, so that a killed run can continue.
 
 ```mermaid
 flowchart LR
     R[rows] -->|every part_size| P["x.parquet.parts/000001.parquet"]
-    P -->|all scored| X["x.parquet, then the parts go"]
+    P -->|all scored| X["x.parquet, the parts are removed"]
     X -->|more input later| P
 ```
 
-A part takes its name when it is whole, and so does the file: what has a name is never scored
-again. A part that is torn all the same counts as absent, and so do those behind it. Memory holds
-one part at a time. Every file carries in its schema's metadata which model answered. One process at
-a time writes to one file.
+Parts and the file are renamed when they are complete, and rows of a complete part are never scored
+again. A damaged part counts as absent, and so do all parts after it. Memory holds one part at a
+time. The metadata of each file's schema name the model. One process at a time writes to one file.
 """
 
 import logging
@@ -37,21 +36,21 @@ from train.jobs import pictures
 
 log = logging.getLogger(__name__)
 
-WAY_OUT = "free some space and repeat the command, what is scored is kept; or predict.output=..."
+WAY_OUT = "free some space and repeat the command, which keeps scored rows; or predict.output=..."
 SHOWN = 60
-"""Rows without an answer that the report lists; all are in the file."""
+"""Largest number of rows without a prediction in the report; all are in the file."""
 BINS = 20
 OfPrediction = ImagePrediction | TablePrediction
 SAME = ("model_name", "model_version", "run_id", "input", "reading")
-"""What two runs must agree in to write one file."""
+"""Metadata that must be equal for two runs to write one file."""
 
 
 class Scores:
-    """The Parquet file `settings.predict.output` in the making.
+    """Writer of the Parquet file `settings.predict.output`.
 
-    Its columns are `keys`, which say what a row is about, then label, `p_<class>` for each class,
-    and the reason why there is no answer. `given` names all that is scored. A context manager:
-    raises `UserError` where another process writes the same file, until that leaves it.
+    Its columns are `keys`, which identify a row, then label, `p_<class>` for each class, and the
+    reason why there is no prediction. `given` names the input. The object is a context manager.
+    Raises `UserError` while another process writes the same file.
     """
 
     def __init__(
@@ -117,7 +116,7 @@ class Scores:
             ) from error
 
     def _resume(self) -> None:
-        """Make what is finished the parts that new ones follow."""
+        """Keep the finished parts; new parts follow them."""
         if self.output.exists():
             shutil.rmtree(self.parts, ignore_errors=True)  # all of them are in the file
         self.parts.mkdir(parents=True, exist_ok=True)
@@ -132,12 +131,12 @@ class Scores:
         self.next = int(found[-1].stem) + 1 if found else 0
         if found:
             earlier = pq.read_schema(found[-1]).metadata[b"scored_by_run"].decode()
-            log.info("%s: %d rows are scored already, going on", self.output, self.rows)
+            log.info("%s: %d rows are scored already, continuing", self.output, self.rows)
             if earlier not in ("", self.run.id):
                 self.run.log_resumed(earlier)
 
     def _check(self, path: Path) -> None:
-        """Raise `UserError` where other answers than these stand in `path`."""
+        """Raise `UserError` if `path` has predictions of another model or input."""
         try:
             known = pq.read_schema(path).metadata or {}
         except (OSError, pa.ArrowInvalid):
@@ -147,13 +146,13 @@ class Scores:
             ours = (self.schema.metadata or {})[name.encode()].decode()
             if theirs != ours:
                 raise UserError(
-                    f"{path} holds answers with {name} {theirs}, and this run has {ours}: choose "
-                    "another predict.output, or remove it"
+                    f"{path} holds predictions with {name} {theirs}, and this run has {ours}: "
+                    "choose another predict.output, or remove it"
                     + ("" if name == "input" else " (predict.model_uri=... names the same model)")
                 )
 
     def _sound(self) -> list[Path]:
-        """The finished parts, once the first torn one and all behind it are removed."""
+        """The finished parts; the first damaged part and all after it are removed."""
         found = self._finished()
         for number, path in enumerate(found):
             try:
@@ -172,11 +171,11 @@ class Scores:
 
     @property
     def rows(self) -> int:
-        """Rows that are scored."""
+        """Number of scored rows."""
         return sum(pq.read_metadata(path).num_rows for path in self._finished())
 
     def known(self, *columns: str) -> set[tuple[Any, ...]]:
-        """The values of `columns` in the rows that are scored."""
+        """The values of `columns` in the scored rows."""
         tables = (pq.read_table(path, columns=list(columns)) for path in self._finished())
         return {
             row
@@ -185,7 +184,7 @@ class Scores:
         }
 
     def write(self, rows: list[dict[str, Any]]) -> None:
-        """Add a part, whole or not at all."""
+        """Write a part; it is complete or absent."""
         path = self.parts / f"{self.next:06d}.parquet"
         with disk.writing(self.parts, WAY_OUT):
             self._write(path, iter([pa.Table.from_pylist(rows, self.schema)]))
@@ -207,13 +206,13 @@ class Scores:
                 writer.write_table(table)
 
     def batches(self) -> Iterator[pd.DataFrame]:
-        """The finished file, some rows at a time."""
+        """The finished file, in batches of rows."""
         for batch in pq.ParquetFile(self.output).iter_batches():
             yield batch.to_pandas()
 
 
 def _reading(settings: OfPrediction) -> str:
-    """What decides which pixels a file gives; nothing for tables."""
+    """The settings that decide the pixels of a file; empty for tables."""
     if isinstance(settings, TablePrediction):
         return ""
     dicom = settings.dataset.dicom
@@ -221,13 +220,13 @@ def _reading(settings: OfPrediction) -> str:
 
 
 def answer(values: np.ndarray, classes: list[str]) -> dict[str, Any]:
-    """The columns of an answer: label and probabilities, from probabilities (classes,)."""
+    """The columns label and `p_<class>` of a prediction, from probabilities (classes,)."""
     answers = {f"p_{name}": float(value) for name, value in zip(classes, values, strict=True)}
     return {"label": classes[int(values.argmax())], **answers}
 
 
 def report(scores: Scores, model: Registered, now: int, seconds: float) -> Report:
-    """What stands in the finished file; `now` inputs were scored in this run's `seconds`."""
+    """The report on the finished file; this run scored `now` inputs in `seconds`."""
     classes = model.metadata["classes"]
     answers = pd.Series(0, index=classes)
     given = np.zeros(BINS, dtype=int)
@@ -252,11 +251,11 @@ def report(scores: Scores, model: Registered, now: int, seconds: float) -> Repor
             "run of the model": model.run_id,
             "rows": rows,
             "output": scores.output,
-            "speed": f"{now / seconds:.1f} a second" if now else "all of it was scored before",
+            "speed": f"{now / seconds:.1f} a second" if now else "all rows were scored before",
         },
         summary=[
             f"{model.name} version {model.version} scored {rows - unreadable:,} of {rows:,} rows."
-            + f" {unreadable:,} could not be read; their reasons stand below." * bool(unreadable)
+            + f" {unreadable:,} could not be read; their reasons are below." * bool(unreadable)
         ],
-        first=("answers", "are the classes as frequent, and the answers as sure, as you expect?"),
+        first=("answers", "are frequencies and probabilities of the classes as you expect?"),
     )

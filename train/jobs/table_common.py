@@ -1,4 +1,4 @@
-"""What the jobs on tables share: the set and its counts."""
+"""Code that jobs on tables share: the table, its counts and facts."""
 
 import importlib
 from pathlib import Path
@@ -17,7 +17,7 @@ OfTable = TableDatasetJob | TableDatasetStudy | TableModelStudy
 
 
 def verified(settings: OfTable, run: Run) -> Table:
-    """The table of `settings.dataset`, whichever dataset that is; logged to the run."""
+    """The table of `settings.dataset`, for any dataset; logged to the run."""
     table = as_floats(build_table(settings.dataset, Path(settings.env.cache)))
     run.log_data(table)
     return table
@@ -29,7 +29,7 @@ def described(dataset: TableDataset) -> ModuleType:
 
 
 def counts(table: Table) -> pd.DataFrame:
-    """A row a class: rows, share, groups."""
+    """One row per class: rows, share, groups."""
     grouped = table.frame.groupby("label")
     counted = pd.DataFrame(
         {"class": table.classes, "rows": grouped.size(), "groups": grouped["group"].nunique()}
@@ -39,7 +39,7 @@ def counts(table: Table) -> pd.DataFrame:
 
 
 def facts(table: Table, settings: OfTable) -> dict[str, Any]:
-    """What stands at the end of a report on a table."""
+    """The facts at the end of a report on a table."""
     return {
         "data": f"{table.name}, {settings.dataset.source.name}",
         "data digest": table.digest,
@@ -51,5 +51,5 @@ def facts(table: Table, settings: OfTable) -> dict[str, Any]:
 
 
 def reasons(table: Table) -> pd.DataFrame:
-    """Why rows are left out, and how many."""
+    """The reasons why rows are left out, and the number of rows of each."""
     return table.quarantined["reason"].value_counts().rename_axis("reason").reset_index(name="rows")

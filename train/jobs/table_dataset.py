@@ -13,7 +13,7 @@ from train.jobs.table_common import counts, facts, reasons, verified
 
 
 def job(config: DictConfig) -> Report:
-    """The verified rows as `<settings.table>.parquet`, classes by name, and a report."""
+    """Write the verified rows to `<settings.table>.parquet`, with class names, and a report."""
     settings = typed(config, TableDatasetJob)
     with tracked_run(settings) as run:
         table = verified(settings, run)

@@ -1,4 +1,4 @@
-"""What a model could learn instead of the outcome: `python -m datasets +pipeline=study_<name>`."""
+"""Study of a table for leaks: `python -m datasets +pipeline=study_<name>`."""
 
 import importlib
 
@@ -19,16 +19,16 @@ from train.jobs.probes import LEAF, TREES, held_out
 from train.jobs.table_common import counts, described, facts, reasons, verified
 
 LEAVES = 8
-"""Of the tree that sees one column."""
+"""Leaves of the tree on a single column."""
 TELLING = 0.95
-"""ROC AUC from which one column says nearly all."""
+"""ROC AUC from which a single column counts as a leak."""
 TOGETHER = "the features together"
 CAPTIONS = {
-    "leak_probes": "How well a tree of 8 leaves on one column alone tells the outcome (ROC AUC), "
-    "also of columns that are refused as features. Near 1: the column is known only afterwards. "
-    "High at random and low by group: it names the group. Below them a forest on all features.",
-    "missing_values": "Share of rows without a value, by class. Where it differs, that a value is "
-    "missing tells the outcome.",
+    "leak_probes": "ROC AUC of a tree of 8 leaves on a single column, also for columns that are "
+    "refused as features. Near 1: the column is known only after the outcome. High at random and "
+    "low by group: the column identifies the group. The last row is a forest on all features.",
+    "missing_values": "Share of rows without a value, by class. If the shares differ, a missing "
+    "value predicts the outcome.",
 }
 
 
@@ -60,21 +60,21 @@ def job(config: DictConfig) -> Report:
             facts=facts(table, settings),
             captions=CAPTIONS,
             summary=[words.balance(counted, "rows", words.titles(settings.dataset))],
-            first=("leak_probes", "does a column tell what is known only afterwards?"),
+            first=("leak_probes", "is a column known only after the outcome?"),
         )
         run.log_report(report)
         return report
 
 
 def everything(table: Table, settings: TableDatasetStudy) -> pd.DataFrame:
-    """All columns of the file, those that are no features too, for the rows of `table`."""
+    """All columns of the file, also those that are not features, for the rows of `table`."""
     synthetic = importlib.import_module(f"datasets.{settings.dataset.name}.synthetic")
     frame = load(settings.dataset, described(settings.dataset).CONTRACT, synthetic.draw)
     return frame.iloc[table.frame["row"].to_numpy() - 1].reset_index(drop=True)
 
 
 def missing(offered: pd.DataFrame, table: Table) -> pd.DataFrame:
-    """A row for each column that lacks values: column, share in all rows, share in each class."""
+    """One row for each column with missing values: column, share in all rows and in each class."""
     empty = offered.isna()
     shares = empty.groupby(table.frame["label"]).mean().T
     shares.columns = list(table.classes)
@@ -85,7 +85,7 @@ def missing(offered: pd.DataFrame, table: Table) -> pd.DataFrame:
 def leaks(
     offered: pd.DataFrame, table: Table, settings: TableDatasetStudy
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Every column and the features together, at random and by group; and what to know of it."""
+    """Probes of every column and of all features, at random and by group; and the warnings."""
     coded = offered.apply(lambda c: c if c.dtype.kind in "if" else pd.factorize(c)[0])
     labels, groups = table.frame["label"].to_numpy(), table.frame["group"].to_numpy()
     tree = DecisionTreeClassifier(max_leaf_nodes=LEAVES, min_samples_leaf=LEAF, random_state=0)
@@ -120,7 +120,7 @@ def leaks(
 def _auc(
     said: np.ndarray, labels: np.ndarray, groups: np.ndarray, settings: TableDatasetStudy
 ) -> tuple[float, float, float]:
-    """ROC AUC, the mean over classes against the rest, and its interval over whole groups."""
+    """Mean ROC AUC, each class against the rest, and its interval over whole groups."""
     found = bootstrap(
         lambda rows: {"auc": macro_auc(labels[rows], said[rows])},
         groups,
@@ -133,19 +133,23 @@ def _auc(
 
 
 def _caveats(found: pd.DataFrame) -> list[str]:
-    """Sentences a reader must know before choosing features."""
+    """Warnings that a reader needs before choosing features."""
     notes = []
     single = found[found["probe"] != TOGETHER]
     worst = single.groupby("probe", sort=False).agg(
         value=("value", "max"), why=("refused because", "first")
     )
     for column, row in worst[worst["value"] >= TELLING].iterrows():
-        known = f"it is refused: {row['why']}" if row["why"] else "is it known when one asks?"
+        known = (
+            f"it is refused: {row['why']}"
+            if row["why"]
+            else "is it known at the time of the prediction?"
+        )
         notes.append(f"{column} alone tells the outcome (ROC AUC {row['value']:.3f}); {known}.")
     by = found[found["probe"] == TOGETHER].set_index("validated")
     if len(by) == 2 and by.loc["at random", "value"] - by.loc["by group", "value"] > 0.02:
         notes.append(
             f"The features reach {by.loc['at random', 'value']:.3f} at random and "
-            f"{by.loc['by group', 'value']:.3f} by group: a random split flatters."
+            f"{by.loc['by group', 'value']:.3f} by group: a random split is optimistic."
         )
     return notes

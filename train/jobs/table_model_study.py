@@ -1,6 +1,6 @@
-"""What a registered model of a table goes by, and how sure: `+pipeline=study_<name>_model`.
+"""Study of a registered model of a table: `python -m models +pipeline=study_<name>_model`.
 
-It studies validation rows of the model's run; test is looked at once, by the training.
+It studies validation rows of the model's run, because only the training evaluates the test rows.
 """
 
 from typing import TYPE_CHECKING
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 COLUMNS = 3
 CAPTIONS = {
-    "importance": "How much ROC AUC falls when one feature is shuffled. Features that say the same "
-    "share what they are worth.",
-    "partial_dependence": "The mean probability of the last class when every row is given this "
-    "value, all else as it is. Where features go together, rows are imagined that do not exist.",
+    "importance": "How much ROC AUC falls when one feature is shuffled. Correlated features "
+    "share their importance.",
+    "partial_dependence": "The mean probability of the last class if this feature has this value in "
+    "every row. If features are correlated, some of these rows cannot exist.",
 }
 
 
@@ -102,7 +102,7 @@ def studied(table: Table, model: Registered, settings: TableModelStudy) -> pd.Da
 def dependence(
     pipeline: "Pipeline", inputs: pd.DataFrame, table: Table, names: list[str]
 ) -> Figure:
-    """The mean probability of the last class over each feature of `names`."""
+    """Partial dependence of the last class on each feature of `names`."""
     rows = -(-len(names) // COLUMNS)
     figure = Figure(figsize=(11, 2.8 * rows), layout="constrained")
     grid = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
@@ -110,7 +110,7 @@ def dependence(
         axes.set_axis_off()
     for axes, name in zip(grid, names, strict=False):
         chosen = [name] if name in table.categories else None
-        # Rows without a value would put NaN on the axis.
+        # Rows without a value would give NaN on the axis.
         known = inputs[inputs[name].notna()]
         target = len(table.classes) - 1 if len(table.classes) > 2 else None
         drawn = PartialDependenceDisplay.from_estimator(

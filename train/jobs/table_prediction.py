@@ -1,6 +1,6 @@
-"""A CSV file scored by a registered model: `python -m models +pipeline=predict_<model>`.
+"""Score a CSV file with a registered model: `python -m models +pipeline=predict_<model>`.
 
-Columns are found by name, in any order; those that are no features are not looked at.
+Columns are found by name, in any order; columns that are not features are ignored.
 """
 
 import logging
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 def job(config: DictConfig) -> Path:
-    """The Parquet file with a row a record: row, label, probabilities, reason."""
+    """The Parquet file, one row per record: row, label, probabilities, reason."""
     settings = typed(config, TablePrediction)
     with tracked_run(settings) as run:
         path = Path(settings.predict.input).expanduser().absolute()
@@ -68,10 +68,10 @@ def job(config: DictConfig) -> Path:
 def blocks(
     path: Path, features: list[str], size: int, skip: int
 ) -> Iterator[tuple[int, list[Cells | str]]]:
-    """Rows after the first `skip`, `size` at a time, with the number of the first, from 1.
+    """Blocks of `size` rows after the first `skip`, with the number of their first row, from 1.
 
-    A row is its cells of `features`, or the reason why it has none. Raises `UserError` as
-    `open_csv` does, and for a feature that is no column, or two.
+    A row is its cells of `features`, or the reason why it cannot be read. Raises `UserError` as
+    `open_csv` does, and for a feature that is not exactly one column.
     """
     with open_csv(path, "scoring") as (names, lines):
         require(features, names, str(path))
@@ -83,7 +83,7 @@ def blocks(
 
 
 def checked(block: list[Cells | str], contract: Contract) -> tuple[pd.DataFrame, dict[int, str]]:
-    """The typed rows that keep the contract, by their place in `block`, and why others do not."""
+    """Valid rows, typed, by position in `block`, and the reasons why other rows are invalid."""
     names = list(contract.columns.columns)
     reasons = {place: row for place, row in enumerate(block) if isinstance(row, str)}
     known = {
@@ -96,7 +96,7 @@ def checked(block: list[Cells | str], contract: Contract) -> tuple[pd.DataFrame,
         return frame, reasons
     try:
         good = [validated(frame, contract)]
-    except UserError:  # then each row by itself, to know which it is
+    except UserError:  # then each row alone, to find the invalid ones
         good = []
         for place in frame.index:
             try:
@@ -113,7 +113,7 @@ def checked(block: list[Cells | str], contract: Contract) -> tuple[pd.DataFrame,
 
 
 def of_features(contract: Contract, features: list[str]) -> Contract:
-    """`contract` for a table that holds `features` alone."""
+    """`contract` for a table that has only `features`."""
     known = contract.columns.columns
     if absent := [name for name in features if name not in known]:
         raise UserError(

@@ -1,7 +1,7 @@
-"""Checkpoints, from which the command of a killed run continues after its last finished epoch.
+"""Checkpoints, from which a repeated command continues after its last finished epoch.
 
-Each set of inputs (settings, data, labels, splits, seed, weights) has a folder. It holds weights and
-optimizer state of the last and of the best epoch, and the history, which has the sha256 of both
+Each set of inputs (settings, data, labels, splits, seed, weights) has a folder. It holds weights
+and optimizer state of the last and of the best epoch, and the history, which has the sha256 of both
 files. The history is written last, so the files that it names are complete. A file with another
 sha256 counts as absent.
 

@@ -1,1 +1,1 @@
-"""MLflow: what a run logs, and what is read back of finished runs."""
+"""MLflow: log runs, register models, and read finished runs."""

@@ -1,7 +1,7 @@
-"""The way to MLflow: is the server there, does it know us, may we write what will be written?
+"""Connection to MLflow: checks before any work that the server answers and permits the run.
 
-Answered before any work. User and password are MLflow's own: `MLFLOW_TRACKING_USERNAME` and
-`MLFLOW_TRACKING_PASSWORD`, or `MLFLOW_TRACKING_TOKEN`, or as part of the URL.
+User and password are those of MLflow: `MLFLOW_TRACKING_USERNAME` and `MLFLOW_TRACKING_PASSWORD`, or
+`MLFLOW_TRACKING_TOKEN`, or a part of the URL.
 """
 
 import logging
@@ -21,14 +21,14 @@ from conf.errors import UserError
 from conf.schema import Config, ImageTraining, TableTraining
 
 HEALTH_TIMEOUT = 5
-"""Seconds a tracking server has to answer before the run is refused."""
+"""The run stops if the tracking server does not answer in so many seconds."""
 RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
 WAY_OUT = "start the server, or name another one: MLFLOW_TRACKING_URI=sqlite:///mlflow.db"
 
 
 def connect(settings: Config) -> None:
-    """Point MLflow at `env.tracking_uri`, or raise `UserError` saying what is wrong with it."""
+    """Point MLflow at `env.tracking_uri`. Raises `UserError` if it cannot be used."""
     uri = settings.env.tracking_uri
     os.environ.setdefault(RETRIES, "4")  # 7 would hang for minutes
     for chatty in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent", "tf2onnx"):
@@ -44,10 +44,10 @@ def connect(settings: Config) -> None:
 
 
 def check_registry(settings: ImageTraining | TableTraining, run_id: str) -> None:
-    """Raise `UserError` where this user may not register what `settings` trains.
+    """Raise `UserError` if this user may not register the model of `settings`.
 
-    A registered model that exists is asked by a harmless change, its tag `newest_run`; one that
-    does not is left to be made by the first version.
+    The check sets the tag `newest_run` of the registered model. If the model does not exist yet,
+    there is no check; its first version creates it.
     """
     name, client = f"{settings.model.name}-{settings.dataset.name}", mlflow.MlflowClient()
     try:
@@ -60,7 +60,7 @@ def check_registry(settings: ImageTraining | TableTraining, run_id: str) -> None
 
 
 def check_refusal(status: int, uri: str, what: str) -> None:
-    """Raise `UserError` where `status` says that the server at `uri` does not let us use `what`."""
+    """Raise `UserError` if `status` means that the server at `uri` does not permit `what`."""
     user = urlsplit(uri).username or get_default_host_creds(uri).username
     if status == UNAUTHORIZED:
         given = f"the user {user!r} with the password given" if user else "no user and password"
@@ -79,7 +79,7 @@ def check_refusal(status: int, uri: str, what: str) -> None:
 
 @contextmanager
 def impatient() -> Iterator[None]:
-    """No retries within: for the last words to a server that may be dead."""
+    """In this context MLflow does not retry, because the server may be down."""
     before = os.environ.get(RETRIES)
     os.environ[RETRIES] = "0"
     try:
@@ -97,26 +97,26 @@ def experiment(settings: Config) -> str:
 
 
 def subject(settings: Config, on: str, of: str) -> str:
-    """What a run is about: `<model><on><dataset>` of a training, `<task><of><name>` of a job."""
+    """Subject of a run: `<model><on><dataset>` of a training, `<task><of><name>` of a job."""
     if is_training(settings):
         return f"{settings.model.name}{on}{settings.dataset.name}"
     return chosen("pipeline").replace("_", of, 1)
 
 
 def is_training(settings: Config) -> TypeGuard[ImageTraining | TableTraining]:
-    """Whether `settings` are those of a training, and not of a job."""
+    """Whether `settings` are those of a training, not of a job."""
     return isinstance(settings, ImageTraining | TableTraining)
 
 
 def chosen(group: str) -> str:
-    """The option of a group of the configuration that the command line chose."""
+    """The option that the command line chose in a group of the configuration."""
     if not HydraConfig.initialized():
         return "none"
     return str(HydraConfig.get().runtime.choices.get(group, "none"))
 
 
 def _check_health(uri: str) -> None:
-    """Ask once, as MLflow itself would: with its credentials, certificates and proxies."""
+    """Ask the server once, with the credentials, certificates and proxies of MLflow."""
     try:
         answer = http_request(
             get_default_host_creds(uri.rstrip("/")),
@@ -132,5 +132,5 @@ def _check_health(uri: str) -> None:
 
 
 def status_of(error: Exception) -> int:
-    """The HTTP status behind an error of MLflow; 500 of any other."""
+    """The HTTP status of an error of MLflow; 500 for any other error."""
     return error.get_http_status_code() if isinstance(error, MlflowException) else 500

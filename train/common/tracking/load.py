@@ -1,8 +1,9 @@
-"""Finished runs and the models that they registered, read back by those who go on from them.
+"""Read finished runs and the models that they registered.
 
-Whoever may write to MLflow may write a model, so none is believed: MLflow's own loaders, which take
-the format and the trusted types from the model itself, are not used. Files of three formats are
-read, from a fixed place, with our own list of trusted types: ONNX, Keras in its safe mode, skops.
+Everyone with write access to MLflow can store a model, so no model is trusted. MLflow's loaders are
+not used, because they take the format and the trusted types from the model itself. This module
+reads files of three formats, from a fixed place and with its own list of trusted types: ONNX, Keras
+in safe mode, skops.
 """
 
 import logging
@@ -46,15 +47,15 @@ OfModel = (
 )
 """Settings that name a model and a dataset."""
 FILES = {"onnx": "model.onnx", "tensorflow": "data/model.keras", "sklearn": "model.skops"}
-"""The file that is read of a model, by MLflow's flavour."""
+"""The file of a model that is read, by MLflow's flavour."""
 NO_ALIAS = 400
-"""The status for an alias that a registered model lacks; `NOT_FOUND` is that of the model."""
+"""Status if a registered model lacks the alias; `NOT_FOUND` if the model does not exist."""
 PICKLES = (".pkl", ".pickle", ".cloudpickle", ".joblib", ".dill")
 
 
 @dataclass(frozen=True)
 class Registered:
-    """A model that a training registered, and what is known of it."""
+    """A model that a training registered, and its metadata."""
 
     name: str
     version: str
@@ -63,7 +64,7 @@ class Registered:
     metadata: dict[str, Any]
     """Classes, image size and data digest, as logged with the model."""
     tags: dict[str, str]
-    """Of its run."""
+    """Tags of its run."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,9 @@ class FoldRun:
 
 
 def registered(settings: OfModel, uri: str | None) -> Registered:
-    """The model behind `uri`; without one, the champion of the registry, else its challenger.
+    """The model at `uri`; without `uri`, the champion of the registry, else its challenger.
 
-    Raises `UserError` when there is none, and when it is no model that a training registered.
+    Raises `UserError` when there is none, and when no training of this project registered it.
     """
     name = f"{settings.model.name}-{settings.dataset.name}"
     choices = f"models:/{name}/<version>, models:/{name}@<alias> or runs:/<run id>/serving"
@@ -116,12 +117,12 @@ def fetch_model(model: Registered) -> Path:
 
 
 def fetch_keras(model: Registered) -> "keras.Model":
-    """The model of research that the run of `model` logged beside it."""
+    """The Keras model that the run of `model` logged with it."""
     return load_keras(keras_uri(model.run_id, model.uri))
 
 
 def load_keras(uri: str) -> "keras.Model":
-    """The Keras model at `uri`. Raises `UserError` for one that wants to run code of its own."""
+    """The Keras model at `uri`. Raises `UserError` for a model that contains code."""
     import keras
 
     try:
@@ -134,7 +135,7 @@ def load_keras(uri: str) -> "keras.Model":
 
 
 def keras_uri(run_id: str, named: str) -> str:
-    """The URI of the model `keras` of a run, which `named` led to."""
+    """The URI of the model `keras` of a run; `named` is the name that messages use."""
     client = mlflow.MlflowClient()
     experiment = client.get_run(run_id).info.experiment_id
     logged = client.search_logged_models([experiment], f"source_run_id='{run_id}'")
@@ -147,8 +148,8 @@ def keras_uri(run_id: str, named: str) -> str:
 def fetch_sklearn(model: Registered) -> "Pipeline":
     """The pipeline of a registered model of tables.
 
-    skops builds the types of `models.tables.TRUSTED` beside those it knows; `UserError` names any
-    other.
+    skops builds the types that it knows and those of `models.tables.TRUSTED`. Raises `UserError`,
+    which names the type, for any other.
     """
     import skops.io
     from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
@@ -163,9 +164,9 @@ def fetch_sklearn(model: Registered) -> "Pipeline":
 
 
 def _file(uri: str, flavor: str) -> Path:
-    """The one file that is read of the model at `uri`, from where trainings put it.
+    """The file of the model at `uri` that is read, in the place where trainings store it.
 
-    Raises `UserError` for a model that is stored in another way, or brings code.
+    Raises `UserError` for a model that is stored in another way, or contains code.
     """
     folder = Path(mlflow.artifacts.download_artifacts(uri))
     flavors = mlflow.models.Model.load(str(folder)).flavors
@@ -195,7 +196,7 @@ def _named(flavors: dict[str, Any]) -> str:
 
 
 def fetch_table(run: Registered | FoldRun, artifact: str) -> pd.DataFrame:
-    """A CSV that a run logged, or the run of a model: `data/splits.csv`, for example."""
+    """A CSV file that a run logged, for example `data/splits.csv`."""
     path = mlflow.artifacts.download_artifacts(run_id=run.run_id, artifact_path=artifact)
     return pd.read_csv(path, dtype={"file": str})
 
@@ -209,10 +210,10 @@ def fetch_config(model: Registered) -> DictConfig:
 
 
 def finished_folds(settings: ImageTraining, data_digest: Callable[[], str]) -> dict[int, FoldRun]:
-    """By fold, the finished runs with the `settings` on the data of `data_digest`.
+    """The finished runs with these `settings` on the data of `data_digest`, by fold.
 
-    The digest is asked for only where there are runs with these settings. Raises `UserError` when
-    a fold has two.
+    The digest is computed only if there are runs with these settings. Raises `UserError` when a
+    fold has two runs.
     """
     known = mlflow.get_experiment_by_name(experiment(settings))
     runs = mlflow.MlflowClient().search_runs(
@@ -223,7 +224,7 @@ def finished_folds(settings: ImageTraining, data_digest: Callable[[], str]) -> d
     found: dict[int, FoldRun] = {}
     for run in runs:
         if run.data.tags.get("data_digest") != data_digest():
-            log.info("run %s of a fold saw other data than these", run.info.run_id)
+            log.info("run %s of a fold was trained on other data", run.info.run_id)
             continue
         number = int(run.data.params["split.fold"])
         if number in found:
@@ -236,7 +237,7 @@ def finished_folds(settings: ImageTraining, data_digest: Callable[[], str]) -> d
 
 
 def _alias(name: str, alias: str) -> str:
-    """The URI of the version of `name` with `alias`; "" where there is none."""
+    """The URI of the version of `name` with `alias`; "" if there is none."""
     try:
         version = mlflow.MlflowClient().get_model_version_by_alias(name, alias).version
     except MlflowException as error:

@@ -1,8 +1,8 @@
-"""The MLflow run around a pipeline: what is logged, also of a failure.
+"""The MLflow run of a pipeline: everything that is logged, also after a failure.
 
-Text passes `conf.redaction` before it is logged, so no credential is. Modules beside this one find
-the server (`connection`), register models (`register`) and read finished runs (`load`, `origin`);
-no module outside this room imports MLflow.
+`conf.redaction` removes credentials from every text before it is logged. Other modules of this
+package find the server (`connection`), register models (`register`) and read finished runs (`load`,
+`origin`). No other module of training imports MLflow.
 """
 
 import contextlib
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PARAMS = ("seed", "model", "split", "fit", "probes", "study", "predict")
-"""Parts of the configuration logged as parameters; the whole of it is the artifact config.yaml."""
+"""Parts of the configuration logged as parameters; the artifact config.yaml has all parts."""
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -62,11 +62,11 @@ Result = TypeVar("Result")
 
 @contextmanager
 def tracked_run(settings: Config) -> Iterator["Run"]:
-    """One MLflow run that tells the whole story of what happens within, also of a failure.
+    """A context with one MLflow run, which is closed with its status, also after a failure.
 
-    The experiment of a training is `<model>/<dataset>`, that of a job `<task>/<name>`; the run is
-    named `<version>-<env>`, and by its fold. An exception marks the run failed (Ctrl-C and SIGTERM:
-    killed), after a report that names the step.
+    The experiment of a training is `<model>/<dataset>`, that of a job `<task>/<name>`. The name of
+    the run is `<version>-<env>` and its fold. An exception marks the run as failed (Ctrl-C and
+    SIGTERM: killed), after a report that names the step.
     """
     connect(settings)
     run = Run(settings)
@@ -80,7 +80,7 @@ def tracked_run(settings: Config) -> Iterator["Run"]:
         check_refusal(status_of(error), uri, f"the experiment {experiment(settings)}")
         raise UserError(
             f"the tracking server env.tracking_uri={uri} failed in mid-run ({error}); the same "
-            "command goes on from what is finished"
+            "command continues after the last finished work"
         ) from error
     except BaseException as error:
         run.fail(error)
@@ -88,7 +88,7 @@ def tracked_run(settings: Config) -> Iterator["Run"]:
 
 
 class Run:
-    """What is logged of one run; `tracked_run` makes it."""
+    """Logs one run; `tracked_run` makes it."""
 
     def __init__(self, settings: Config) -> None:
         self.settings = settings
@@ -97,7 +97,7 @@ class Run:
         self._step = "before the first step" if is_training(settings) else chosen("recipe")
 
     def start(self) -> None:
-        """Begin the run with its tags, parameters and configuration."""
+        """Start the run, and log its tags, parameters and configuration."""
         settings = self.settings
         tags = self._facts | {
             "version": settings.version,
@@ -117,14 +117,14 @@ class Run:
     def step(
         self, work: Callable[Given, Result], *given: Given.args, **named: Given.kwargs
     ) -> Result:
-        """`work(*given)`; a failure in it is reported with the name of its module."""
+        """Return `work(*given)`; the report of a failure names the module of `work`."""
         self._step = work.__module__.rpartition(".")[2]
         result = work(*given, **named)
         self._step = f"after {self._step}"
         return result
 
     def log_data(self, data: Dataset) -> None:
-        """Log which data this run sees, as `data.json` too: digest, counts, quarantined files."""
+        """Log the data of this run, also as `data.json`: digest, counts, quarantined files."""
         mlflow.set_tag("data_digest", data.digest)
         facts = {"dataset": data.name, "rows": len(data.frame), "digest": data.digest}
         _leave(json.dumps(facts, indent=2) + "\n", "data.json")
@@ -134,17 +134,17 @@ class Run:
         _log_table(data.quarantined, "data/quarantined.csv")
 
     def log_splits(self, splits: Splits[Any]) -> None:
-        """Log who is where, as `splits.csv`."""
+        """Log which sample is in which split, as `splits.csv`."""
         mlflow.set_tag("splits_digest", splits.digest)
         _log_table(splits.table(), "data/splits.csv")
 
     def log_epoch(self, epoch: int, values: dict[str, Any]) -> None:
-        """Log the figures of one finished epoch, 1-based."""
+        """Log the metrics of one finished epoch, 1-based."""
         numbers = {name: value for name, value in values.items() if isinstance(value, float)}
         mlflow.log_metrics(numbers, step=epoch)
 
     def log_resumed(self, earlier: str) -> None:
-        """This run goes on from the epochs of the killed run `earlier`; close that one."""
+        """Log that this run continues the killed run `earlier`, and close that run."""
         mlflow.set_tag("resumed_from", earlier)
         client = mlflow.MlflowClient()
         try:
@@ -155,9 +155,10 @@ class Run:
             log.warning("the run %s that is resumed is not on this server: %s", earlier, error)
 
     def log_origin(self, origin: "Registered", weights: str, seen: int) -> None:
-        """Note the registered model that this run goes on from, the sha256 of its `weights`.
+        """Log the registered model that this run starts from, and the sha256 of its `weights`.
 
-        `seen` is how many of this run's test images that model was trained on or chosen by.
+        `seen` is the number of test images of this run that the model used for training or
+        validation.
         """
         facts = {"": origin.uri, "_run": origin.run_id, "_weights": weights, "_seen_test": seen}
         mlflow.set_tags({f"started_from{name}": fact for name, fact in facts.items()})
@@ -165,7 +166,7 @@ class Run:
     def log_report(self, report: Report) -> None:
         """Log metrics, tables, figures and the HTML report.
 
-        The report and `metrics.json` also lie in the output folder, where DVC finds them.
+        The report and `metrics.json` are also written to the output folder, where DVC finds them.
         """
         mlflow.log_metrics(report.scalars)
         _leave(json.dumps(report.scalars, indent=2) + "\n", "metrics.json")
@@ -190,7 +191,7 @@ class Run:
         _log_text(page, "report.html")
 
     def log_parquet(self, table: "pa.Table", name: str) -> None:
-        """Log `table` as `tables/<name>.parquet`, which also lies in the output folder."""
+        """Log `table` as `tables/<name>.parquet`, and write it to the output folder too."""
         import pyarrow.parquet as pq
 
         with tempfile.TemporaryDirectory() as folder:
@@ -202,12 +203,12 @@ class Run:
                     shutil.copy(path, draft)
 
     def log_folds(self, runs: "dict[int, FoldRun]") -> None:
-        """Log which data and which runs of folds this run joins."""
+        """Log the data and the runs of the folds that this run pools."""
         mlflow.set_tag("data_digest", runs[0].tags["data_digest"])
         mlflow.set_tags({f"fold_{number}": run.run_id for number, run in runs.items()})
 
     def fail(self, error: BaseException) -> None:
-        """Log the failure as far as the server still listens, and end the run."""
+        """Log the failure, if the server still answers, and end the run."""
         step, reason = self._step, str(error) or type(error).__name__
         log.error("step %s failed: %s", step, reason.splitlines()[0])
         status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
@@ -221,9 +222,11 @@ class Run:
             try:
                 _log_text(page, "report.html")
                 mlflow.set_tag("failed_step", step)
-            except Exception as second:  # a dead server must not hide the first error
+            except Exception as second:  # a second error must not hide the first one
                 log.error("the failure could not be logged either: %s", second)
-            with contextlib.suppress(Exception):  # said already; the next run of this process
+            with contextlib.suppress(
+                Exception
+            ):  # already logged; a next run in this process must start
                 mlflow.end_run(status)
 
 
@@ -232,12 +235,12 @@ def _title(settings: Config) -> str:
 
 
 def _split(settings: Config) -> Mapping[str, Any]:
-    """The settings of the split; none of a job."""
+    """The settings of the split; empty for a job."""
     return plain(settings).get("split", {})
 
 
 def _fold(settings: Config) -> str:
-    """What a run's name says of its fold; nothing without folds."""
+    """The fold as a part of the run's name; empty without folds."""
     split = _split(settings)
     if not split.get("folds"):
         return ""
@@ -272,7 +275,7 @@ def _log_text(text: str, artifact: str) -> None:
 
 
 def _leave(text: str, name: str) -> Path | None:
-    """The file `name` with `text` in the run's output folder, where Hydra made one."""
+    """Write `text` to the file `name` in the output folder of the run, if Hydra made one."""
     if not HydraConfig.initialized():
         return None
     path = Path(HydraConfig.get().runtime.output_dir, name)

@@ -1,4 +1,4 @@
-"""The registered model that a training goes on from: `model.weights=models:/<name>/<version>`."""
+"""The registered model that a training starts from: `model.weights=models:/<name>/<version>`."""
 
 import re
 from dataclasses import replace
@@ -14,7 +14,7 @@ from train.common.tracking.load import Registered, keras_uri
 WEIGHTS = re.compile(
     r"models:/(?P<name>[^/@]+)(/(?P<version>\d+)|@(?P<alias>[^/@]+))|runs:/(?P<run>\w+)(/.*)?"
 )
-"""How `model.weights` names the model of a version, or that of a run."""
+"""The forms of `model.weights` that name the model of a version or of a run."""
 
 
 def names_a_model(weights: str) -> bool:
@@ -23,10 +23,10 @@ def names_a_model(weights: str) -> bool:
 
 
 def origin(weights: str) -> Registered:
-    """The model that `model.weights` names: by version or alias, or as that of a run.
+    """The model that `model.weights` names by version, alias or run.
 
-    The versions of the registry are models to serve; what training goes on from is the Keras
-    model of their run. Raises `UserError` where there is none.
+    A version of the registry is the model to serve; training starts from the Keras model of the
+    same run. Raises `UserError` if there is none.
     """
     choices = "models:/<name>/<version>, models:/<name>@<alias> or runs:/<run id>/keras"
     given = WEIGHTS.fullmatch(weights)
@@ -54,7 +54,7 @@ def origin(weights: str) -> Registered:
 
 
 def pinned(settings: ImageTraining) -> ImageTraining:
-    """`settings` with the version that the alias in `model.weights` stands for: aliases move on."""
+    """`settings` with a version instead of an alias in `model.weights`, because aliases move."""
     if not names_a_model(settings.model.weights):
         return settings
     connect(settings)

@@ -1,4 +1,4 @@
-"""Where a run comes from: code, lock, machine, versions, settings."""
+"""The provenance of a run: code, lock, machine, versions, settings."""
 
 import functools
 import hashlib
@@ -32,11 +32,11 @@ def _git(*arguments: str) -> str | None:
 
 @functools.cache
 def _installed() -> Mapping[str, list[str]]:
-    return packages_distributions()  # reads the list of files of every package: a second
+    return packages_distributions()  # slow: reads the file list of every package, 1 s
 
 
 def requirements(*names: str) -> list[str]:
-    """Installed versions as pip pins; `tensorflow` is what provides it, tensorflow-cpu on Linux."""
+    """Installed versions as pins of pip; on Linux the package of `tensorflow` is tensorflow-cpu."""
     installed = _installed()
     return [f"{name}=={version(name)}" for name in (installed.get(n, [n])[0] for n in names)]
 
@@ -60,10 +60,10 @@ def provenance() -> dict[str, str]:
 
 
 def settings_digest(settings: Config) -> str:
-    """Hex sha256 of what decides what a run answers, but for its data and for which fold is test.
+    """Hex sha256 of everything that decides the predictions of a run, except its data and its fold.
 
-    Equal for the folds of one cross-validation. Beside the settings that is the reader of images,
-    and what is in a file of weights.
+    It is equal for all folds of one cross-validation. It covers the settings, the reader of images
+    and the content of a file of weights.
     """
     parts = plain(settings)
     for part, without in {"split": "fold", "fit": "resume", "dataset": "titles"}.items():
@@ -71,6 +71,6 @@ def settings_digest(settings: Config) -> str:
     decisive = {k: v for k, v in parts.items() if k not in ("env", "metrics", "publish")}
     weights = Path(str(parts.get("model", {}).get("weights")))
     decisive |= {"reader": READER, "weights": file_sha256(weights) if weights.is_file() else None}
-    # Redacted, for a URL that is signed anew names the same data.
+    # Redacted, because a URL with a new signature names the same data.
     text = redact(json.dumps(decisive, sort_keys=True))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Models on their way out of training: logged to MLflow, and registered as challengers."""
+"""Log trained models to MLflow, and register them as challengers."""
 
 import logging
 from collections.abc import Sequence
@@ -30,8 +30,8 @@ def log_models(
 ) -> str:
     """Log `keras` and `serving` (ONNX), register the latter as `challenger`, return its version.
 
-    The input example is drawn: what leaves with a model holds no patient's data. The keras model
-    is stored without its optimizer, which would triple its size.
+    The input example is generated, so that no data of patients is stored with the model. The Keras
+    model is stored without its optimizer, which would triple its size.
     """
     import onnx
 
@@ -54,7 +54,7 @@ def log_models(
         onnx_execution_providers=["CPUExecutionProvider"],
         pip_requirements=requirements("onnxruntime", "onnx", "numpy"),
         metadata=metadata,
-        save_as_external_data=False,  # one file: nothing is left behind where the model is copied
+        save_as_external_data=False,  # one file, which is copied as a whole
     )
     return _register(info.model_uri, settings)
 
@@ -68,7 +68,7 @@ def log_table_model(
     """Log `serving` as skops, register it as `challenger`, return its version.
 
     Signature and input example are made from `metadata["schema"]`, the JSON Schema of the
-    dataset's contract; `trusted` are the types that skops may build.
+    dataset's contract. `trusted` are the types that skops may build.
     """
     columns = metadata["schema"]["properties"]
     outputs = TensorSpec(np.dtype(np.float64), (-1, len(metadata["classes"])), PROBABILITIES)
@@ -89,14 +89,14 @@ def log_table_model(
 
 
 def _column(name: str, schema: dict[str, Any]) -> ColSpec:
-    """MLflow's type of a column; one that may be null is optional."""
+    """MLflow's type of a column; a column that may be null is optional."""
     kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
     known = {"string": DataType.string, "integer": DataType.long, "number": DataType.double}
     return ColSpec(known[kinds[0]], name, required="null" not in kinds)
 
 
 def _register(uri: str, settings: ImageTraining | TableTraining) -> str:
-    """Make the logged model at `uri` the newest version, and the challenger."""
+    """Register the logged model at `uri` as the newest version and the challenger."""
     name = f"{settings.model.name}-{settings.dataset.name}"
     version = mlflow.register_model(uri, name, tags={"env": settings.env.name})
     mlflow.MlflowClient().set_registered_model_alias(name, "challenger", version.version)

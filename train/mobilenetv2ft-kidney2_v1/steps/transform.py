@@ -11,7 +11,7 @@ from train.common.data.types import DecodedImages
 def transform(images: Images, settings: ImageTraining) -> DecodedImages:
     """Square RGB pixels on disk, uint8 (N, S, S, 3), decoded by the reader that the service uses.
 
-    An image is stretched to S = `transform.image_size`, bilinear with antialiasing. Fits nothing.
+    Each image is stretched to S = `transform.image_size`, bilinear with antialiasing.
     """
     size, workers = settings.transform.image_size, settings.transform.workers
     return decode(images, settings.dataset, size, workers, Path(settings.env.cache))
