@@ -84,7 +84,7 @@ def remember(texts: Iterable[str], variables: Iterable[tuple[str, str]] = ()) ->
 
 
 def _split(rest: str) -> tuple[str, str, str, str]:
-    """Parts of the text after `://`: user and password, host and path, query, text after the URL."""
+    """Parts of the text after `://`: user and password, host and path, query, rest."""
     end = _END.search(rest)
     assert end is not None
     url, after = rest[: end.start()], rest[end.start() :]

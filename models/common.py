@@ -1,4 +1,4 @@
-"""What models share: backbone weights, the head, freezing, and export to ONNX."""
+"""Code that models share: backbone weights, the head, freezing, and export to ONNX."""
 
 import hashlib
 import logging
@@ -21,7 +21,7 @@ PROBABILITIES = "probabilities"
 POOL = "pool"
 """Name of the layer between backbone and head."""
 ONNX_BATCH = 32
-"""Images that `onnx_predict` holds activations of at a time."""
+"""Batch size of `onnx_predict`, which limits its memory."""
 
 
 def load_backbone(
@@ -29,9 +29,9 @@ def load_backbone(
 ) -> "keras.Model":
     """`application(**arguments)` with `weights`: `imagenet`, `none` or a path of `.weights.h5`.
 
-    Never falls back: raises `UserError` when the download fails, the file is missing or does
-    not fit; that of an application which reads ImageNet weights from elsewhere is passed on. What
-    was loaded is logged, with the sha256 of a file.
+    It never uses other weights: it raises `UserError` when the download fails, or the file is
+    missing or does not fit. A `UserError` of the application is raised again. The log names the
+    weights, and the sha256 of a file.
     """
     if weights == "none":
         log.info("backbone weights: none (random initialisation)")
@@ -86,10 +86,10 @@ def head(features: Any, classes: int, hidden: int, dropout: float) -> Any:
 
 
 def layers_after(model: "keras.Model", boundary: str) -> "list[keras.Layer]":
-    """The layers behind `boundary` that can train: all but BatchNorm.
+    """The layers behind `boundary` that can train: all except BatchNorm.
 
-    A BatchNorm that is not trainable runs in inference mode in Keras. Raises `UserError` when no
-    layer has that name.
+    In Keras, a BatchNorm that is not trainable runs in inference mode. Raises `UserError` when no
+    layer has the name `boundary`.
     """
     import keras
 
@@ -106,21 +106,21 @@ def head_layers(model: "keras.Model") -> "list[keras.Layer]":
 
 
 def train_only(model: "keras.Model", layers: "list[keras.Layer]") -> None:
-    """Make `layers` of `model` trainable, and all others not."""
+    """Make `layers` of `model` trainable, and all other layers not trainable."""
     chosen = {id(layer) for layer in layers}
     for layer in model.layers:
         layer.trainable = id(layer) in chosen
 
 
 def freeze(model: "keras.Model", boundary: str) -> None:
-    """Make the layers up to and with `boundary`, and every BatchNorm, not trainable."""
+    """Freeze the layers up to and with `boundary`, and every BatchNorm."""
     train_only(model, layers_after(model, boundary))
 
 
 def split_at(model: "keras.Model", boundary: str) -> tuple["keras.Model", "keras.Model"]:
     """Two models that share the layers of `model`: up to and with `boundary`, and behind it.
 
-    Raises `UserError` where another way leads around the boundary, such as a skip connection.
+    Raises `UserError` if a connection, such as a skip connection, goes around the boundary.
     """
     import keras
 
@@ -133,8 +133,8 @@ def split_at(model: "keras.Model", boundary: str) -> tuple["keras.Model", "keras
     parted = {id(layer) for part in (before, behind) if part for layer in part.layers}
     if behind is None or any(id(layer) not in parted for layer in model.layers):
         raise UserError(
-            f"model.freeze={boundary} does not part {model.name}: a connection leads around it, so "
-            "its activations are not all that the rest needs; choose another layer, or "
+            f"model.freeze={boundary} does not part {model.name}: a connection goes around it, so "
+            "the other layers need more than its activations; choose another layer, or "
             "fit.cache=none"
         )
     return before, behind
@@ -151,8 +151,8 @@ def serving_model(model: "keras.Model") -> "keras.Model":
 def export_onnx(model: "keras.Model", path: Path) -> None:
     """Write `serving_model(model)` as ONNX: `uint8` (B, S, S, 3) in, two float32 outputs out.
 
-    The graph is converted with its weights as inputs, which become constants at the end: tf2onnx
-    copies a graph and all its constants for each of its optimizers, 4 GB for 90 MB of weights.
+    The graph is converted with its weights as inputs, which become constants at the end. Otherwise
+    tf2onnx copies the graph with its constants for each of its optimizers: 4 GB for 90 MB of weights.
     """
     import onnx
     import onnxruntime

@@ -1,13 +1,13 @@
-r"""Eight-bit integers for a CPU: post-training quantization of an exported model by NNCF.
+r"""Quantize an exported model to int8 after training, with NNCF, for faster serving on a CPU.
 
 Weights and activations of the convolutions become `int8`,
 
 $$ x \approx s \, q, \qquad q \in \{-128, \ldots, 127\}, $$
 
-with scales \(s\) per output channel for weights, and for activations from the ranges that
-calibration images give [1]. The result is ONNX again, with `QuantizeLinear` and `DequantizeLinear`
-around what is computed in integers, so every engine that reads ONNX runs it. The head,
-from pooling on, stays in float32: it costs nothing, and Grad-CAM reads its weights.
+with one scale \(s\) per output channel for weights; the scales of activations come from the ranges
+of calibration images [1]. The result is ONNX with `QuantizeLinear` and `DequantizeLinear` around the
+integer operations, so every engine for ONNX runs it. The head, from pooling on, stays in float32: it
+is small, and Grad-CAM reads its weights.
 
 1. Jacob et al.: *Quantization and Training of Neural Networks for Efficient
    Integer-Arithmetic-Only Inference*, CVPR 2018.
@@ -19,14 +19,14 @@ from pathlib import Path
 import numpy as np
 
 HEAD = ("GlobalAveragePool", "ReduceMean", "MatMul")
-"""Operations behind the feature map, in whichever form they were exported: kept in float32."""
+"""Operations behind the feature map, in every form of export; they stay in float32."""
 
 
 def quantize(path: Path, quantized: Path, pixels: np.ndarray) -> None:
     """Write the int8 form of the ONNX model at `path` to `quantized`.
 
-    `pixels` uint8 (N, S, S, 3) are the calibration images: training images, and no others, since
-    the ranges that are read off them are part of the fit.
+    `pixels` uint8 (N, S, S, 3) are the calibration images. They must be training images, because
+    the calibration is a part of the fit.
     """
     import nncf
     import onnx

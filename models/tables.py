@@ -1,4 +1,4 @@
-"""What models of tables share: columns, estimators, search spaces, and storing without pickle."""
+"""Code that models of tables share: columns, estimators, search spaces, trusted types."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,19 +14,18 @@ TRUSTED = (
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",
 )
-"""Types of a stored pipeline that skops asks about: it builds them without running foreign code.
+"""Types of a stored pipeline that skops may build; none of them runs foreign code.
 
-A service has a list of its own (`deploy/serving/tables/classifier.py`).
-It does not trust a model's."""
+A service has its own list (`deploy/serving/tables/classifier.py`), and does not use that of a
+model."""
 TREES = 300
-"""In a forest; more change probabilities by less than a percent."""
+"""Trees of a forest; more trees change probabilities by less than a percent."""
 
 
 def columns(categories: Mapping[str, Sequence[Any]], numbers: Sequence[str]) -> "ColumnTransformer":
-    """Unfitted: `categories` one-hot, `numbers` imputed by the median and scaled.
+    """An unfitted transformer: `categories` one-hot, `numbers` imputed by the median and scaled.
 
-    A number that is missing (NaN) is also an answer of its own, in a column that says so. A
-    category that is not listed is an error when it is met.
+    An indicator column marks missing numbers (NaN). A category that is not listed is an error.
     """
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
@@ -51,9 +50,9 @@ def columns(categories: Mapping[str, Sequence[Any]], numbers: Sequence[str]) -> 
 
 
 def estimator(kind: Estimator, seed: int) -> "ClassifierMixin":
-    """An unfitted classifier of `kind` that runs on one core: the search uses the others.
+    """An unfitted classifier of `kind`. It runs on one core, because the search uses the others.
 
-    Raises `KeyError` for what is no estimator.
+    Raises `KeyError` for an unknown estimator.
     """
     from sklearn.ensemble import (
         ExtraTreesClassifier,
@@ -76,7 +75,7 @@ def estimator(kind: Estimator, seed: int) -> "ClassifierMixin":
 def search_space(kind: Estimator) -> dict[str, Any]:
     """Distributions of the hyper-parameters of `kind`, by their names in a pipeline.
 
-    There the classifier is called `estimator`.
+    The name of the classifier in the pipeline is `estimator`.
     """
     from scipy.stats import loguniform, randint, uniform
 

@@ -1,12 +1,12 @@
-"""The one typed source of every setting: dataclasses in Hydra's ConfigStore.
+"""The typed schema of every setting: dataclasses in Hydra's ConfigStore.
 
-Every YAML under `conf/` fills these fields; a key that is not here does not exist, and a
-value of another type is refused before any work starts. Fields whose value is `MISSING`
-must be set by the environment, the dataset, the model or the pipeline.
+The YAML files in `conf/` set these fields. Any other key, and a value of another type, is refused
+before any work starts. Fields whose value is `MISSING` must be set by the environment, the dataset,
+the model or the pipeline.
 
-A pipeline names its recipe, one of `RECIPES`. What all of them share stands in `base.py`, those
-of images in `images.py`, those of tables in `tables.py`; all is imported from here. The recipe of
-a training, for one:
+A pipeline names its recipe, one of `RECIPES`. `base.py` has the parts that all recipes share,
+`images.py` the recipes of images, `tables.py` those of tables; import all of them from here. For
+example, the recipe of a training:
 
 ```mermaid
 classDiagram
@@ -171,11 +171,11 @@ RECIPES: dict[str, type[Config]] = {
     "table_model_study": TableModelStudy,
     "table_prediction": TablePrediction,
 }
-"""What a pipeline names as its recipe."""
+"""The recipes that a pipeline can name."""
 
 
 def cap(value: float, limit: float | None) -> float:
-    """`value`, or `limit` where an environment sets a smaller one.
+    """`value`, or `limit` if the environment sets a smaller one.
 
     In YAML: `${cap:20,${env.limits.epochs}}`.
     """
@@ -183,7 +183,7 @@ def cap(value: float, limit: float | None) -> float:
 
 
 def unless(value: Any, other: Any) -> Any:
-    """`value`, or `other` where an environment sets it.
+    """`value`, or `other` if the environment sets it.
 
     In YAML: `source: ${unless:kaggle,${env.source}}`.
     """
@@ -191,7 +191,7 @@ def unless(value: Any, other: Any) -> Any:
 
 
 def native_precision(facts: Path = Path("/proc/cpuinfo")) -> str:
-    """`bfloat16` where Linux says that the CPU multiplies them by itself, else `float32`.
+    """`bfloat16` if the CPU has instructions for it (as Linux reports), else `float32`.
 
     `${native_precision:}` in the configuration.
     """
@@ -203,9 +203,9 @@ Recipe = TypeVar("Recipe", bound=Config)
 
 
 def typed(config: DictConfig, recipe: type[Recipe]) -> Recipe:
-    """`config` as an object of its `recipe`, so that mypy sees every field from there on.
+    """`config` as an object of its `recipe`, so that mypy checks every field.
 
-    Raises `TypeError` where the pipeline names another recipe.
+    Raises `TypeError` if the pipeline names another recipe.
     """
     settings = OmegaConf.to_object(config)
     if not isinstance(settings, recipe):
@@ -214,14 +214,14 @@ def typed(config: DictConfig, recipe: type[Recipe]) -> Recipe:
 
 
 def plain(settings: Any) -> dict[str, Any]:
-    """Settings as dicts, lists, numbers and words, enums by their names: for YAML and JSON."""
+    """Settings as dicts, lists, numbers and strings for YAML and JSON; enums by their names."""
     container = OmegaConf.to_container(OmegaConf.structured(settings), enum_to_str=True)
     assert isinstance(container, dict)
     return {str(name): value for name, value in container.items()}
 
 
 def register() -> None:
-    """Put the schema where the YAML files' `defaults` lists find it, and the resolvers."""
+    """Register the resolvers, and the schema for the `defaults` lists of the YAML files."""
     OmegaConf.register_new_resolver("cap", cap, replace=True)
     OmegaConf.register_new_resolver("unless", unless, replace=True)
     OmegaConf.register_new_resolver("native_precision", native_precision, replace=True)

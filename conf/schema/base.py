@@ -1,4 +1,4 @@
-"""What recipes of every kind share: the environment, the data's source, jobs on models."""
+"""Settings that all recipes share: environment, source of the data, jobs on models."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -27,7 +27,7 @@ class Cache(Enum):
 
 @dataclass
 class Limits:
-    """Upper bounds an environment sets on every pipeline; `null` is no bound."""
+    """Upper bounds that an environment sets for every pipeline; `null` is no bound."""
 
     epochs: int | None = None
     """Epochs of each phase."""
@@ -38,7 +38,7 @@ class Limits:
     image_size: int | None = None
     """Side of the model's input in pixels."""
     images_per_class: int | None = None
-    """Images per class and split; the sample source makes this many per class in all."""
+    """Images per class and split; `source=sample` generates so many per class in total."""
     candidates: int | None = None
     """Candidates of a random search."""
     resamples: int | None = None
@@ -47,25 +47,25 @@ class Limits:
 
 @dataclass
 class Env:
-    """What governs every pipeline of a run: `env=development` or `env=production`."""
+    """Settings of every pipeline in one environment: `env=development` or `env=production`."""
 
     name: str = MISSING
     """Part of the name of every run."""
     tracking_uri: str = MISSING
     """MLflow's tracking and registry server."""
     source: Source | None = MISSING
-    """Where every dataset comes from; `null` leaves it to each dataset, which names its own."""
+    """Source of every dataset; `null` uses the source that each dataset names."""
     weights: str = MISSING
-    """What `model.weights` is unless a command says otherwise."""
+    """Default of `model.weights`."""
     activations: Cache = Cache.activations
-    """What `fit.cache` is unless a command says otherwise."""
+    """Default of `fit.cache`."""
     promotion: bool = False
     """Whether a version that a run of this environment registers may become `champion`.
 
-    The run keeps it as its tag `promotion`, which `make promote` reads. Whatever it says, versions
-    of `env=development` become champion by force only, with a reason that is kept."""
+    The run stores it as its tag `promotion`, which `make promote` reads. Versions of
+    `env=development` always need `FORCE`, with a reason that is stored."""
     allow_crossing: bool = MISSING
-    """Whether near-duplicates may cross official splits, unless `split.allow_crossing` decides."""
+    """Default of `split.allow_crossing`: whether near-duplicates may cross official splits."""
     cache: str = ".cache"
     """Folder of decoded images, digests, activations and checkpoints."""
     cache_limit_gb: float | None = 20.0
@@ -75,9 +75,9 @@ class Env:
 
 @dataclass
 class Config:
-    """What every run has; a recipe adds the parts of its task.
+    """Settings of every run; a recipe adds those of its task.
 
-    `dataset` and `model` are checked against the type their YAML names.
+    `dataset` and `model` are checked against the type that their YAML names.
     """
 
     seed: int = 0
@@ -90,10 +90,10 @@ class Config:
 
 @dataclass
 class Probes:
-    """Probes for shortcuts: what predicts the label without the finding, with intervals."""
+    """Probes for shortcuts, which predict the label without the finding; with intervals."""
 
     images: int = 5000
-    """Largest number of images that are read; whole clusters are left out."""
+    """Largest number of images that are read; above it, whole clusters are left out."""
     folds: int = 5
     """Folds of the cross-validation, by cluster."""
     bootstrap: int = SI("${cap:1000,${env.limits.resamples}}")
@@ -111,7 +111,7 @@ class Part(Enum):
 
 
 class Embedding(Enum):
-    """How the features of images are laid out on a plane."""
+    """Projection of the features of images to a plane."""
 
     tsne = "tsne"
     pca = "pca"
@@ -119,13 +119,13 @@ class Embedding(Enum):
 
 @dataclass
 class ModelStudy:
-    """Which model is studied, on which images."""
+    """The model of a study, and its images."""
 
     model_uri: str | None = None
     """`models:/<name>/<version>`, `models:/<name>@<alias>` or `runs:/<run id>/serving`; `null` is
     the champion, else the newest challenger."""
     part: Part = Part.validation
-    """Test images are looked at once, by the training."""
+    """The split to study; the training evaluates the test images once."""
     images: int = 1000
     """Largest number of images that are read, the same share of every class."""
     pictures: int = 12
@@ -139,17 +139,17 @@ class ModelStudy:
 
 @dataclass
 class Predict:
-    """What is scored, by which model, and where the predictions are written."""
+    """Batch scoring: the input, the model and the output."""
 
     input: str = MISSING
-    """A folder, or the file of a table."""
+    """Folder of images, or CSV file of a table."""
     output: str = MISSING
-    """A Parquet file."""
+    """Parquet file of the predictions."""
     model_uri: str | None = None
     """As `study.model_uri`."""
     batch_size: int = 8
-    """Images or rows that the model answers at a time."""
+    """Images or rows in one batch of the model."""
     part_size: int = 512
-    """Rows between two writes; a killed run repeats at most so many."""
+    """Rows between two writes; a killed run loses at most so many."""
     workers: int = 2
     """Threads that read images."""

@@ -1,4 +1,4 @@
-"""Recipes of images: their dataset, model and training, and the jobs on both."""
+"""Recipes of images: dataset, model, training and jobs."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -22,8 +22,8 @@ class Archive:
 class Dicom:
     """DICOM window centre and width, in rescaled units (Hounsfield units for CT).
 
-    Give both or none. Without them, each file's first window is used; a file without a window is
-    shown in the full range of its stored bits. Colour images have no window. The window is stored
+    Give both or none. Without them, the first window of each file is used; a file without a window
+    uses the full range of its stored bits. Colour images have no window. The window is stored
     with the model, and the service, the command line and batch scoring take it from there.
     """
 
@@ -40,16 +40,16 @@ class ImageDataset:
     name: str = MISSING
     """Name of the folder `datasets/<name>`."""
     classes: list[str] = MISSING
-    """Folder names, in the order of the model's outputs; other folders are left out, and named."""
+    """Folder names, in the order of the model's outputs; other folders are left out and logged."""
     source: Source = MISSING
     path: str | None = None
-    """Folder of `source=directory`; where archives are unpacked and downloads kept otherwise."""
+    """Folder of `source=directory`; other sources store unpacked files and downloads in it."""
     archives: dict[str, Archive] = field(default_factory=dict)
-    """One for each split (`train`, `validation`, `test`), or `all`: one that holds the set."""
+    """One archive for each split (`train`, `validation`, `test`), or `all` for the whole set."""
     kaggle: str | None = None
     """Handle `<owner>/<dataset>` of `source=kaggle`."""
     expected: dict[str, int] | None = None
-    """Files that archives and kaggle must hold: by split, by class, or `all`; `null` takes any."""
+    """Number of files in archives or kaggle: by split, by class, or `all`; `null` takes any."""
     dicom: Dicom = field(default_factory=Dicom)
     min_side: int = 32
     """Smallest accepted side of an image in pixels."""
@@ -60,11 +60,11 @@ class ImageDataset:
     hash_distance: int = 4
     """Largest Hamming distance, in bits of a 64-bit perceptual hash, of near-duplicates."""
     titles: dict[str, str] = field(default_factory=dict)
-    """Names of classes in reports, where those of their folders do not suit people."""
+    """Names of classes in reports, if the names of the folders are hard to read."""
     sample_images: int = 120
     """Images per class that `source=sample` generates."""
     limit: int | None = None
-    """Images per class and split that are used at most, drawn at random."""
+    """Largest number of images per class and split, drawn at random."""
     seed: int = 0
     """Seed of the generated sample and of the choice under `limit`."""
 
@@ -76,23 +76,23 @@ class ImageModel:
     name: str = MISSING
     """Name of the folder `models/<name>`."""
     weights: str = MISSING
-    """What the backbone starts from: `imagenet`, `none` or the path of a `.weights.h5`.
+    """Weights of the backbone: `imagenet`, `none` or the path of a `.weights.h5`.
 
-    Or what the whole network goes on from, the Keras model of a run: `models:/<name>/<version>`,
+    Or weights of the whole network, from the Keras model of a run: `models:/<name>/<version>`,
     `models:/<name>@<alias>` (pinned to its version when the run starts) or `runs:/<run id>/keras`.
     It must be a model of the same name and layers. All weights carry over, also to another
-    `image_size`; with other classes the head starts anew. The run's tags name the model
-    (`started_from`), and the report counts the test images it knew."""
+    `image_size`; if the classes are others, the head is new. The tag `started_from` names the
+    model, and the report counts the test images that it has seen."""
     variant: str | None = None
-    """Of the backbone, where `models/<name>` has several."""
+    """Variant of the backbone, if `models/<name>` has several."""
     image_size: int = 224
     """Side of the input in pixels."""
     hidden: int = 32
     """Units of the dense layer of the head."""
     dropout: float = 0.2
-    """Share of those units that is dropped in training."""
+    """Share of these units that is dropped in training."""
     freeze: str = MISSING
-    """Layer whose output is the freeze boundary: it and all before it never train."""
+    """Layer whose output is the freeze boundary; this layer and all before it never train."""
 
 
 @dataclass
@@ -100,7 +100,7 @@ class Transform:
     """Decoding and resizing, done once and kept on disk."""
 
     image_size: int = MISSING
-    """Side of the stored pixels, which is that of the model's input."""
+    """Side of the stored pixels, equal to that of the model's input."""
     workers: int = 2
     """Threads that read images."""
 
@@ -109,11 +109,11 @@ class SplitBy(Enum):
     """How train, validation and test are made."""
 
     official = "official"
-    """The splits that the dataset comes with."""
+    """The splits of the dataset itself."""
     cluster = "cluster"
-    """Drawn; near-duplicates and the groups of a manifest stay together."""
+    """New splits; near-duplicates and the groups of a manifest stay together."""
     random = "random"
-    """By class alone: near-duplicates cross the splits, and the report says so."""
+    """New splits by class alone: near-duplicates cross them, and the report warns."""
 
 
 @dataclass
@@ -124,9 +124,9 @@ class Split:
     validation: float = 0.15
     """Share of the images, unless `by=official`."""
     test: float = 0.15
-    """Share of the images, unless `by=official`; with `folds`, one of them is test."""
+    """Share of the images, unless `by=official`; with `folds`, one fold is test."""
     folds: int | None = None
-    """Cross-validation: every image is test in one of so many folds; `null` makes one split."""
+    """Number of folds of a cross-validation: each image is in test once; `null` makes one split."""
     fold: int | None = None
     """The only fold to train, from 0; `null` trains all folds and pools their predictions."""
     allow_crossing: bool = II("env.allow_crossing")
@@ -140,13 +140,13 @@ class Augment:
     """Random affine views, in the units of Keras' ImageDataGenerator."""
 
     rotation: float = 0.0
-    """Degrees, drawn from plus or minus this."""
+    """Largest angle in degrees, in both directions."""
     shift: float = 0.0
-    """Fraction of the side, on each axis."""
+    """Largest shift on each axis, as a fraction of the side."""
     shear: float = 0.0
-    """Degrees."""
+    """Largest shear angle in degrees."""
     zoom: float = 0.0
-    """Factor drawn from 1 plus or minus this, on each axis."""
+    """Largest difference of the zoom factor from 1, on each axis."""
     horizontal_flip: bool = False
     """Mirror half of the images left to right."""
     fill_value: int = 127
@@ -171,7 +171,7 @@ class ClassWeights(Enum):
 
 
 class Monitor(Enum):
-    """The validation figure that chooses the best epoch."""
+    """The validation metric that chooses the best epoch."""
 
     val_loss = "val_loss"
     val_accuracy = "val_accuracy"
@@ -182,7 +182,7 @@ class Schedule(Enum):
 
     constant = "constant"
     cosine = "cosine"
-    """From the rate of the phase down along half a cosine, epoch by epoch."""
+    """Decreases from the rate of the phase along half a cosine, epoch by epoch."""
 
 
 class Arithmetic(Enum):
@@ -190,7 +190,7 @@ class Arithmetic(Enum):
 
     float32 = "float32"
     bfloat16 = "bfloat16"
-    """Twice as fast on CPUs that compute in it, slow on others; `${native_precision:}` chooses."""
+    """Twice as fast on CPUs with bfloat16, slow on others; `${native_precision:}` chooses."""
 
 
 @dataclass
@@ -207,7 +207,7 @@ class Fit:
     class_weights: ClassWeights = ClassWeights.none
     schedule: Schedule = Schedule.constant
     precision: Arithmetic = Arithmetic.float32
-    """Of training and of stored activations; the trained model is evaluated in float32."""
+    """Dtype of training and of stored activations; evaluation is in float32."""
     cache: Cache = field(default=II("env.activations"))
     views: int | None = 4
     """Views (augmented versions) of each training image that are stored with
@@ -215,9 +215,9 @@ class Fit:
     `cache=none` does."""
     monitor: Monitor = Monitor.val_loss
     patience: int | None = None
-    """Fine-tuning stops after so many epochs without a better `monitor`; `null`: never."""
+    """Fine-tuning stops after so many epochs without a better `monitor`; `null` never stops it."""
     resume: bool = True
-    """Go on from the last finished epoch of a killed run with the same settings and data."""
+    """Continue after the last finished epoch of a killed run with the same settings and data."""
 
 
 @dataclass
@@ -244,16 +244,16 @@ class Publish:
     """The model that is exported and registered."""
 
     precision: Precision = Precision.fp32
-    """`int8` is quantized with NNCF, if it loses no more accuracy than `max_accuracy_loss`."""
+    """`int8` quantizes with NNCF, if the loss of accuracy is at most `max_accuracy_loss`."""
     calibration_images: int = 300
     """Training images that calibrate the ranges of int8."""
     max_accuracy_loss: float = 0.003
-    """Largest loss of validation accuracy by int8; above it float32 is registered, with a note."""
+    """Largest loss of validation accuracy by int8; above it float32 is registered, and logged."""
 
 
 @dataclass
 class ImageTraining(Config):
-    """`recipe: image_training`: an image classifier is trained."""
+    """`recipe: image_training`: train an image classifier."""
 
     dataset: ImageDataset = MISSING
     model: ImageModel = MISSING
@@ -266,25 +266,25 @@ class ImageTraining(Config):
 
 @dataclass
 class ImageDatasetJob(Config):
-    """`recipe: image_dataset`: a set of images is built, verified and reported."""
+    """`recipe: image_dataset`: build, verify and report a set of images."""
 
     dataset: ImageDataset = MISSING
     transform: Transform = field(default_factory=lambda: Transform(image_size=96))
-    """The pictures of the report."""
+    """Size of the pictures in the report."""
     sheet: int = 24
     """Images of each class on its contact sheet."""
 
 
 @dataclass
 class ImageDatasetStudy(ImageDatasetJob):
-    """`recipe: image_dataset_study`: what a model could learn instead of the finding."""
+    """`recipe: image_dataset_study`: search a set of images for shortcuts."""
 
     probes: Probes = field(default_factory=Probes)
 
 
 @dataclass
 class ImageModelStudy(Config):
-    """`recipe: image_model_study`: what a registered image classifier looks at, and how sure."""
+    """`recipe: image_model_study`: Grad-CAM and calibration of a registered image classifier."""
 
     dataset: ImageDataset = MISSING
     model: ImageModel = MISSING
@@ -293,7 +293,7 @@ class ImageModelStudy(Config):
 
 @dataclass
 class ImagePrediction(Config):
-    """`recipe: image_prediction`: a registered image classifier scores a folder."""
+    """`recipe: image_prediction`: score a folder with a registered image classifier."""
 
     dataset: ImageDataset = MISSING
     model: ImageModel = MISSING

@@ -1,4 +1,4 @@
-"""Recipes of tables: their dataset, model and training, and the jobs on both."""
+"""Recipes of tables: dataset, model, training and jobs."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -10,7 +10,7 @@ from conf.schema.base import Config, ModelStudy, Predict, Probes, Source
 
 @dataclass
 class TableDataset:
-    """A classification set in one table: a row a record, and a column of what rows belong to."""
+    """A classification set in one table: one row per record, and a column of groups."""
 
     name: str = MISSING
     """Name of the folder `datasets/<name>`."""
@@ -23,7 +23,7 @@ class TableDataset:
     features: list[str] = MISSING
     """Columns that the model sees."""
     titles: dict[str, str] = field(default_factory=dict)
-    """What reports call a class, where its name says it badly."""
+    """Names of classes in reports, if the class names are hard to read."""
     sample_rows: int = 900
     """Rows that `source=sample` generates."""
     seed: int = 0
@@ -36,7 +36,7 @@ class Estimator(Enum):
     logistic_regression = "logistic_regression"
     random_forest = "random_forest"
     extra_trees = "extra_trees"
-    """A forest with random thresholds; its probabilities are smoother."""
+    """A forest with random thresholds, whose probabilities are smoother."""
     gradient_boosting = "gradient_boosting"
 
 
@@ -47,12 +47,12 @@ class TableModel:
     name: str = MISSING
     """Name of the folder `models/<name>`."""
     estimator: Estimator | None = MISSING
-    """`null` compares all of them, and takes the one whose search scores best on train."""
+    """`null` compares all estimators, and takes the one whose search scores best on train."""
 
 
 @dataclass
 class TableSplit:
-    """Whole groups of rows become train, validation and test."""
+    """Train, validation and test, made of whole groups of rows."""
 
     validation: float = 0.2
     """Share of the rows."""
@@ -63,7 +63,7 @@ class TableSplit:
 
 
 class Scoring(Enum):
-    """The score that the search maximizes, by its name in scikit-learn."""
+    """The score that the search maximizes; names of scikit-learn."""
 
     roc_auc = "roc_auc"
     neg_log_loss = "neg_log_loss"
@@ -85,22 +85,22 @@ class TableFit:
 
 @dataclass
 class TableMetrics:
-    """The evaluation on test, and the cross-validation over all rows beside it."""
+    """The evaluation on test, and the cross-validation over all rows."""
 
     bootstrap: int = SI("${cap:1000,${env.limits.resamples}}")
     """Bootstrap resamples of whole groups."""
     confidence: float = 0.95
     """Level of the intervals."""
     folds: int = 6
-    """Outer folds by group, the same for every estimator, each with searches of its own; 0 skips
-    the cross-validation."""
+    """Outer folds by group, the same for every estimator; each has its own searches. 0 skips the
+    cross-validation."""
     permutations: int = 10
     """Permutations of each feature on validation, for its importance."""
 
 
 @dataclass
 class TableTraining(Config):
-    """`recipe: table_training`: a classifier of a table's rows is trained."""
+    """`recipe: table_training`: train a classifier of table rows."""
 
     dataset: TableDataset = MISSING
     model: TableModel = MISSING
@@ -111,16 +111,16 @@ class TableTraining(Config):
 
 @dataclass
 class TableDatasetJob(Config):
-    """`recipe: table_dataset`: a table is built, verified, reported and written."""
+    """`recipe: table_dataset`: build, verify, report and write a table."""
 
     dataset: TableDataset = MISSING
     table: str = MISSING
-    """Its name, `<model>_dataset_<version>`."""
+    """Name of the written table, `<model>_dataset_<version>`."""
 
 
 @dataclass
 class TableDatasetStudy(Config):
-    """`recipe: table_dataset_study`: what a model could learn instead of the outcome."""
+    """`recipe: table_dataset_study`: search a table for columns that leak the outcome."""
 
     dataset: TableDataset = MISSING
     probes: Probes = field(
@@ -130,7 +130,7 @@ class TableDatasetStudy(Config):
 
 @dataclass
 class TableModelStudy(Config):
-    """`recipe: table_model_study`: what a registered model of a table goes by, and how sure."""
+    """`recipe: table_model_study`: importance and calibration of a registered model of a table."""
 
     dataset: TableDataset = MISSING
     model: TableModel = MISSING
@@ -139,7 +139,7 @@ class TableModelStudy(Config):
 
 @dataclass
 class TablePrediction(Config):
-    """`recipe: table_prediction`: a registered model scores the rows of a CSV file."""
+    """`recipe: table_prediction`: score the rows of a CSV file with a registered model."""
 
     dataset: TableDataset = MISSING
     model: TableModel = MISSING

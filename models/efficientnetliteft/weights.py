@@ -39,13 +39,13 @@ PACKAGES = {
         "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
     ),
 }
-"""By variant. The code of a package is never imported; its file is read."""
+"""The packages by variant. Only their files are read; their code is never imported."""
 
 
 def imagenet_tensors(variant: str) -> dict[str, np.ndarray]:
     """Tensors by their names in PyTorch, such as `_blocks.0._bn1.weight`; `_fc` is the classifier.
 
-    Raises `UserError` when the package is not installed, or its file is not the one known here.
+    Raises `UserError` when the package is not installed, or its file has another sha256.
     """
     package = PACKAGES[variant]
     again = "; remove .venv and run `make setup`"
@@ -73,8 +73,8 @@ def imagenet_tensors(variant: str) -> dict[str, np.ndarray]:
 def load_imagenet(backbone: "keras.Model", variant: str) -> None:
     """Set the ImageNet weights of `variant` in a backbone of `efficientnet_lite`.
 
-    Layers and file have one order. PyTorch stores a kernel as (filters, channels, k, k), Keras as
-    (k, k, channels, filters), and as (k, k, channels, 1) where it is depthwise.
+    Layers and file have the same order. PyTorch stores a kernel as (filters, channels, k, k), Keras
+    as (k, k, channels, filters), or (k, k, channels, 1) for a depthwise kernel.
     """
     import keras
 

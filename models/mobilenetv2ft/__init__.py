@@ -3,23 +3,23 @@ r"""MobileNetV2 with a small head, fine-tuned behind `block_12`.
 ## Description
 A network of inverted residuals [1] at width 1.0, without its ImageNet classifier, followed by
 global average pooling, a dense layer of 32 ReLU units, dropout of 0.2 and a softmax over the
-classes. It has 2.3 million weights, a tenth of ResNet50V2's, and about a twelfth of its arithmetic.
+classes. It has 2.3 million weights, a tenth of ResNet50V2's, and needs about a twelfth of its
+operations.
 All is one flat graph, from `uint8` pixels to probabilities.
 
-`model.weights` takes a file as well: one that holds the backbone of
+`model.weights` also takes a file with the backbone of
 `keras.applications.MobileNetV2(include_top=False)`, with input scaled to [-1, 1]. In files made
-from a quantized network BatchNorm is folded into the convolutions and its statistics are
-placeholders; since BatchNorm never trains here, such a file works as any other.
+from a quantized network, BatchNorm is folded into the convolutions and its statistics are
+placeholders. BatchNorm never trains here, so such a file works like any other.
 
 ## Simple explanation
-A small network that has learned to see edges, textures and shapes on everyday photographs looks at
-the picture; its last part is re-trained on medical images, and a small new layer on top says which
-class it is. It is made for telephones, so it answers quickly on a plain computer.
+A small network has learned edges, textures and shapes from everyday photographs. Its last part is
+trained again on medical images, and a small new layer predicts the class. It was designed for
+telephones, so it is fast on an ordinary computer.
 
 ## Motivation
-A hospital's computer has no graphics card, and a student's has no hour to wait. A small backbone
-with good weights is quicker to train, to check and to serve than a large one, and on few
-labelled images it need not be worse.
+Many computers in hospitals have no graphics card. A small backbone with good weights is faster to
+train, to test and to serve than a large one, and with few labelled images it need not be worse.
 
 ## Flow
 ```mermaid
@@ -31,9 +31,9 @@ flowchart TD
     pool --> dense["Dense 32, ReLU"] --> drop["Dropout 0.2"] --> out["Dense, softmax (B, classes)"]
 ```
 
-A block widens its input sixfold, convolves every channel by itself (depthwise) and narrows again
-without a non-linearity. A \(k \times k\) convolution from \(c\) to \(c'\) channels costs
-\(k^2 c\,c'\) products for each pixel; depthwise and then \(1 \times 1\) it costs \(c\,(k^2 + c')\).
+A block widens its input sixfold, convolves each channel separately (depthwise) and narrows again
+without a non-linearity. A \(k \times k\) convolution from \(c\) to \(c'\) channels needs
+\(k^2 c\,c'\) products per pixel; depthwise and then \(1 \times 1\), it needs \(c\,(k^2 + c')\).
 
 The head is that of the other image models, so Grad-CAM [2] has the same closed form.
 

@@ -1,8 +1,8 @@
-r"""Random weights that a network without working BatchNorm can start from.
+r"""Random initial weights for a network whose BatchNorm never trains.
 
-Keras counts a depthwise kernel's inputs as if it mixed channels, and relies on BatchNorm to undo
-what that costs. Here BatchNorm never trains, so from Keras' own random weights every image would
-become the same zero.
+Keras counts the inputs of a depthwise kernel as if it mixed channels, and BatchNorm corrects the
+scale. Here BatchNorm never trains, so with Keras' own random weights the activations of every image
+would vanish.
 """
 
 from typing import TYPE_CHECKING

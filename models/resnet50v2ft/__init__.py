@@ -7,13 +7,13 @@ softmax over the classes. The recipe (head, dropout, the 13 convolutions that tr
 of the modft report [3]. All is one flat graph, from `uint8` pixels to probabilities.
 
 ## Simple explanation
-A network that has learned to see edges, textures and shapes on everyday photographs looks at
-the picture; the part that knows about parts of objects is re-trained on medical images, and a
-small new layer on top says which class it is.
+A network has learned edges, textures and shapes from everyday photographs. Its last layers, which
+represent parts of objects, are trained again on medical images, and a small new layer predicts the
+class.
 
 ## Motivation
-Few labelled medical images exist. Features learned elsewhere transfer, and fine-tuning the
-last blocks alone needs less data, less memory and about a third of the arithmetic.
+Few labelled medical images exist. Features learned from other images transfer, and fine-tuning only
+the last blocks needs less data, less memory and about a third of the operations.
 
 ## Flow
 ```mermaid
@@ -26,11 +26,11 @@ flowchart TD
 ```
 
 With \(f\) the feature map, \(g = \frac{1}{hw}\sum_{ij} f_{ij}\) its average and \(W_1, W_2\) the
-dense layers, the answer is \(\mathrm{softmax}(W_2\,\mathrm{relu}(W_1 g + b_1) + b_2)\). Its
-gradient with respect to \(f\), and with it Grad-CAM [2], therefore has a closed form.
+dense layers, the prediction is \(\mathrm{softmax}(W_2\,\mathrm{relu}(W_1 g + b_1) + b_2)\). Its
+gradient with respect to \(f\), and therefore Grad-CAM [2], has a closed form.
 
-BatchNorm stays in inference mode: batches of 32 medical images would replace the
-statistics of a million photographs by noise.
+BatchNorm stays in inference mode, because batches of 32 medical images would replace the statistics
+of a million photographs by noise.
 
 ## Sources
 1. He, Zhang, Ren, Sun: *Identity Mappings in Deep Residual Networks*, ECCV 2016.

@@ -1,21 +1,21 @@
-r"""A scikit-learn pipeline that answers how likely a tree seedling is not to survive.
+r"""A scikit-learn pipeline that predicts the probability that a tree seedling does not survive.
 
 ## Description
-Categories become one column each, numbers are imputed by the median with a column that says where
-one was missing, and scaled; behind that stands one of four estimators, `model.estimator`: logistic
-regression, a random forest [1], extremely randomized trees [2] or histogram gradient boosting [3].
-All of it is one pipeline: what is fitted (medians, scales) is fitted on training rows alone, also
-inside a search, and what is stored takes raw rows.
+Each category becomes one column. Numbers are imputed by the median, with a column that marks missing
+ones, and scaled. One of four estimators follows, `model.estimator`: logistic regression, a random
+forest [1], extremely randomized trees [2] or histogram gradient boosting [3]. All of it is one
+pipeline: medians and scales are fitted on training rows alone, also inside a search, and the stored
+model takes raw rows.
 
 ## Simple explanation
-Hundreds of small lists of questions ("is it an oak?", "is there more light than 8 %?") are learned
-from seedlings whose fate is known. Each list answers with the share of seedlings like this one that
-died; the answer is the mean of all lists.
+The model learns hundreds of small lists of questions ("is it an oak?", "is there more light than
+8 %?") from seedlings whose outcome is known. Each list gives the share of similar seedlings that
+died; the prediction is the mean of all lists.
 
 ## Motivation
-A nursery or a forester has a short table, not a million pictures. On such tables trees and
-logistic regression are hard to beat, are trained in seconds and need no special hardware. One
-training compares the four on the same folds, and shows whether a complicated one earns its keep.
+A nursery or a forester has a short table, not a million pictures. On such tables, forests and
+logistic regression are among the best models, train in seconds and need no special hardware. One
+training compares the four on the same folds, and shows whether a complex one is better.
 
 ## Flow
 ```mermaid
@@ -30,9 +30,9 @@ flowchart TD
 
 Hyper-parameters are drawn at random (`models.tables.search_space`) and compared by
 cross-validation over whole groups, by the area under the ROC curve: the probability
-\(P(p_i > p_j)\) that a seedling \(i\) that died was given more than one \(j\) that lived.
+\(P(p_i > p_j)\) that a seedling \(i\) that died has a higher predicted probability than a seedling \(j\) that lived.
 
-A category that is not in the dataset's contract is an error, never silently all zeros.
+A category that is not in the dataset's contract is an error; it is not encoded as zeros.
 
 ## Sources
 1. Breiman: *Random Forests*, Machine Learning 45, 2001.

@@ -1,4 +1,4 @@
-"""Where this model's hyper-parameters are looked for: where all models of tables look."""
+"""The search space of hyper-parameters, which is that of all models of tables."""
 
 from models.tables import search_space
 

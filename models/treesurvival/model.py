@@ -1,4 +1,4 @@
-"""The pipeline of treesurvival; see the package's text for what it is and why."""
+"""The pipeline of treesurvival, which the docstring of the package describes."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,8 @@ def build(
 ) -> "Pipeline":
     """An unfitted pipeline from a frame of raw features to probabilities (N, classes).
 
-    `config` is a `conf.schema.TableModel` that names one estimator. `categories` are the columns of
-    words with all that may stand in them, `numbers` the numeric columns, where NaN is no value.
+    `config` is a `conf.schema.TableModel` that names one estimator. `categories` are the categorical
+    columns with all their values, `numbers` the numeric columns, where NaN is a missing value.
     """
     from sklearn.pipeline import Pipeline
 

@@ -3,20 +3,19 @@ r"""VGG16 with a small head, fine-tuned behind `block4_pool`.
 ## Description
 Thirteen 3 x 3 convolutions in five blocks, each closed by a max pooling [1], without the ImageNet
 classifier, followed by global average pooling, a dense layer of 32 ReLU units, dropout of 0.2 and a
-softmax over the classes. It is the backbone of the kidney report [2]; there all 13 convolutions
-were frozen, here the three of the last block train. All is one flat graph, from `uint8` pixels to
+softmax over the classes. It is the backbone of the kidney report [2]. There all 13 convolutions
+were frozen; here the three of the last block train. All is one flat graph, from `uint8` pixels to
 probabilities.
 
 ## Simple explanation
-A network that has learned to see edges, textures and shapes on everyday photographs looks at
-the slice; the part that puts shapes together is re-trained on CT, and a small new layer on top says
-whether there is a tumour.
+A network has learned edges, textures and shapes from everyday photographs. Its last block, which
+combines shapes, is trained again on CT, and a small new layer predicts whether there is a tumour.
 
 ## Motivation
-It is the plainest of the deep networks: no branches and no normalisation, so it does in training
-exactly what it does when serving, and small batches (16 in the report) do it no harm. The price is
-arithmetic, 15 billion multiplications an image of 224 pixels, four times those of ResNet50V2, and
-that without normalisation it hardly learns from random weights: use `imagenet`.
+It is the simplest of the deep networks. It has no branches and no normalisation, so it computes the
+same in training and in serving, and small batches (16 in the report) are no problem. It has two
+disadvantages: it needs 15 billion multiplications for an image of 224 pixels, four times those of
+ResNet50V2, and without normalisation it hardly learns from random weights, so use `imagenet`.
 
 ## Flow
 ```mermaid

@@ -1,1 +1,1 @@
-"""Helpers of this model alone: none yet; what models share is in `models.common`."""
+"""Helpers of this model alone: none yet. `models.common` has the code that models share."""

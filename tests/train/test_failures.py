@@ -86,7 +86,7 @@ def test_stopping_a_run_marks_it_killed(server: str, tmp_path: Path, sign: signa
     os.kill(process.pid, sign)
     status, output = finish(process)
     assert status == 130, output
-    assert "the same command goes on" in output
+    assert "the same command continues" in output
     mlflow.set_tracking_uri(server)
     assert newest(mlflow.MlflowClient(server)).info.status == "KILLED"
 

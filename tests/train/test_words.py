@@ -247,5 +247,5 @@ def test_a_failed_run_begins_with_its_reason() -> None:
     page = render_failure("title", {"git": "x"}, "a: b", "ingest", "no <images>", "")
     body = page.partition("<body>")[2]
     assert "The step ingest failed." in body and "no &lt;images&gt;" in body
-    assert "the same command goes on" in body.lower()
+    assert "the same command continues" in body.lower()
     assert "<img" not in body and "Look first" not in body and "Where it happened" not in body

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 COLUMNS = 3
 CAPTIONS = {
-    "importance": "How much ROC AUC falls when one feature is shuffled. Correlated features "
-    "share their importance.",
+    "importance": "How much ROC AUC falls when one feature is shuffled. Correlated "
+    "features share their importance.",
     "partial_dependence": "The mean probability of the last class if this feature has this value in "
     "every row. If features are correlated, some of these rows cannot exist.",
 }
