@@ -1,7 +1,7 @@
 """Models: one folder each, with `build(config, ...)` in its `model.py`.
 
-A model does not depend on data or tracking. Its inputs are raw `uint8` pixels, or the raw columns of
-a table, so training and serving have the same preprocessing.
+A model does not depend on data or tracking. Its inputs are raw `uint8` pixels, or the raw columns
+of a table, so training and serving have the same preprocessing.
 """
 
 import os

@@ -152,7 +152,7 @@ def export_onnx(model: "keras.Model", path: Path) -> None:
     """Write `serving_model(model)` as ONNX: `uint8` (B, S, S, 3) in, two float32 outputs out.
 
     The graph is converted with its weights as inputs, which become constants at the end. Otherwise
-    tf2onnx copies the graph with its constants for each of its optimizers: 4 GB for 90 MB of weights.
+    tf2onnx copies graph and constants for each of its optimizers: 4 GB for 90 MB of weights.
     """
     import onnx
     import onnxruntime

@@ -5,9 +5,9 @@ Weights and activations of the convolutions become `int8`,
 $$ x \approx s \, q, \qquad q \in \{-128, \ldots, 127\}, $$
 
 with one scale \(s\) per output channel for weights; the scales of activations come from the ranges
-of calibration images [1]. The result is ONNX with `QuantizeLinear` and `DequantizeLinear` around the
-integer operations, so every engine for ONNX runs it. The head, from pooling on, stays in float32: it
-is small, and Grad-CAM reads its weights.
+of calibration images [1]. The result is ONNX with `QuantizeLinear` and `DequantizeLinear` around
+the integer operations, so every engine for ONNX runs it. The head, from pooling on, stays in
+float32: it is small, and Grad-CAM reads its weights.
 
 1. Jacob et al.: *Quantization and Training of Neural Networks for Efficient
    Integer-Arithmetic-Only Inference*, CVPR 2018.

@@ -25,8 +25,8 @@ trained again on medical images, and a small new layer predicts the class. Its w
 with the program, so it needs no internet connection.
 
 ## Motivation
-With few labelled images, a model needs a backbone that was trained on many others, and a computer in
-a hospital often cannot download one. ResNet50V2 has an ImageNet top-1 of 76.0 % with 24 million
+With few labelled images, a model needs a backbone that was trained on many others, and a computer
+in a hospital often cannot download one. ResNet50V2 has an ImageNet top-1 of 76.0 % with 24 million
 weights. This model comes within one point with a seventh of the weights, which come from the same
 package registry as the rest of the environment.
 

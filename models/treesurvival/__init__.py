@@ -1,11 +1,11 @@
 r"""A scikit-learn pipeline that predicts the probability that a tree seedling does not survive.
 
 ## Description
-Each category becomes one column. Numbers are imputed by the median, with a column that marks missing
-ones, and scaled. One of four estimators follows, `model.estimator`: logistic regression, a random
-forest [1], extremely randomized trees [2] or histogram gradient boosting [3]. All of it is one
-pipeline: medians and scales are fitted on training rows alone, also inside a search, and the stored
-model takes raw rows.
+Each category becomes one column. Numbers are imputed by the median, with a column that marks
+missing ones, and scaled. One of four estimators follows, `model.estimator`: logistic regression, a
+random forest [1], extremely randomized trees [2] or histogram gradient boosting [3]. All of it is
+one pipeline: medians and scales are fitted on training rows alone, also inside a search, and the
+stored model takes raw rows.
 
 ## Simple explanation
 The model learns hundreds of small lists of questions ("is it an oak?", "is there more light than
@@ -30,7 +30,8 @@ flowchart TD
 
 Hyper-parameters are drawn at random (`models.tables.search_space`) and compared by
 cross-validation over whole groups, by the area under the ROC curve: the probability
-\(P(p_i > p_j)\) that a seedling \(i\) that died has a higher predicted probability than a seedling \(j\) that lived.
+\(P(p_i > p_j)\) that the prediction \(p_i\) for a seedling that died is higher than the prediction
+\(p_j\) for a seedling that lived.
 
 A category that is not in the dataset's contract is an error; it is not encoded as zeros.
 

@@ -14,8 +14,8 @@ def build(
 ) -> "Pipeline":
     """An unfitted pipeline from a frame of raw features to probabilities (N, classes).
 
-    `config` is a `conf.schema.TableModel` that names one estimator. `categories` are the categorical
-    columns with all their values, `numbers` the numeric columns, where NaN is a missing value.
+    `config` is a `conf.schema.TableModel` that names one estimator. `categories` are the columns of
+    categories with all their values, `numbers` the numeric columns, where NaN is a missing value.
     """
     from sklearn.pipeline import Pipeline
 

@@ -89,7 +89,7 @@ def test_a_split_that_cannot_be_made_says_why(change: str, message: str, splits:
 
 @pytest.mark.parametrize("folds", [1, 99])
 def test_a_search_needs_folds_that_exist(folds: int, splits: Splits[Table]) -> None:
-    with pytest.raises(UserError, match=rf"fit\.folds={folds}: two or more .* of Plot in train"):
+    with pytest.raises(UserError, match=rf"fit\.folds={folds}: set at least two, .* of Plot in train"):
         searched(splits, configuration(*QUICK, f"fit.folds={folds}"))
 
 
@@ -218,7 +218,7 @@ def test_the_report_is_one_file_that_loads_nothing(run: Run) -> None:
     loaded = re.findall(r"""(?:src|href)=["'](?!#)(.{5})|url\(|@import""", page)
     assert set(loaded) == {"data:"}
     assert page.count("data:image/png;base64,") == 6
-    for text in ("not_survived", "Plot", "each predicted by a model that saw nothing", "shuffled"):
+    for text in ("not_survived", "Plot", "was trained without its", "shuffled"):
         assert text in page
 
 

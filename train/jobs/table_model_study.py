@@ -28,8 +28,8 @@ COLUMNS = 3
 CAPTIONS = {
     "importance": "How much ROC AUC falls when one feature is shuffled. Correlated "
     "features share their importance.",
-    "partial_dependence": "The mean probability of the last class if this feature has this value in "
-    "every row. If features are correlated, some of these rows cannot exist.",
+    "partial_dependence": "The mean probability of the last class if this feature has this value "
+    "in every row. If features are correlated, some of these rows cannot exist.",
 }
 
 

@@ -1,4 +1,4 @@
-"""The graph of {{cookiecutter.model}}; see the package's text for what it is and why."""
+"""The graph of {{cookiecutter.model}}, which the docstring of the package describes."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ def build(config: Any, classes: int) -> "keras.Model":
     """An uncompiled model from `uint8` images (B, S, S, 3) to probabilities (B, classes), float32.
 
     `config` is a `conf.schema.ImageModel`: its `weights` are loaded into the backbone and its
-    `image_size` is S. Raises `conf.errors.UserError` when the weights cannot be had.
+    `image_size` is S. Raises `conf.errors.UserError` when the weights are not available.
     """
     import keras
 

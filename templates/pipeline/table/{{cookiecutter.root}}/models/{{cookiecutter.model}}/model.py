@@ -1,4 +1,4 @@
-"""The pipeline of {{cookiecutter.model}}; see the package's text for what it is and why."""
+"""The pipeline of {{cookiecutter.model}}, which the docstring of the package describes."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
