@@ -159,7 +159,7 @@ def test_images_that_stand_in_two_official_splits_stop_the_run() -> None:
         ([0, 1] * 20, SplitBy.official, {"folds": 5, "fold": 0}, r"needs split\.by=cluster"),
         ([0, 1] * 20, SplitBy.cluster, {"folds": 5, "fold": 5}, r"fold=5 of split\.folds=5 is no"),
         ([0, 1] * 20, SplitBy.cluster, {"folds": 5}, r"fold=None of split\.folds=5 is no fold"),
-        ([0, 1] * 20, SplitBy.cluster, {"folds": 1, "fold": 0}, r"two or more are needed"),
+        ([0, 1] * 20, SplitBy.cluster, {"folds": 1, "fold": 0}, r"two or more folds are needed"),
         ([0, 1] * 20, SplitBy.cluster, {"fold": 0}, r"fold=0 of split\.folds=None is no fold"),
     ],
 )

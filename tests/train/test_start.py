@@ -138,7 +138,7 @@ def test_other_classes_keep_the_backbone_and_get_a_new_head(
         other = replace(splits, data=replace(splits.data, classes=classes))
         with mlflow.start_run():
             start = begin(build, other, configured(f"model.weights={uri}"))
-        assert "without the head, which is new: that model has the classes dark, bright" in caplog.text
+        assert "the head, which is new: that model has the classes dark, bright" in caplog.text
         kept = {
             layer.name: all(same(layer, model.get_layer(layer.name)))
             for layer in start.model.layers

@@ -89,7 +89,7 @@ def test_a_split_that_cannot_be_made_says_why(change: str, message: str, splits:
 
 @pytest.mark.parametrize("folds", [1, 99])
 def test_a_search_needs_folds_that_exist(folds: int, splits: Splits[Table]) -> None:
-    with pytest.raises(UserError, match=rf"fit\.folds={folds}: set at least two, .* of Plot in train"):
+    with pytest.raises(UserError, match=rf"fit\.folds={folds}: set two or more, .* of Plot in"):
         searched(splits, configuration(*QUICK, f"fit.folds={folds}"))
 
 

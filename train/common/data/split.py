@@ -94,8 +94,8 @@ def _check_fold(settings: Split) -> None:
     folds, fold = settings.folds or 0, -1 if settings.fold is None else settings.fold
     if folds < 2 or not 0 <= fold < folds:
         raise UserError(
-            f"split.fold={settings.fold} of split.folds={settings.folds} is no fold: set two or "
-            "more folds; their numbers start at 0"
+            f"split.fold={settings.fold} of split.folds={settings.folds} is no fold: two or more "
+            "folds are needed, numbered from 0"
         )
 
 

@@ -166,7 +166,7 @@ def caveats(
     `accepted` says whether a setting accepted the `crossing` clusters.
     """
     notes = [
-        f"{name} has only {count} test images: its interval is unreliable."
+        f"{name} has {count} test images: its interval is unreliable."
         for name, count in zip(classes, np.bincount(labels, minlength=len(classes)), strict=True)
         if count < FEW
     ]

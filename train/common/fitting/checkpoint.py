@@ -42,8 +42,8 @@ class Checkpoints:
             self.folder.with_name(f"{self.folder.name}.lock"),
             f"the same training ({self.folder})",
             run=run,
-            way_out="wait until it ends, or stop it and repeat the command, which goes on from its "
-            "last finished epoch; other settings, such as another seed, train beside it",
+            way_out="wait until it ends, or stop it and repeat the command, which continues after "
+            "its last finished epoch; other settings, such as another seed, can train at the same time",
         )
         self.folder.mkdir(exist_ok=True)
         self.run_id: str | None = None

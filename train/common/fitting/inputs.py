@@ -114,7 +114,7 @@ class CachedInputs:
         fit, boundary = settings.fit, settings.model.freeze
         if fit.views is not None and fit.views < 1:
             raise UserError(
-                f"fit.views={fit.views}: set 1 or more, or null for new views in every epoch"
+                f"fit.views={fit.views}: 1 or more, or null for new views in every epoch"
             )
         prefix, self.tail = split_at(model, boundary)
         edge, pooled = (model.get_layer(name).output for name in (boundary, POOL))

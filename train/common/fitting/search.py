@@ -46,8 +46,8 @@ def search(
     groups = splits.groups(splits.train)
     if (count := len(set(groups))) < settings.fit.folds or settings.fit.folds < 2:
         raise UserError(
-            f"fit.folds={settings.fit.folds}: set at least two, and at most the {count} values "
-            f"of {splits.data.group} in train"
+            f"fit.folds={settings.fit.folds}: set two or more, and at most the {count} values of "
+            f"{splits.data.group} in train"
         )
     one: Estimator | None = settings.model.estimator
     kinds = [one] if one else list(Estimator)
