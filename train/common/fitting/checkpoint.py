@@ -43,7 +43,7 @@ class Checkpoints:
             f"the same training ({self.folder})",
             run=run,
             way_out="wait until it ends, or stop it and repeat the command, which continues after "
-            "its last finished epoch; other settings, such as another seed, can train at the same time",
+            "its last finished epoch; other settings, such as another seed, can train meanwhile",
         )
         self.folder.mkdir(exist_ok=True)
         self.run_id: str | None = None
