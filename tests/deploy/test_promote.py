@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from deploy.importing.connection import NotServable
 
 from datasets.common.images import READER
 from deploy import promote as script
+from deploy.importing.connection import NotServable
 from tests.common import ROOT, log_smallest, new_store
 
 MODEL = "resnet50v2ft-kvasir4"

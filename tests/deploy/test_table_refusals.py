@@ -116,6 +116,7 @@ def test_no_csv_is_a_fault_of_the_service(table_service: str, tail: bytes) -> No
         assert_no_fault(post(table_service, data=start + tail, headers=CSV))
 
 
+@pytest.mark.slow
 def test_a_full_service_says_when_to_come_back(table_service: str) -> None:
     waiting = []
     try:

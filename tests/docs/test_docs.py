@@ -84,7 +84,7 @@ def handed_on(path: Path) -> bool:
     return path != home and home.exists() and "\n__all__ = " in home.read_text()
 
 
-def test_every_module_has_a_page(site: Path) -> None:
+def test_every_module_has_a_page(built: Path) -> None:
     sources = [
         path.relative_to(ROOT)
         for package in PACKAGES
@@ -97,15 +97,17 @@ def test_every_module_has_a_page(site: Path) -> None:
     }
     # A folder without __init__.py would be left out in silence.
     assert len(pages) > len(PACKAGES)
-    assert sorted(str(page) for page in pages if not (site / page).exists()) == []
+    assert sorted(str(page) for page in pages if not (built / page).exists()) == []
 
 
-def test_every_class_of_the_schema_is_shown_once_and_on_the_page_of_the_package(site: Path) -> None:
+def test_every_class_of_the_schema_is_shown_once_and_on_the_page_of_the_package(
+    built: Path,
+) -> None:
     modules = (ROOT / "conf" / "schema").glob("*.py")
     nodes = [node for path in modules for node in ast.parse(path.read_text()).body]
     shown = [
-        (path.relative_to(site).as_posix(), name)
-        for path in (site / "conf").rglob("*.html")
+        (path.relative_to(built).as_posix(), name)
+        for path in (built / "conf").rglob("*.html")
         for name in re.findall(r'<section id="(\w+)">', path.read_text())
     ]
     classes = {node.name for node in nodes if isinstance(node, ast.ClassDef)}
@@ -115,36 +117,36 @@ def test_every_class_of_the_schema_is_shown_once_and_on_the_page_of_the_package(
     ]
 
 
-def test_deploy_has_no_page(site: Path) -> None:
-    assert not [path for path in site.rglob("*") if "deploy" in path.relative_to(site).parts[0]]
-    assert 'href="deploy' not in (site / "index.html").read_text()
+def test_deploy_has_no_page(built: Path) -> None:
+    assert not [path for path in built.rglob("*") if "deploy" in path.relative_to(built).parts[0]]
+    assert 'href="deploy' not in (built / "index.html").read_text()
 
 
-def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
-    pages = sorted(site.rglob("*.html"))
+def test_no_page_loads_anything_from_elsewhere(built: Path) -> None:
+    pages = sorted(built.rglob("*.html"))
     assert pages
     assert {path.name: LOADS.findall(path.read_text()) for path in pages} == {
         path.name: [] for path in pages
     }
 
 
-def test_no_page_shows_where_this_machine_keeps_the_project(site: Path) -> None:
-    pages = [*site.rglob("*.html"), site / "search.js"]
+def test_no_page_shows_where_this_machine_keeps_the_project(built: Path) -> None:
+    pages = [*built.rglob("*.html"), built / "search.js"]
     assert [page for page in pages if str(ROOT) in page.read_text()] == []
 
 
-def test_the_landing_page_lists_every_module(site: Path, page: Page) -> None:
-    open_drawn(page, site / "index.html")
+def test_the_landing_page_lists_every_module(built: Path, page: Page) -> None:
+    open_drawn(page, built / "index.html")
     assert page.title() == "Sonda"
     modules = {row.get_attribute("href") for row in page.locator("table.modules a").all()}
     guides = {row.get_attribute("href") for row in page.locator("ul.guides a").all()}
-    pages = {path.relative_to(site).as_posix() for path in site.rglob("*.html")}
+    pages = {path.relative_to(built).as_posix() for path in built.rglob("*.html")}
     assert modules | guides == pages - {"index.html", "guides.html"}
 
 
-def test_every_diagram_and_formula_of_the_project_is_drawn(site: Path, page: Page) -> None:
+def test_every_diagram_and_formula_of_the_project_is_drawn(built: Path, page: Page) -> None:
     diagrams = formulas = 0
-    for path in sorted(site.rglob("*.html")):
+    for path in sorted(built.rglob("*.html")):
         text = path.read_text()
         if 'class="mermaid"' not in text and not re.search(r"\\\(|\$\$", text):
             continue

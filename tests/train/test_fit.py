@@ -217,6 +217,7 @@ def test_the_best_epoch_on_validation_is_what_comes_back(
     assert loss == pytest.approx(result.history["val_loss"].min(), abs=1e-5)
 
 
+@pytest.mark.slow
 @as_it_comes
 def test_patience_ends_fine_tuning_early(splits: Splits, settings: Callable[..., Any]) -> None:
     endless = "fit.finetune.epochs=9", "fit.finetune.learning_rate=3.0"
@@ -225,6 +226,7 @@ def test_patience_ends_fine_tuning_early(splits: Splits, settings: Callable[...,
     assert len(result.history) - result.best_epoch == 2
 
 
+@pytest.mark.slow
 @as_it_comes
 def test_balanced_class_weights_make_the_rare_class_likelier(
     splits: Splits, settings: Callable[..., Any], unbroken: TrainedModel
@@ -270,6 +272,7 @@ def test_a_cosine_lowers_the_rate_epoch_by_epoch() -> None:
     assert rates == pytest.approx([1e-4, 0.854e-4, 0.5e-4, 0.146e-4], rel=1e-2)
 
 
+@pytest.mark.slow
 def test_views_of_one_epoch_leave_nothing_behind(splits: Splits, tmp_path: Path) -> None:
     result, _ = fitted(splits, configured(tmp_path, "fit.views=null", "fit.augment.rotation=5"))
     assert len(result.history) == 5

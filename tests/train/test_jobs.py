@@ -78,6 +78,7 @@ def check_page(page: str, *expected: str) -> None:
         assert text in page
 
 
+@pytest.mark.slow
 def test_a_dataset_is_built_verified_and_reported(
     server: str, client: mlflow.MlflowClient, tmp_path: Path
 ) -> None:

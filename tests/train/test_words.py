@@ -67,6 +67,7 @@ def test_a_good_model_is_said_to_be_better_than_the_majority_and_than_guessing()
     assert "chance" not in text
 
 
+@pytest.mark.slow
 def test_shuffled_labels_are_said_to_be_at_chance() -> None:
     said = [" ".join(summary(skilled(300, 0, (0.5, 0.3, 0.2), seed))) for seed in range(12)]
     at_chance = sum("no better than chance" in text for text in said)
