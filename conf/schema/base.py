@@ -39,6 +39,10 @@ class Limits:
     """Side of the model's input in pixels."""
     images_per_class: int | None = None
     """Images per class and split; `source=sample` generates so many per class in total."""
+    rows: int | None = None
+    """Rows that the sample source of a table makes."""
+    folds: int | None = None
+    """Folds of the search and of the cross-validation of a table."""
     candidates: int | None = None
     """Candidates of a random search."""
     resamples: int | None = None

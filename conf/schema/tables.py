@@ -24,7 +24,7 @@ class TableDataset:
     """Columns that the model sees."""
     titles: dict[str, str] = field(default_factory=dict)
     """Names of classes in reports, if the class names are hard to read."""
-    sample_rows: int = 900
+    sample_rows: int = SI("${cap:900,${env.limits.rows}}")
     """Rows that `source=sample` generates."""
     seed: int = 0
     """Seed of the generated table."""
@@ -76,7 +76,7 @@ class TableFit:
 
     candidates: int = SI("${cap:12,${env.limits.candidates}}")
     """Candidates of the random search; 1 takes the first that is drawn."""
-    folds: int = 4
+    folds: int = SI("${cap:4,${env.limits.folds}}")
     """Folds of the search, by group."""
     scoring: Scoring = Scoring.roc_auc
     workers: int = 2
@@ -91,7 +91,7 @@ class TableMetrics:
     """Bootstrap resamples of whole groups."""
     confidence: float = 0.95
     """Level of the intervals."""
-    folds: int = 6
+    folds: int = SI("${cap:6,${env.limits.folds}}")
     """Outer folds by group, the same for every estimator; each has its own searches. 0 skips the
     cross-validation."""
     permutations: int = 10

@@ -12,7 +12,6 @@ from tests.train.test_end_to_end import OTHERS
 
 pytestmark = pytest.mark.slow
 
-FEW = ["dataset.sample_rows=400", "fit.folds=2", "metrics.folds=2"]
 TABLES = pipelines(task="train", recipe="table_training")
 LEFT = [name for name in pipelines(task="train") if name not in OTHERS]
 """Those whose whole way is not tried there."""
@@ -21,7 +20,7 @@ LEFT = [name for name in pipelines(task="train") if name not in OTHERS]
 @pytest.mark.parametrize("pipeline", LEFT)
 def test_debugging_fast_goes_the_whole_way(pipeline: str, server: str, tmp_path: Path) -> None:
     command = [f"+pipeline={pipeline}", "+debug=fast", "env=development"]
-    few = [*FEW, "fit.workers=1"] if pipeline in TABLES else []
+    few = ["fit.workers=1"] if pipeline in TABLES else []
     status, output = finish(start(server, tmp_path, *command, *few))
     assert status == 0, output
     started = re.search(r"MLflow run (\w+) of experiment", output)
