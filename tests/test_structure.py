@@ -80,6 +80,9 @@ BAD_CHANGES: dict[str, tuple[str, str, str | None, str]] = {
         "import_problems", "train/net-frames_v1/steps/train.py",
         "import importlib\nimportlib.import_module('mlflow')\n",
         "only modules of train/common/tracking"),
+    "data imports what trains": (
+        "import_problems", "train/common/data/split.py",
+        "from train.common.fitting import trainer\n", "imports train.common.fitting.trainer"),
     "common imports a pipeline": (
         "import_problems", "train/common/tracking/log.py",
         "import importlib\nimportlib.import_module('train.net-frames_v1.pipeline')\n",

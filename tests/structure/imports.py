@@ -25,6 +25,8 @@ ROOMS = {
 }
 """Rooms of `deploy/serving`, and what each imports beside `SHARED`."""
 SHARED = (f"{SERVING}.http", f"{SERVING}.version")
+ORDER = ("data", "evaluation", "tracking", "fitting", "export", "cross_validation")
+"""Rooms of `train/common`; each imports those before it."""
 TRACKING = "train/common/tracking"
 """The room that logs runs, registers models and reads them back: it alone imports MLflow."""
 JOBS = "train.jobs"
@@ -59,6 +61,9 @@ def allowed(relative: Path) -> tuple[str, ...] | None:
         return (*SHARED, *ROOMS[rest[1]]) if rest[1] in ROOMS else (SERVING,)
     if layer != "train":
         return None
+    if rest[0] == "common" and (room := Path(rest[1]).stem) in ORDER:
+        rooms = ORDER[: ORDER.index(room) + 1]
+        return ("conf", "datasets", "models", *(f"train.common.{name}" for name in rooms))
     if len(rest) == 1 or rest[0] == "common":
         return ("conf", "datasets", "models", "train.common")
     if rest[0] == "jobs":

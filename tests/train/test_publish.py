@@ -12,9 +12,9 @@ from conf.schema import Precision
 from models.common import head
 from tests.common import configuration, new_store
 from train.common.data.types import DecodedImages, Splits, TrainedModel
-from train.common.export.examples import drawn_images
 from train.common.export.images import calibration_rows, dicom_window, export
 from train.common.fitting.checkpoint import Checkpoints
+from train.common.tracking.examples import drawn_images
 
 SIDE = 32
 CLASSES = ("dark", "bright")

@@ -17,14 +17,13 @@ from datasets.common.tables import Table
 from tests.common import configuration
 from tests.train.conftest import finish, start
 from tests.train.tables import searched, split_sample
-from train.common.data.types import Splits, TrainedPipeline
+from train.common.data.types import Compared, Splits, TrainedPipeline
 from train.common.evaluation.nested import (
     OF_EACH_FOLD,
     OVERALL,
-    Compared,
-    cross_validated,
     estimators,
 )
+from train.common.fitting.search import cross_validated
 
 FOLDS = 2
 QUICK = [

@@ -21,8 +21,9 @@ from tests.train.tables import searched, split_sample
 from train.common.data.split import split_table
 from train.common.data.tables import features
 from train.common.data.types import Splits, TrainedPipeline
-from train.common.evaluation.nested import OVERALL, cross_validated
+from train.common.evaluation.nested import OVERALL
 from train.common.evaluation.tables import by_group, evaluate, importances
+from train.common.fitting.search import cross_validated
 
 QUICK = [
     "+pipeline=train_treesurvival",
@@ -150,7 +151,7 @@ def test_groups_are_told_one_by_one() -> None:
 def test_the_report_warns_of_few_plots_and_of_unknown_outcomes(
     splits: Splits[Table], fitted: TrainedPipeline
 ) -> None:
-    report = evaluate(fitted, splits, configuration(*QUICK, "metrics.folds=0"), OVERALL, {})
+    report = evaluate(fitted, splits, configuration(*QUICK, "metrics.folds=0"), None, OVERALL, {})
     count = len(set(splits.groups(splits.test)))
     assert any(f"Only {count} independent values of Plot" in note for note in report.notes)
     unknown = len(splits.data.quarantined)

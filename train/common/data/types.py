@@ -120,6 +120,20 @@ class TrainedPipeline:
 
 
 @dataclass(frozen=True)
+class Compared:
+    """The predictions of the outer folds."""
+
+    answers: dict[Estimator, np.ndarray]
+    """Probabilities (N, classes) of all rows; no search saw the groups that it predicts."""
+    choices: list[Estimator]
+    """The estimator whose search scored best, for each outer fold."""
+    held_out: np.ndarray
+    """Probabilities (N, classes) of all rows, predicted by the estimator chosen in their fold."""
+    seconds: dict[Estimator, float]
+    """Run time of the searches in all outer folds."""
+
+
+@dataclass(frozen=True)
 class Predictions:
     """Predictions of one model, or of all folds, for images that they were not trained on."""
 

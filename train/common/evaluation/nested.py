@@ -17,65 +17,19 @@ flowchart LR
    Bioinformatics 7, 91 (2006).
 """
 
-import time
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
-from rich.progress import track
-from sklearn.model_selection import GroupKFold
 
-from conf.schema import Estimator, TableTraining
+from conf.schema import TableTraining
 from datasets.common.tables import Table
-from train.common.data.tables import features
-from train.common.data.types import Splits, TrainedPipeline
+from train.common.data.types import Compared, Splits, TrainedPipeline
 from train.common.evaluation import metrics
-from train.common.fitting.search import chosen, fitted
 
 OVERALL = ["roc_auc_macro", "average_precision_macro", "brier", "log_loss", "accuracy", "mcc"]
 """The metrics that every estimator has."""
 SHOWN = {"roc_auc_macro": "ROC AUC", "brier": "Brier score", "accuracy": "accuracy", "mcc": "MCC"}
 PANELS = {name: SHOWN[name] for name in ("roc_auc_macro", "brier")}
 OF_EACH_FOLD = "best of each fold"
-
-
-@dataclass(frozen=True)
-class Compared:
-    """The predictions of the outer folds."""
-
-    answers: dict[Estimator, np.ndarray]
-    """Probabilities (N, classes) of all rows; no search saw the groups that it predicts."""
-    choices: list[Estimator]
-    """The estimator whose search scored best, for each outer fold."""
-    held_out: np.ndarray
-    """Probabilities (N, classes) of all rows, predicted by the estimator chosen in their fold."""
-    seconds: dict[Estimator, float]
-    """Run time of the searches in all outer folds."""
-
-
-def cross_validated(
-    given: TrainedPipeline, splits: Splits[Table], folds: int, seed: int
-) -> Compared:
-    """Fit the searches of `given` again in each of `folds` outer folds by group."""
-    everything = np.arange(len(splits.data.frame))
-    frame, labels = features(splits, everything), splits.labels(everything)
-    groups = splits.groups(everything)
-    held_out = np.empty((len(labels), len(splits.data.classes)))
-    answers = {kind: np.empty_like(held_out) for kind in given.searches}
-    seconds = dict.fromkeys(given.searches, 0.0)
-    choices = []
-    parts = GroupKFold(folds, shuffle=True, random_state=seed).split(frame, labels, groups)
-    jobs = ((rows, list(given.searches.items())) for rows in parts)
-    for (seen, unseen), searches in track(jobs, "cross-validation", total=folds):
-        done = {}
-        for kind, search in searches:
-            started = time.perf_counter()
-            done[kind] = fitted(kind, search, frame.iloc[seen], labels[seen], groups[seen])
-            seconds[kind] += time.perf_counter() - started
-            answers[kind][unseen] = done[kind].predict_proba(frame.iloc[unseen])
-        choices.append(chosen(done))
-        held_out[unseen] = answers[choices[-1]][unseen]
-    return Compared(answers, choices, held_out, seconds)
 
 
 def estimators(compared: Compared, splits: Splits[Table], settings: TableTraining) -> pd.DataFrame:

@@ -12,14 +12,13 @@ from sklearn.metrics import roc_auc_score
 from conf.schema import TableTraining
 from datasets.common.tables import Table
 from train.common.data.tables import features
-from train.common.data.types import Report, Splits, TrainedPipeline
+from train.common.data.types import Compared, Report, Splits, TrainedPipeline
 from train.common.evaluation import figures, metrics, words
 from train.common.evaluation.nested import (
     PANELS,
     caption,
     chosen_among,
     compared_table,
-    cross_validated,
     estimators,
     flat,
 )
@@ -32,6 +31,7 @@ def evaluate(
     trained: TrainedPipeline,
     splits: Splits[Table],
     settings: TableTraining,
+    compared: Compared | None,
     shown: Sequence[str],
     drawn: Mapping[str, figures.Draw],
     also: Mapping[str, metrics.Metric] | None = None,
@@ -90,10 +90,9 @@ def evaluate(
         unit="test rows",
         confidence=settings.metrics.confidence,
     )
-    if settings.metrics.folds:
+    if compared is not None:
         everything = np.arange(len(data.frame))
         labels, groups = splits.labels(everything), splits.groups(everything)
-        compared = cross_validated(trained, splits, settings.metrics.folds, settings.seed)
         held_out = compared.held_out
         run_time += f", cross-validation {sum(compared.seconds.values()):.0f} s"
         crossed = metrics.intervals(

@@ -20,7 +20,7 @@ from conf.errors import UserError
 from conf.schema import Estimator, TableModel, TableTraining
 from datasets.common.tables import Table
 from train.common.data.tables import features
-from train.common.data.types import Splits, TrainedPipeline
+from train.common.data.types import Compared, Splits, TrainedPipeline
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -69,6 +69,31 @@ def search(
         time.perf_counter() - started,
         candidates.sort_values("score", ascending=False, ignore_index=True),
     )
+
+
+def cross_validated(
+    given: TrainedPipeline, splits: Splits[Table], folds: int, seed: int
+) -> Compared:
+    """Fit the searches of `given` again in each of `folds` outer folds by group."""
+    everything = np.arange(len(splits.data.frame))
+    frame, labels = features(splits, everything), splits.labels(everything)
+    groups = splits.groups(everything)
+    held_out = np.empty((len(labels), len(splits.data.classes)))
+    answers = {kind: np.empty_like(held_out) for kind in given.searches}
+    seconds = dict.fromkeys(given.searches, 0.0)
+    choices = []
+    parts = GroupKFold(folds, shuffle=True, random_state=seed).split(frame, labels, groups)
+    jobs = ((rows, list(given.searches.items())) for rows in parts)
+    for (seen, unseen), searches in track(jobs, "cross-validation", total=folds):
+        done = {}
+        for kind, search in searches:
+            started = time.perf_counter()
+            done[kind] = fitted(kind, search, frame.iloc[seen], labels[seen], groups[seen])
+            seconds[kind] += time.perf_counter() - started
+            answers[kind][unseen] = done[kind].predict_proba(frame.iloc[unseen])
+        choices.append(chosen(done))
+        held_out[unseen] = answers[choices[-1]][unseen]
+    return Compared(answers, choices, held_out, seconds)
 
 
 def chosen(done: Mapping[Estimator, RandomizedSearchCV]) -> Estimator:

@@ -12,7 +12,7 @@ from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 from conf.schema import ImageTraining, TableTraining
 from models.common import PROBABILITIES, onnx_predict
-from train.common.export.examples import drawn_images, typical_rows
+from train.common.tracking.examples import drawn_images, typical_rows
 from train.common.tracking.provenance import requirements
 
 if TYPE_CHECKING:
