@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from datasets.common.images import BadImage, files, opened, shown
+from datasets.common.images import BadImage, Kind, files, opened, score_files, shown
 from deploy.importing.connection import NotServable, run_command
 from deploy.importing.registry import Source, champion_or_newest, find
 from deploy.serve import DEFAULT, find_deployment
@@ -43,20 +45,26 @@ def rows(classifier: Classifier, paths: list[Path], root: Path) -> Iterator[dict
 
     A DICOM file of several frames has a row for each.
     """
-    for path in paths:
-        row: dict[str, Any] = {"file": shown(path.relative_to(root))}
+    classes, most = classifier.facts.classes, classifier.limits.max_bytes
+
+    def load(path: Path) -> list[np.ndarray]:
+        with opened(path) as file:
+            content = file.read(most + 1)
+        if len(content) > most:
+            raise BadImage(Kind.LARGE, f"more than {most} bytes")
         try:
-            with opened(path) as file:
-                content = file.read(classifier.limits.max_bytes + 1)
-            if len(content) > classifier.limits.max_bytes:
-                raise Refused(413, "too_large", f"more than {classifier.limits.max_bytes} bytes")
-            for prediction in classifier.classify([content]):
-                seen = {"frame": prediction.get("frame", ""), "label": prediction["label"]}
-                yield row | seen | prediction["probabilities"]
-        except BadImage as bad:
-            yield row | {"error": bad.reason}
+            return classifier.frames(content)
         except Refused as refused:
-            yield row | {"error": str(refused)}
+            raise BadImage(Kind.UNREADABLE, str(refused)) from None
+
+    for scored in score_files(paths, load, classifier.predict):
+        row: dict[str, Any] = {"file": shown(scored.path.relative_to(root))}
+        if scored.probabilities is None:
+            yield row | {"error": scored.bad.reason if scored.bad else ""}
+            continue
+        row["frame"] = "" if scored.frame is None else scored.frame
+        row["label"] = classes[int(scored.probabilities.argmax())]
+        yield row | dict(zip(classes, map(float, scored.probabilities), strict=True))
 
 
 def predict(image: Path, deployment: str, model_uri: str) -> None:

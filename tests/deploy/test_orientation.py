@@ -14,7 +14,7 @@ from datasets.common.images import ORIENTATION, Window, read_image
 from deploy.serving.images.engine import Engine
 from tests.deploy.common import SIDE, Trained, frame, run_script
 from tests.deploy.test_predict import TOLERANCE, assert_same, predictions
-from train.jobs.image_prediction import images
+from train.jobs.image_prediction import frames
 
 UPRIGHT = frame(1, 0).resize((160, 120))
 TURNED_BY = {
@@ -68,7 +68,7 @@ def test_training_and_batch_scoring_see_it_upright(
     whole = read_image(path, 10**6).astype(int)
     difference = np.abs(whole - np.asarray(UPRIGHT))
     assert difference.mean() < 2 if form == "jpeg" else not difference.any()
-    [(_, _, scored)] = images(path, SIDE, Window(), 10**6)
+    [scored] = frames(path, SIDE, Window(), 10**6)
     np.testing.assert_array_equal(scored, read_image(path, 10**6, size=SIDE))
 
 

@@ -18,7 +18,7 @@ from mlflow.entities import Run
 from PIL import Image
 
 from conf.errors import UserError
-from datasets.common.images import Window
+from datasets.common.images import Window, score_files
 from deploy.serving.http.limits import Limits
 from deploy.serving.images.classifier import Classifier, Facts
 from deploy.serving.images.engine import Engine
@@ -246,12 +246,13 @@ def test_every_frame_of_a_dicom_is_scored(model: Registered, tmp_path: Path) -> 
     Image.fromarray(frames[2]).save(tmp_path / "third.png")
     session = onnxruntime.InferenceSession(fetch_model(model))
     size = model.metadata["image_size"]
-    seen = [
-        row
-        for name in ("scan", "third.png")
-        for row in image_prediction.images(tmp_path / name, size, Window(), 10**6)
-    ]
-    rows = image_prediction.answers(seen, tmp_path, session, model.metadata["classes"])
+    scored = score_files(
+        [tmp_path / name for name in ("scan", "third.png")],
+        lambda path: image_prediction.frames(path, size, Window(), 10**6),
+        lambda pixels: session.run(["probabilities"], {"image": pixels})[0],
+    )
+    classes = model.metadata["classes"]
+    rows = [image_prediction.row(each, tmp_path, classes) for each in scored]
     assert [(row["file"], row["frame"]) for row in rows] == [
         ("scan", 0), ("scan", 1), ("scan", 2), ("third.png", None),
     ]  # fmt: skip

@@ -15,17 +15,17 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import UserError
-from datasets.common.images import Window
+from datasets.common.images import Window, score_files
 from tests.common import ROOT, configuration
 from tests.datasets.odd_files import REASONS, lay
 from train.common.evaluation.report import render
 from train.common.tracking.load import Registered
 from train.common.tracking.log import Run
 from train.jobs.image_prediction import (
-    answers,
-    images,
+    frames,
     listed,
     modified,
+    row,
     unscored,
     window_of,
 )
@@ -215,8 +215,12 @@ def test_odd_files_are_rows_with_a_reason_in_file_and_report(config: Any, tmp_pa
     folder = tmp_path / "in"
     names = lay(folder)
     made, rest = scores(config), listed(folder, Path(config.predict.output))
-    seen = [row for path in rest for row in images(path, 8, Window(), 10**6)]
-    made.write(answers(seen, folder, None, ["x", "y"]))  # no pixels, so no model is asked
+
+    def predict(_pixels: np.ndarray) -> np.ndarray:
+        raise AssertionError("no file has pixels, so no model is asked")
+
+    found = score_files(rest, lambda path: frames(path, 8, Window(), 10**6), predict)
+    made.write([row(each, folder, ["x", "y"]) for each in found])
     assert {file for (file,) in made.known("file")} == names
     made.close()
     table = pq.read_table(made.output).to_pandas().set_index("file")

@@ -4,10 +4,9 @@ The model is `serving`, the ONNX file that is deployed, and the reader is that o
 the probabilities are those of the service. TensorFlow is not used.
 """
 
+import functools
 import logging
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,16 +20,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from conf.errors import UserError
 from conf.schema import ImagePrediction, typed
 from datasets.common.digests import why
-from datasets.common.images import BadImage, Window, files, opened, read, shown
+from datasets.common.images import Scored, Window, files, opened, read, score_files, shown
 from models.common import PROBABILITIES
 from train.common.tracking.load import Registered, fetch_model, registered
 from train.common.tracking.log import tracked_run
 from train.jobs.scoring import Scores, answer, report
 
 log = logging.getLogger(__name__)
-
-Seen = tuple[Path, int | None, np.ndarray | str]
-"""A file, the number of the frame if it has several, and the pixels or why there are none."""
 
 
 def job(config: DictConfig) -> Path:
@@ -104,25 +100,26 @@ def score(
     paths: list[Path], root: Path, scores: Scores, model: Registered, settings: ImagePrediction
 ) -> None:
     """Score `paths` and write them, a part at a time."""
-    predict, classes = settings.predict, model.metadata["classes"]
+    given, classes = settings.predict, model.metadata["classes"]
     session = onnxruntime.InferenceSession(fetch_model(model), providers=["CPUExecutionProvider"])
-    size, limit = session.get_inputs()[0].shape[1], settings.dataset.max_pixels
-    window = window_of(model, settings)
+    name, size = session.get_inputs()[0].name, session.get_inputs()[0].shape[1]
+    window, limit = window_of(model, settings), settings.dataset.max_pixels
+
+    def predict(pixels: np.ndarray) -> np.ndarray:
+        probabilities: np.ndarray = session.run([PROBABILITIES], {name: pixels})[0]
+        return probabilities
+
+    load = functools.partial(frames, size=size, window=window, max_pixels=limit)
     bar = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with ThreadPoolExecutor(predict.workers) as pool, Progress(*bar) as progress:
+    with Progress(*bar) as progress:
         task = progress.add_task("scoring", total=len(paths))
-        for start in range(0, len(paths), predict.part_size):
-            chosen = paths[start : start + predict.part_size]
-            per_file = pool.map(lambda path: images(path, size, window, limit), chosen)
-            rows: list[dict[str, Any]] = []
-            waiting: list[Seen] = []
-            for seen in per_file:
-                waiting += seen
-                if len(waiting) >= predict.batch_size:
-                    rows += answers(waiting, root, session, classes)
-                    waiting = []
-                progress.advance(task)
-            scores.write(rows + answers(waiting, root, session, classes))
+        for start in range(0, len(paths), given.part_size):
+            part = paths[start : start + given.part_size]
+            rows = []
+            for scored in score_files(part, load, predict, given.batch_size, given.workers):
+                rows.append(row(scored, root, classes))
+                progress.advance(task, 0 if scored.frame else 1)
+            scores.write(rows)
 
 
 def window_of(model: Registered, settings: ImagePrediction) -> Window:
@@ -135,36 +132,21 @@ def window_of(model: Registered, settings: ImagePrediction) -> Window:
     return theirs
 
 
-def images(path: Path, size: int, window: Window, max_pixels: int) -> list[Seen]:
-    """The frames of a file, each uint8 (size, size, 3), or the reason why there are none."""
-    try:
-        with opened(path) as file:
-            found = [picture.pixels for picture in read(file, max_pixels, window, size)]
-    except BadImage as bad:
-        return [(path, None, why(bad))]
-    several = len(found) > 1
-    return [(path, number if several else None, pixels) for number, pixels in enumerate(found)]
+def frames(path: Path, size: int, window: Window, max_pixels: int) -> list[np.ndarray]:
+    """The frames of a file, each uint8 (size, size, 3). Raises `BadImage`."""
+    with opened(path) as file:
+        return [picture.pixels for picture in read(file, max_pixels, window, size)]
 
 
-def answers(
-    seen: list[Seen], root: Path, session: onnxruntime.InferenceSession, classes: list[str]
-) -> list[dict[str, Any]]:
-    """One row for each of `seen`; the readable ones are scored as one batch."""
-    pixels = [found for _, _, found in seen if not isinstance(found, str)]
-    scored: Iterator[np.ndarray] = iter(())
-    if pixels:
-        name = session.get_inputs()[0].name
-        scored = iter(session.run([PROBABILITIES], {name: np.stack(pixels)})[0])
-    rows = []
-    for path, frame, found in seen:
-        row: dict[str, Any] = {
-            "file": shown(path.relative_to(root)),
-            "frame": frame,
-            "modified": modified(path),
-        }
-        if isinstance(found, str):
-            row["reason"] = found
-        else:
-            row |= answer(next(scored), classes)
-        rows.append(row)
-    return rows
+def row(scored: Scored, root: Path, classes: list[str]) -> dict[str, Any]:
+    """One row of the Parquet file."""
+    path = scored.path
+    known = {
+        "file": shown(path.relative_to(root)),
+        "frame": scored.frame,
+        "modified": modified(path),
+    }
+    if scored.probabilities is None:
+        assert scored.bad is not None
+        return known | {"reason": why(scored.bad)}
+    return known | answer(scored.probabilities, classes)

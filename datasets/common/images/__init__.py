@@ -28,6 +28,7 @@ from datasets.common.images.decode import ORIENTATION, resize
 from datasets.common.images.formats import FORMATS, Source, sniff, stream
 from datasets.common.images.headers import Header, header
 from datasets.common.images.paths import IGNORED, files, opened, shown, why_not
+from datasets.common.images.scoring import Scored, score_files
 from datasets.common.images.types import BadImage, Kind, Picture, Window
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Header",
     "Kind",
     "Picture",
+    "Scored",
     "Source",
     "Window",
     "files",
@@ -47,6 +49,7 @@ __all__ = [
     "read",
     "read_image",
     "resize",
+    "score_files",
     "shown",
     "why_not",
 ]

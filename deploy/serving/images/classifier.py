@@ -105,6 +105,16 @@ class Classifier(Servable):
                 prediction["preview"] = _text(preview(seen.pixels, seen.width, seen.height))
         return predictions
 
+    def frames(self, content: bytes) -> list[np.ndarray]:
+        """The images in `content`, each as the model sees it. Raises `Refused`."""
+        self.headers([content])
+        return [picture.pixels for picture in self._decode(content)]
+
+    def predict(self, pixels: np.ndarray) -> np.ndarray:
+        """Probabilities (B, classes) of images uint8 (B, S, S, 3)."""
+        assert self._engine is not None
+        return self._engine.run(pixels)[0]
+
     def _decode(self, content: bytes) -> list[Picture]:
         assert self._engine is not None
         window = Window(*self.facts.window or ())
