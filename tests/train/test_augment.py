@@ -5,14 +5,14 @@ import pytest
 from omegaconf import OmegaConf
 
 from conf.schema import Augment
-from train.common.fitting.augment import draw, warp
+from train.common.fitting.augment import random_transforms, warp
 
 SIZE = 33
 RECIPE = Augment(rotation=10.0, shift=0.2, shear=0.2, zoom=0.2, horizontal_flip=True)
 
 
 def drawn(settings: Augment, count: int = 200) -> np.ndarray:
-    return draw(np.random.default_rng(0), count, SIZE, OmegaConf.structured(settings))
+    return random_transforms(np.random.default_rng(0), count, SIZE, OmegaConf.structured(settings))
 
 
 @pytest.fixture(scope="module")

@@ -130,7 +130,9 @@ def _drawn(images: Images, settings: Split) -> np.ndarray:
     by_cluster = settings.by == SplitBy.cluster
     groups = images.frame["cluster"].to_numpy() if by_cluster else np.arange(len(labels))
     test = 1 / settings.folds if settings.folds else settings.test
-    return draw(labels, groups, settings.validation, test, settings.seed, few, settings.fold or 0)
+    return split_names(
+        labels, groups, settings.validation, test, settings.seed, few, settings.fold or 0
+    )
 
 
 def split_table(table: Table, settings: TableSplit) -> Splits[Table]:
@@ -146,7 +148,7 @@ def split_table(table: Table, settings: TableSplit) -> Splits[Table]:
         )
 
     labels, groups = table.frame["label"].to_numpy(), table.frame["group"].to_numpy()
-    names = draw(labels, groups, settings.validation, settings.test, settings.seed, few)
+    names = split_names(labels, groups, settings.validation, settings.test, settings.seed, few)
     parts = {name: np.flatnonzero(names == name) for name in ("train", "validation", "test")}
     sizes = {name: len(rows) for name, rows in parts.items()}
     log.info("split by %s: %s", table.group, sizes)
@@ -155,7 +157,7 @@ def split_table(table: Table, settings: TableSplit) -> Splits[Table]:
     return Splits(table, parts["train"], parts["validation"], parts["test"], digest)
 
 
-def draw(
+def split_names(
     labels: np.ndarray,
     groups: np.ndarray,
     validation: float,

@@ -16,7 +16,7 @@ from sklearn.metrics import (
 COLUMNS = 6
 BINS = 10
 
-Draw = Callable[[np.ndarray, np.ndarray, tuple[str, ...]], Figure]
+Plot = Callable[[np.ndarray, np.ndarray, tuple[str, ...]], Figure]
 """Makes a figure from labels (N,), probabilities (N, classes) and the names of the classes."""
 
 

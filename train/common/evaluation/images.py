@@ -18,7 +18,7 @@ def evaluate(
     predictions: Predictions,
     settings: ImageTraining,
     shown: Sequence[str],
-    drawn: Mapping[str, figures.Draw],
+    drawn: Mapping[str, figures.Plot],
     also: Mapping[str, metrics.Metric] | None = None,
 ) -> Report:
     """Metrics with intervals, tables and figures of `predictions`, of one model or of all folds.
@@ -56,7 +56,7 @@ def evaluate(
                 answer=names[judged.answers],
             ),
         },
-        figures={name: draw(labels, probabilities, titles) for name, draw in drawn.items()},
+        figures={name: plot(labels, probabilities, titles) for name, plot in drawn.items()},
         facts={
             "intervals": f"{settings.metrics.confidence:.0%}, {settings.metrics.bootstrap} "
             "bootstrap resamples of near-duplicate clusters",

@@ -33,7 +33,7 @@ def evaluate(
     settings: TableTraining,
     compared: Compared | None,
     shown: Sequence[str],
-    drawn: Mapping[str, figures.Draw],
+    drawn: Mapping[str, figures.Plot],
     also: Mapping[str, metrics.Metric] | None = None,
 ) -> Report:
     """Predict test once with the chosen model, and cross-validate the searches.
@@ -71,7 +71,7 @@ def evaluate(
             row=data.frame["row"].to_numpy()[rows], label=names[labels], answer=names[answers]
         ),
     }
-    pictures = {name: draw(labels, probabilities, titles) for name, draw in drawn.items()}
+    pictures = {name: plot(labels, probabilities, titles) for name, plot in drawn.items()}
     pictures["importance"] = figures.importance(importance)
     captions = {
         "importance": "How much ROC AUC on validation falls when one feature is shuffled. "

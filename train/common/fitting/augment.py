@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 
-def draw(rng: np.random.Generator, count: int, size: int, settings: Augment) -> np.ndarray:
+def random_transforms(
+    rng: np.random.Generator, count: int, size: int, settings: Augment
+) -> np.ndarray:
     """Transforms float32 (count, 8) for TensorFlow's projective warp, from output to input.
 
     An entry is `[a, b, c, d, e, f, 0, 0]`: pixel (x, y) of the view shows pixel

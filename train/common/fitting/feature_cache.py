@@ -215,7 +215,7 @@ class FeatureCache:
         count, size = self.images.load().shape[:2]
         settings = self.settings.fit.augment
         rng = np.random.default_rng([self.settings.seed, view or 0])
-        transforms = augment.draw(rng, count, size, settings)
+        transforms = augment.random_transforms(rng, count, size, settings)
         for part in _parts(rows):
             pixels = self.images.read(part)
             if view is not None:

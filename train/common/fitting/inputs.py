@@ -84,7 +84,7 @@ class PixelInputs:
     ) -> "tf.data.Dataset":
         """Views of the images, drawn from `rng`."""
         size = self.splits.data.load().shape[1]
-        views = augment.draw(rng, len(rows), size, self.fit.augment)
+        views = augment.random_transforms(rng, len(rows), size, self.fit.augment)
         return batches(self.splits, rows, self.fit.batch_size, views, self.fit.augment.fill_value)
 
     def validation(self, _head_only: bool) -> "tf.data.Dataset":
@@ -177,7 +177,7 @@ def batches(
 ) -> "tf.data.Dataset":
     """Batches of images uint8 (B, S, S, 3) and one-hot labels float32 (B, classes), in order.
 
-    `views`, float32 (len(rows), 8), are the transforms of `augment.draw`; `None` gives the images
+    `views`, float32 (len(rows), 8), are the transforms of `augment.random_transforms`; `None` gives the images
     without augmentation. Pixels are read from disk when a batch is made.
     """
     import tensorflow as tf
