@@ -177,8 +177,8 @@ def batches(
 ) -> "tf.data.Dataset":
     """Batches of images uint8 (B, S, S, 3) and one-hot labels float32 (B, classes), in order.
 
-    `views`, float32 (len(rows), 8), are the transforms of `augment.random_transforms`; `None` gives the images
-    without augmentation. Pixels are read from disk when a batch is made.
+    `views`, float32 (len(rows), 8), are those of `augment.random_transforms`; `None` gives the
+    images without augmentation. Pixels are read from disk when a batch is made.
     """
     import tensorflow as tf
 
