@@ -24,7 +24,7 @@ TINY = "iniconfig"
 OLDEST_PYTHON = "3.11.2"
 """Debian 12's own. pipenv locks for the Python that it runs on, which may be newer."""
 INSTALL_SECONDS = 120
-SLOW = {"browser", "built", "guarded"}
+SLOW = {"browser", "documentation", "guarded"}
 """Fixtures that start a browser, build the documentation, or run a server with accounts."""
 
 

@@ -16,6 +16,8 @@ from tests.common import ROOT, log_smallest
 from tests.datasets.odd_files import LATIN, REASONS, lay
 from tests.deploy.common import MODEL, WINDOW, Trained, run_script
 
+pytestmark = pytest.mark.slow
+
 CREATE = "deploy/resnet50v2ft/V1/create_bento_model.py"
 LABELS = """
 import bentoml, sys
@@ -97,7 +99,6 @@ print(old.tag, import_model(source, "old-model").tag, import_model(source, "old-
 """
 
 
-@pytest.mark.slow
 def test_what_older_models_carry_does_not_reach_the_service(
     trained: Trained, tmp_path: Path
 ) -> None:
@@ -158,7 +159,6 @@ def test_predict_prints_what_the_service_answers(
     assert len(table.stdout.splitlines()) == 4
 
 
-@pytest.mark.slow
 def test_odd_files_of_a_folder_are_lines_with_a_reason(
     trained: Trained, frames: list[bytes], tmp_path: Path
 ) -> None:
@@ -178,7 +178,6 @@ def test_odd_files_of_a_folder_are_lines_with_a_reason(
         assert REASONS[shown(name)] in alone.stderr
 
 
-@pytest.mark.slow
 def test_a_champion_is_only_what_a_finished_run_made(trained: Trained, service: str) -> None:
     # After the service, which says that it serves a challenger, and in one test: the steps follow.
     def promote(version: str) -> subprocess.CompletedProcess[str]:

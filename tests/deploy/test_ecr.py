@@ -28,6 +28,8 @@ from tests.deploy.site import (
 )
 from tests.servers import free_port, running
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -227,7 +229,6 @@ def test_a_backend_that_is_absent_or_down_is_named(site: Site) -> None:
     assert "docker is missing: install it, or choose another --backend" in absent.stderr
 
 
-@pytest.mark.slow
 def test_an_image_is_made_of_a_bento_that_stands_alone(site: Site, champion: str) -> None:
     home = (site.root / SCRIPT).parent
     done = site.type(["./ecr.sh", "--backend", "podman"], home, AWS_REGION=REGION)

@@ -54,6 +54,7 @@ def test_the_closed_form_agrees_with_autograd_in_keras(
     np.testing.assert_allclose(found, expected, atol=TOLERANCE * max(expected.max(), 1e-6))
 
 
+@pytest.mark.slow
 def test_some_image_has_a_heatmap_that_is_not_flat(
     engine: Engine, trained: Trained, pixels: np.ndarray
 ) -> None:

@@ -76,6 +76,7 @@ def test_every_error_is_json(method: str, path: str, status: int, service: str) 
     assert status != 405 or response.headers.get("Allow")
 
 
+@pytest.mark.slow
 def test_a_table_service_answers_alike(table_service: str) -> None:
     for method, path in (("GET", "/nothing"), ("POST", "/livez"), ("GET", "/predict")):
         response = requests.request(method, table_service + path)

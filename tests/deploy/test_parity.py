@@ -17,6 +17,8 @@ from tests.deploy.common import MODEL, SIDE, Trained, odd_images, run_script
 from tests.deploy.test_predict import TOLERANCE, assert_same, keras_probabilities, predictions
 from tests.servers import free_port, running
 
+pytestmark = pytest.mark.slow
+
 DEPLOYMENT = "resnet50v2ft/V1"
 
 
@@ -97,7 +99,6 @@ def test_the_sample_input_travels_with_the_bento(bento: str) -> None:
     assert requests.get(f"{bento}/sample-input").content == sample.read_bytes()
 
 
-@pytest.mark.slow
 def test_mlflow_models_serve_gives_the_probabilities_of_keras(
     mlflow_serving: str, trained: Trained, frames: list[bytes], tmp_path: Path
 ) -> None:

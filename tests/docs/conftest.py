@@ -10,7 +10,7 @@ from tests.docs.common import run_build
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def documentation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("docs") / "site"
     done = run_build(output)
     assert done.returncode == 0, done.stderr

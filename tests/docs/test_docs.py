@@ -84,7 +84,7 @@ def handed_on(path: Path) -> bool:
     return path != home and home.exists() and "\n__all__ = " in home.read_text()
 
 
-def test_every_module_has_a_page(built: Path) -> None:
+def test_every_module_has_a_page(documentation: Path) -> None:
     sources = [
         path.relative_to(ROOT)
         for package in PACKAGES
@@ -97,17 +97,17 @@ def test_every_module_has_a_page(built: Path) -> None:
     }
     # A folder without __init__.py would be left out in silence.
     assert len(pages) > len(PACKAGES)
-    assert sorted(str(page) for page in pages if not (built / page).exists()) == []
+    assert sorted(str(page) for page in pages if not (documentation / page).exists()) == []
 
 
 def test_every_class_of_the_schema_is_shown_once_and_on_the_page_of_the_package(
-    built: Path,
+    documentation: Path,
 ) -> None:
     modules = (ROOT / "conf" / "schema").glob("*.py")
     nodes = [node for path in modules for node in ast.parse(path.read_text()).body]
     shown = [
-        (path.relative_to(built).as_posix(), name)
-        for path in (built / "conf").rglob("*.html")
+        (path.relative_to(documentation).as_posix(), name)
+        for path in (documentation / "conf").rglob("*.html")
         for name in re.findall(r'<section id="(\w+)">', path.read_text())
     ]
     classes = {node.name for node in nodes if isinstance(node, ast.ClassDef)}
@@ -117,36 +117,40 @@ def test_every_class_of_the_schema_is_shown_once_and_on_the_page_of_the_package(
     ]
 
 
-def test_deploy_has_no_page(built: Path) -> None:
-    assert not [path for path in built.rglob("*") if "deploy" in path.relative_to(built).parts[0]]
-    assert 'href="deploy' not in (built / "index.html").read_text()
+def test_deploy_has_no_page(documentation: Path) -> None:
+    assert not [
+        path
+        for path in documentation.rglob("*")
+        if "deploy" in path.relative_to(documentation).parts[0]
+    ]
+    assert 'href="deploy' not in (documentation / "index.html").read_text()
 
 
-def test_no_page_loads_anything_from_elsewhere(built: Path) -> None:
-    pages = sorted(built.rglob("*.html"))
+def test_no_page_loads_anything_from_elsewhere(documentation: Path) -> None:
+    pages = sorted(documentation.rglob("*.html"))
     assert pages
     assert {path.name: LOADS.findall(path.read_text()) for path in pages} == {
         path.name: [] for path in pages
     }
 
 
-def test_no_page_shows_where_this_machine_keeps_the_project(built: Path) -> None:
-    pages = [*built.rglob("*.html"), built / "search.js"]
+def test_no_page_shows_where_this_machine_keeps_the_project(documentation: Path) -> None:
+    pages = [*documentation.rglob("*.html"), documentation / "search.js"]
     assert [page for page in pages if str(ROOT) in page.read_text()] == []
 
 
-def test_the_landing_page_lists_every_module(built: Path, page: Page) -> None:
-    open_drawn(page, built / "index.html")
+def test_the_landing_page_lists_every_module(documentation: Path, page: Page) -> None:
+    open_drawn(page, documentation / "index.html")
     assert page.title() == "Sonda"
     modules = {row.get_attribute("href") for row in page.locator("table.modules a").all()}
     guides = {row.get_attribute("href") for row in page.locator("ul.guides a").all()}
-    pages = {path.relative_to(built).as_posix() for path in built.rglob("*.html")}
+    pages = {path.relative_to(documentation).as_posix() for path in documentation.rglob("*.html")}
     assert modules | guides == pages - {"index.html", "guides.html"}
 
 
-def test_every_diagram_and_formula_of_the_project_is_drawn(built: Path, page: Page) -> None:
+def test_every_diagram_and_formula_of_the_project_is_drawn(documentation: Path, page: Page) -> None:
     diagrams = formulas = 0
-    for path in sorted(built.rglob("*.html")):
+    for path in sorted(documentation.rglob("*.html")):
         text = path.read_text()
         if 'class="mermaid"' not in text and not re.search(r"\\\(|\$\$", text):
             continue

@@ -12,6 +12,8 @@ from docs import benchmarks, pictures, results, tables
 from docs.markdown import spread
 from tests.common import ROOT, new_store
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """\
 dataset: {name: kidney2, path: /data/kidney4}
 model: {name: vgg16ft, weights: /w/vgg16.weights.h5}

@@ -175,8 +175,8 @@ class Links(HTMLParser):
 
 
 @pytest.mark.slow
-def test_every_link_of_the_site_leads_to_a_page_and_an_anchor(built: Path) -> None:
-    pages = {path: Links(path) for path in built.rglob("*.html")}
+def test_every_link_of_the_site_leads_to_a_page_and_an_anchor(documentation: Path) -> None:
+    pages = {path: Links(path) for path in documentation.rglob("*.html")}
     broken, inside = [], 0
     for path, page in pages.items():
         for link in page.links:
@@ -186,15 +186,17 @@ def test_every_link_of_the_site_leads_to_a_page_and_an_anchor(built: Path) -> No
             name, _, anchor = unquote(link).partition("#")
             target = (path.parent / name).resolve() if name else path
             if target not in pages or (anchor and anchor not in pages[target].anchors):
-                broken.append(f"{path.relative_to(built)}: {link}")
+                broken.append(f"{path.relative_to(documentation)}: {link}")
     assert inside > 100
     assert broken == []
 
 
 @pytest.mark.slow
-def test_the_site_shows_every_guide_with_its_title_and_the_version(built: Path, page: Page) -> None:
+def test_the_site_shows_every_guide_with_its_title_and_the_version(
+    documentation: Path, page: Page
+) -> None:
     for name, path in sources().items():
-        open_drawn(page, built / "guides" / f"{name}.html")
+        open_drawn(page, documentation / "guides" / f"{name}.html")
         title = path.read_text().partition("\n")[0].lstrip("# ")
         assert page.title() == f"{title} | Sonda"
         assert page.inner_text("main h1") == title
@@ -204,8 +206,10 @@ def test_the_site_shows_every_guide_with_its_title_and_the_version(built: Path, 
 
 
 @pytest.mark.slow
-def test_pictures_of_the_readme_travel_inside_the_landing_page(built: Path, page: Page) -> None:
-    open_drawn(page, built / "index.html")
+def test_pictures_of_the_readme_travel_inside_the_landing_page(
+    documentation: Path, page: Page
+) -> None:
+    open_drawn(page, documentation / "index.html")
     pictures = page.locator("main img")
     assert pictures.count() == README.read_text().count("docs/pictures/")
     widths = pictures.evaluate_all("all => all.map((one) => one.naturalWidth)")
@@ -222,12 +226,14 @@ def test_pictures_of_the_readme_travel_inside_the_landing_page(built: Path, page
     ],
 )
 def test_one_search_finds_guides_and_the_api(
-    words: str, found: str, built: Path, page: Page
+    words: str, found: str, documentation: Path, page: Page
 ) -> None:
-    open_drawn(page, built / "guides" / "tour.html", f"?search={words}")
+    open_drawn(page, documentation / "guides" / "tour.html", f"?search={words}")
     page.wait_for_selector(".search-result", timeout=DRAWN_MS)
     results = page.locator(".search-result > a").evaluate_all("all => all.map((a) => a.href)")
-    pages = [result.partition("#")[0].removeprefix(f"{built.as_uri()}/") for result in results]
+    pages = [
+        result.partition("#")[0].removeprefix(f"{documentation.as_uri()}/") for result in results
+    ]
     assert found in pages
     # The best guides come first, and leave room for the API.
     guides = [name.startswith("guides/") for name in pages]

@@ -96,6 +96,7 @@ def test_what_is_behind_the_boundary_trains_but_for_batch_norm(model) -> None:
     assert all(len(layer.trainable_weights) == len(layer.weights) for layer in trained)
 
 
+@pytest.mark.slow
 def test_onnx_answers_as_keras(model, pixels: np.ndarray, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     export_onnx(model, path)

@@ -12,6 +12,8 @@ from tests import structure
 from tests.common import ROOT, models
 from tests.templates.common import added, make, run
 
+pytestmark = pytest.mark.slow
+
 Generate = Callable[..., "CompletedProcess[str]"]
 MAKE = ("make", "--old-file", ".venv/.locked", "new-pipeline")
 TASKS = ("train", "study", "predict")

@@ -100,6 +100,7 @@ def test_activations_are_those_of_the_network_on_the_view(
     )
 
 
+@pytest.mark.slow
 def test_views_differ_and_are_drawn_by_the_seed(
     model: Any, images: DecodedImages, tmp_path: Path
 ) -> None:
@@ -113,6 +114,7 @@ def test_views_differ_and_are_drawn_by_the_seed(
     assert not np.array_equal(first(0, 0), first(1, 0))
 
 
+@pytest.mark.slow
 def test_only_what_is_missing_is_computed(
     model: Any, images: DecodedImages, tmp_path: Path
 ) -> None:

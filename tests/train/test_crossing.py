@@ -6,6 +6,8 @@ import pytest
 
 from tests.train.conftest import TINY, finish, start
 
+pytestmark = pytest.mark.slow
+
 ALIKE = [*TINY, "dataset.hash_distance=40", "fit.finetune.epochs=1"]
 """So coarse a measure that drawn images are near-duplicates of each other, across the splits."""
 
@@ -19,7 +21,6 @@ def test_they_stop_a_run_that_does_not_allow_them(server: str, tmp_path: Path) -
     assert "The step split failed" in page and "of the 16 test images among them" in page
 
 
-@pytest.mark.slow
 def test_the_report_says_that_they_were_accepted(server: str, tmp_path: Path) -> None:
     status, output = finish(start(server, tmp_path, *ALIKE))
     assert status == 0, output

@@ -131,6 +131,7 @@ def weights(model: Any) -> dict[str, np.ndarray]:
     return {weight.path: weight.numpy() for weight in model.weights}
 
 
+@pytest.mark.slow
 def test_an_epoch_takes_no_more_batches_than_it_may(
     splits: Splits, settings: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

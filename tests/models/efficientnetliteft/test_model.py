@@ -125,6 +125,7 @@ def test_it_knows_what_photographs_show(
     assert UNIFORM in hopper[:3]
 
 
+@pytest.mark.slow
 def test_keras_and_its_export_answer_as_a_second_graph_of_the_same_file(
     model: keras.Model,
     pixels: np.ndarray,
