@@ -65,10 +65,10 @@ repro: $(STAMP) ## run the datasets and trainings of dvc.yaml that changed; ARGS
 	@$(BIN)/dvc repro $(ARGS)
 
 ##@ Check and document
-test: $(STAMP) ## run the fast tests (7 minutes); ARGS="tests/test_setup.py -k hash" selects
+test: $(STAMP) ## run the fast tests (9 minutes); ARGS="tests/test_setup.py -k hash" selects
 	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
 
-test-all: $(STAMP) ## run all that make test leaves out: kills, browsers, new projects (15 minutes)
+test-all: $(STAMP) ## run all that make test leaves out: kills, browsers, new projects (20 minutes)
 	@$(BIN)/python -m pytest -m slow $(ARGS)
 
 test-container: $(STAMP) ## test ecr.sh with podman and a registry (root, Debian packages; 3 minutes)
