@@ -34,11 +34,11 @@ def judge(answers: dict[str, np.ndarray], table: pd.DataFrame, classes: tuple[st
         cells = [spread(*row) for row in figures.loc[["accuracy", "f1_macro"]].to_numpy()]
         right = (probabilities.argmax(axis=1) == labels).astype(float)
         gain = right - (answers[first].argmax(axis=1) == labels)
-        difference = metrics.bootstrap(
-            lambda rows, gain=gain: {"gain": gain[rows].mean()},  # type: ignore[misc]
-            clusters, SETTINGS.bootstrap, SETTINGS.confidence, 0,
+        difference = metrics.interval(
+            lambda rows, gain=gain: gain[rows].mean(),  # type: ignore[misc]
+            clusters, SETTINGS, 0,
         )  # fmt: skip
-        lines.append([name, *cells, spread(*difference.loc["gain"].to_numpy())])
+        lines.append([name, *cells, spread(*difference)])
     show(
         [f"{len(labels)} answers on test", "accuracy", "macro F1", "accuracy minus the first's"],
         lines,

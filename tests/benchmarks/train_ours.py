@@ -16,7 +16,7 @@ from conf.schema import Cache
 from datasets.kvasir4.dataset import build as build_images
 from models.common import freeze, split_at
 from tests.benchmarks.turns import GIVEN, chosen, say, settings, time_steps
-from tests.benchmarks.two_phases import fine_tune
+from tests.two_phases import fine_tune
 from train.common.data.pixels import decode
 from train.common.data.types import Splits
 from train.common.fitting.augment import random_transforms, warp

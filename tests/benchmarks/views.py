@@ -28,8 +28,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from datasets.kvasir4.dataset import build as build_images
 from tests.benchmarks.tables import judge, show
-from tests.benchmarks.two_phases import fine_tune
 from tests.common import configuration
+from tests.two_phases import fine_tune
 from train.common.data.pixels import decode
 from train.common.data.split import split_images
 from train.common.fitting.inputs import predict

@@ -11,12 +11,12 @@ import pytest
 
 from conf.errors import UserError
 from conf.schema import Phase, Schedule
-from models.common import head, head_layers, layers_after, weights_digest
+from models.common import head
 from tests.common import configuration
+from tests.two_phases import fine_tune
 from train.common.data.types import DecodedImages, Splits, TrainedModel
 from train.common.fitting import inputs
-from train.common.fitting.start import Start
-from train.common.fitting.trainer import EpochLog, Trainer, rate
+from train.common.fitting.trainer import EpochLog, rate
 
 SIZE, TRAIN, VALIDATION = 16, 48, 24
 SAME = 1e-6
@@ -103,16 +103,7 @@ class Heard:
 
 def train(splits: Splits, config: Any, run: EpochLog) -> TrainedModel:
     """The two phases of a pipeline on the toy."""
-    import keras
-
-    keras.utils.set_random_seed(config.seed)
-    model = build(config.model, len(splits.data.classes))
-    fit, start = config.fit, Start(model, weights_digest(config.model.weights))
-    with Trainer(start, splits, config, run) as trainer:
-        trainer.phase("warmup", head_layers(model), fit.warmup)
-        behind = layers_after(model, config.model.freeze)
-        trainer.phase("finetune", behind, fit.finetune, fit.schedule, fit.patience)
-    return trainer.best()
+    return fine_tune(splits, config, build, run)
 
 
 def fitted(splits: Splits, config: Any, stop_after: int = 0) -> tuple[TrainedModel, list[str]]:

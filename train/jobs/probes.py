@@ -19,7 +19,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross
 
 from conf.schema import Probes
 from datasets.common.images import resize
-from train.common.evaluation.metrics import bootstrap
+from train.common.evaluation.metrics import interval
 
 if TYPE_CHECKING:
     from sklearn.base import ClassifierMixin
@@ -119,15 +119,7 @@ def accuracy(
     right: np.ndarray, clusters: np.ndarray, probes: Probes, seed: int
 ) -> tuple[float, float, float]:
     """Share of `right` (N,) predictions, and its interval over resampled `clusters` (N,)."""
-    found = bootstrap(
-        lambda rows: {"accuracy": right[rows].mean()},
-        clusters,
-        probes.bootstrap,
-        probes.confidence,
-        seed,
-    )
-    value, low, high = found.loc["accuracy", ["value", "low", "high"]]
-    return float(value), float(low), float(high)
+    return interval(lambda rows: right[rows].mean(), clusters, probes, seed)
 
 
 Answers = Callable[[np.ndarray | None], np.ndarray | None]

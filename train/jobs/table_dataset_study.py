@@ -12,7 +12,7 @@ from conf.schema import TableDatasetStudy, typed
 from datasets.common.tables import Table, load
 from train.common.data.types import Report
 from train.common.evaluation import words
-from train.common.evaluation.metrics import bootstrap, macro_auc
+from train.common.evaluation.metrics import interval, macro_auc
 from train.common.tracking.log import tracked_run
 from train.jobs import pictures
 from train.jobs.probes import LEAF, TREES, held_out
@@ -121,15 +121,11 @@ def _auc(
     said: np.ndarray, labels: np.ndarray, groups: np.ndarray, settings: TableDatasetStudy
 ) -> tuple[float, float, float]:
     """Mean ROC AUC, each class against the rest, and its interval over whole groups."""
-    found = bootstrap(
-        lambda rows: {"auc": macro_auc(labels[rows], said[rows])},
-        groups,
-        settings.probes.bootstrap,
-        settings.probes.confidence,
-        settings.seed,
-    )
-    value, low, high = found.loc["auc", ["value", "low", "high"]]
-    return float(value), float(low), float(high)
+
+    def auc(rows: np.ndarray) -> float:
+        return macro_auc(labels[rows], said[rows])
+
+    return interval(auc, groups, settings.probes, settings.seed)
 
 
 def _caveats(found: pd.DataFrame) -> list[str]:

@@ -26,7 +26,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from conf.schema import Metrics, TableMetrics
+from conf.schema import Metrics, Probes, TableMetrics
 
 PER_CLASS = ("precision", "recall", "f1")
 FEW = 10
@@ -80,9 +80,9 @@ Metric = Callable[[np.ndarray, np.ndarray], float]
 def bootstrap(
     figures: Callable[[np.ndarray], Mapping[str, float]],
     groups: np.ndarray,
-    resamples: int,
-    confidence: float,
+    settings: Metrics | TableMetrics | Probes,
     seed: int,
+    title: str = "",
 ) -> pd.DataFrame:
     """`figures(rows)` of all rows with intervals: rows by name, columns value, low, high.
 
@@ -94,14 +94,26 @@ def bootstrap(
     )  # a fifth of the time
     with warnings.catch_warnings(), checked:
         warnings.simplefilter("ignore")  # scikit-learn warns of every class a resample lacks
-        chosen = resampled(groups, resamples, seed)
-        for rows in track(chosen, "bootstrap", total=resamples):
+        chosen = resampled(groups, settings.bootstrap, seed)
+        for rows in track(chosen, title, total=settings.bootstrap, disable=not title):
             drawn.append(figures(rows))
-    tail = (1 - confidence) / 2
+    tail = (1 - settings.confidence) / 2
     table = pd.DataFrame({"value": figures(np.arange(len(groups)))})
     table["low"] = pd.DataFrame(drawn).quantile(tail)
     table["high"] = pd.DataFrame(drawn).quantile(1 - tail)
     return table
+
+
+def interval(
+    figure: Callable[[np.ndarray], float],
+    groups: np.ndarray,
+    settings: Metrics | TableMetrics | Probes,
+    seed: int,
+) -> tuple[float, float, float]:
+    """Value, low and high of a single `figure(rows)`, by `bootstrap`."""
+    table = bootstrap(lambda rows: {"figure": figure(rows)}, groups, settings, seed)
+    value, low, high = table.loc["figure", ["value", "low", "high"]]
+    return float(value), float(low), float(high)
 
 
 def resampled(clusters: np.ndarray, resamples: int, seed: int) -> Iterator[np.ndarray]:
@@ -132,7 +144,7 @@ def intervals(
         more = {name: float(metric(*given)) for name, metric in (also or {}).items()}
         return scores(*given, classes) | more
 
-    return bootstrap(figures, groups, settings.bootstrap, settings.confidence, seed)
+    return bootstrap(figures, groups, settings, seed, title="bootstrap")
 
 
 def flat(table: pd.DataFrame, prefix: str) -> dict[str, float]:

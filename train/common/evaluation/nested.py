@@ -61,14 +61,11 @@ def _difference(
 ) -> list[float]:
     """ROC AUC of `ours` minus that of `theirs`: value, low, high over resamples of whole groups."""
 
-    def gain(rows: np.ndarray) -> dict[str, float]:
+    def gain(rows: np.ndarray) -> float:
         both = [metrics.macro_auc(labels[rows], given[rows]) for given in (ours, theirs)]
-        return {"difference": both[0] - both[1]}
+        return both[0] - both[1]
 
-    found = metrics.bootstrap(
-        gain, groups, settings.metrics.bootstrap, settings.metrics.confidence, settings.seed
-    )
-    return found.loc["difference", ["value", "low", "high"]].tolist()
+    return list(metrics.interval(gain, groups, settings.metrics, settings.seed))
 
 
 def flat(figured: pd.DataFrame) -> dict[str, float]:
