@@ -1,0 +1,34 @@
+"""The model of this deployment, and the texts of its page."""
+
+MODEL = "efficientnetliteft-kvasir4"
+"""Registered name in MLflow, and name of the model in BentoML's store."""
+
+LABELS = {
+    "en": {
+        "0_normal": "Normal",
+        "1_ulcerative_colitis": "Ulcerative colitis",
+        "2_polyps": "Polyps",
+        "3_esophagitis": "Esophagitis",
+    },
+    "es": {
+        "0_normal": "Normal",
+        "1_ulcerative_colitis": "Colitis ulcerosa",
+        "2_polyps": "Pólipos",
+        "3_esophagitis": "Esofagitis",
+    },
+}
+"""Names of the classes on the page, by language."""
+
+PAGE = {
+    "en": {
+        "title": "Endoscopy",
+        "notice": "The model was trained on frames of the large bowel and the oesophagus. It also "
+        "answers for any other image, but that answer means nothing.",
+    },
+    "es": {
+        "title": "Endoscopia",
+        "notice": "El modelo se entrenó con imágenes del colon y del esófago. También responde a "
+        "cualquier otra imagen, pero esa respuesta no significa nada.",
+    },
+}
+"""Title and notice of the page, by language."""

@@ -1,0 +1,1 @@
+"""efficientnetliteft on kvasir4, version 1: see `pipeline`."""
