@@ -11,9 +11,9 @@ ARGS ?=
 CACHE ?= .cache
 # What train and serve take: the first example; in a project without it, the first there is.
 PIPELINE ?= $(basename $(notdir $(firstword $(wildcard \
-	conf/pipeline/train_resnet50v2ft.yaml conf/pipeline/train_*.yaml))))
+	conf/pipeline/train_efficientnetliteft.yaml conf/pipeline/train_*.yaml))))
 DEPLOYMENT ?= $(patsubst deploy/%/service.py,%,$(firstword $(wildcard \
-	deploy/resnet50v2ft/V1/service.py deploy/*/V*/service.py)))
+	deploy/efficientnetliteft/V1/service.py deploy/*/V*/service.py)))
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
@@ -92,9 +92,9 @@ predict: $(STAMP) ## classify an image (table) or a folder (CSV); IMAGE=path DEP
 	@test -n "$(IMAGE)" || { echo "name an image or a folder: make predict IMAGE=path" >&2; exit 1; }
 	@$(BIN)/python deploy/predict.py "$(IMAGE)" --deployment $(DEPLOYMENT) $(ARGS)
 
-promote: $(STAMP) ## choose what is served; MODEL=resnet50v2ft-kvasir4 VERSION=3 [FORCE="reason"]
+promote: $(STAMP) ## choose what is served; MODEL=efficientnetliteft-kvasir4 VERSION=3 [FORCE="reason"]
 	@test -n "$(MODEL)" && test -n "$(VERSION)" || { \
-		echo "name both: make promote MODEL=resnet50v2ft-kvasir4 VERSION=3" >&2; exit 1; }
+		echo "name both: make promote MODEL=efficientnetliteft-kvasir4 VERSION=3" >&2; exit 1; }
 	@$(BIN)/python deploy/promote.py --model "$(MODEL)" --version "$(VERSION)" \
 		$(if $(filter command,$(origin FORCE)),--force-because "$$FORCE")
 

@@ -1,6 +1,6 @@
 """Choose what is served: move the alias `champion` of a registered model.
 
-    python deploy/promote.py --model resnet50v2ft-kvasir4 --version 3
+    python deploy/promote.py --model efficientnetliteft-kvasir4 --version 3
     python deploy/promote.py --model ... --version 3 --force-because "demonstration for the course"
 
 The alias moves only to a version that can be served and whose run may become champion: a run of

@@ -1,6 +1,6 @@
 """Serve a deployment on this machine: import its champion, then start BentoML.
 
-    python deploy/serve.py [--deployment resnet50v2ft/V1] [--port 3000] [--host 127.0.0.1]
+    python deploy/serve.py [--deployment efficientnetliteft/V1] [--port 3000] [--host 127.0.0.1]
 
 Without a champion it serves the newest challenger, and says so.
 """
@@ -20,7 +20,7 @@ from deploy.importing.store import import_model
 
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = ROOT / "deploy"
-DEFAULT = "resnet50v2ft/V1"
+DEFAULT = "efficientnetliteft/V1"
 
 
 def find_deployment(deployment: str) -> tuple[str, str]:

@@ -137,7 +137,7 @@ class Split:
 
 @dataclass
 class Augment:
-    """Random affine views, in the units of Keras' ImageDataGenerator."""
+    """Random views: geometry in the units of Keras' ImageDataGenerator, then colour."""
 
     rotation: float = 0.0
     """Largest angle in degrees, in both directions."""
@@ -149,6 +149,14 @@ class Augment:
     """Largest difference of the zoom factor from 1, on each axis."""
     horizontal_flip: bool = False
     """Mirror half of the images left to right."""
+    vertical_flip: bool = False
+    """Mirror half of the images top to bottom."""
+    brightness: float = 0.0
+    """Largest difference of the brightness factor from 1."""
+    contrast: float = 0.0
+    """Largest difference of the contrast factor from 1."""
+    saturation: float = 0.0
+    """Largest difference of the saturation factor from 1."""
     fill_value: int = 127
     """Grey level outside the image; 127 is the middle, the zero of pixels scaled to [-1, 1]."""
 

@@ -19,7 +19,7 @@ from tests.benchmarks.turns import GIVEN, chosen, say, settings, time_steps
 from tests.two_phases import fine_tune
 from train.common.data.pixels import decode
 from train.common.data.types import Splits
-from train.common.fitting.augment import random_transforms, warp
+from train.common.fitting.augment import random_views, view
 from train.common.fitting.feature_cache import openvino
 from train.common.fitting.inputs import predict
 from train.common.fitting.precision import computing_in
@@ -72,8 +72,8 @@ def kinds_of_steps(
     rows = splits.train[: config.fit.batch_size]
     pixels = splits.data.load()[rows]
     labels = tf.one_hot(splits.labels(rows), len(splits.data.classes))
-    views = random_transforms(np.random.default_rng(0), len(rows), size, settings)
-    yield "augmentation", lambda: warp(pixels, views, settings.fill_value).numpy()
+    views = random_views(np.random.default_rng(0), len(rows), size, settings)
+    yield "augmentation", lambda: view(pixels, views, settings).numpy()
     freeze(model, config.model.freeze)
     given = tf.constant(pixels)
     if trained is not model:

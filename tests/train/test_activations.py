@@ -11,7 +11,7 @@ from conf.errors import UserError
 from models.common import head, split_at
 from tests.common import configuration
 from train.common.data.types import DecodedImages
-from train.common.fitting.augment import random_transforms, warp
+from train.common.fitting import augment
 from train.common.fitting.feature_cache import FeatureCache
 
 SIZE, COUNT = 16, 70
@@ -78,10 +78,9 @@ def test_activations_are_those_of_the_network_on_the_view(
     rows = np.array([3, 69, 0, 41])
     seen = images.load()
     if view is not None:
-        transforms = random_transforms(
-            np.random.default_rng([0, view]), COUNT, SIZE, config.fit.augment
-        )
-        seen = warp(seen, transforms, config.fit.augment.fill_value).numpy()
+        rng = np.random.default_rng([0, view])
+        drawn = augment.random_views(rng, COUNT, SIZE, config.fit.augment)
+        seen = augment.view(seen, drawn, config.fit.augment).numpy()
     prefix, tail = split_at(model, "frozen")
     theirs = stored.at_boundary(view, rows, ignore).read(rows)
     ours = prefix.predict(seen[rows], verbose=0)

@@ -1,18 +1,19 @@
-"""One warp is the product of the five operations, in ImageDataGenerator's units."""
+"""One warp is the product of the five operations, in ImageDataGenerator's units; then colours."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
 
 from conf.schema import Augment
-from train.common.fitting.augment import random_transforms, warp
+from train.common.fitting.augment import random_views, view
 
 SIZE = 33
 RECIPE = Augment(rotation=10.0, shift=0.2, shear=0.2, zoom=0.2, horizontal_flip=True)
 
 
 def drawn(settings: Augment, count: int = 200) -> np.ndarray:
-    return random_transforms(np.random.default_rng(0), count, SIZE, OmegaConf.structured(settings))
+    return random_views(np.random.default_rng(0), count, SIZE, settings)
 
 
 @pytest.fixture(scope="module")
@@ -21,15 +22,49 @@ def images() -> np.ndarray:
 
 
 def test_nothing_asked_changes_nothing(images: np.ndarray) -> None:
-    views = warp(images, drawn(Augment()), 127).numpy()
+    views = view(images, drawn(Augment()), Augment()).numpy()
     np.testing.assert_array_equal(views, images)
 
 
 def test_a_flip_mirrors_about_half_of_the_images(images: np.ndarray) -> None:
-    views = warp(images, drawn(Augment(horizontal_flip=True)), 127).numpy()
+    settings = Augment(horizontal_flip=True)
+    views = view(images, drawn(settings), settings).numpy()
     same = (views == images).all(axis=(1, 2, 3))
     np.testing.assert_array_equal(views[~same], images[~same][:, :, ::-1])
     assert 60 < same.sum() < 140
+
+
+def test_flips_in_both_directions_give_all_four_images(images: np.ndarray) -> None:
+    settings = Augment(horizontal_flip=True, vertical_flip=True)
+    views = view(images, drawn(settings), settings).numpy()
+    for x in (1, -1):
+        for y in (1, -1):
+            mirrored = images[:, ::y, ::x]
+            assert 25 < (views == mirrored).all(axis=(1, 2, 3)).sum() < 75
+
+
+def test_brightness_multiplies_each_pixel(images: np.ndarray) -> None:
+    settings, dark = Augment(brightness=0.2), images // 4  # nothing is clipped
+    views = view(dark, drawn(settings), settings).numpy().astype(float)
+    factors = views.mean(axis=(1, 2, 3)) / dark.mean(axis=(1, 2, 3))
+    assert 0.79 < factors.min() < 0.85 and 1.15 < factors.max() < 1.21
+    np.testing.assert_allclose(views, dark * factors[:, None, None, None], atol=1.1)
+
+
+def test_contrast_keeps_the_middle_grey_and_saturation_keeps_every_grey() -> None:
+    middle = np.full((200, SIZE, SIZE, 3), 127, np.uint8)
+    settings = Augment(contrast=0.5)
+    views = view(middle, drawn(settings), settings).numpy().astype(int)
+    assert abs(views - 127).max() <= 1
+    grey = np.repeat(np.random.default_rng(1).integers(0, 256, (200, SIZE, SIZE, 1)), 3, -1)
+    settings = Augment(saturation=0.5)
+    views = view(grey.astype(np.uint8), drawn(settings), settings).numpy().astype(int)
+    assert abs(views - grey).max() <= 1
+
+
+def test_colours_leave_the_geometry_of_a_seed_as_it_is() -> None:
+    coloured = replace(RECIPE, brightness=0.2, contrast=0.2, saturation=0.2, vertical_flip=False)
+    np.testing.assert_array_equal(drawn(coloured)[:, :8], drawn(RECIPE)[:, :8])
 
 
 def test_a_shift_moves_by_at_most_its_fraction_and_fills_with_grey(images: np.ndarray) -> None:
@@ -37,7 +72,7 @@ def test_a_shift_moves_by_at_most_its_fraction_and_fills_with_grey(images: np.nd
     moved = transforms[:, [2, 5]]
     assert 0.15 * SIZE < abs(moved).max() <= 0.2 * SIZE
     white = np.full_like(images, 255)
-    outside = warp(white, transforms, 127).numpy() == 127
+    outside = view(white, transforms, Augment()).numpy() == 127
     assert outside.any(axis=(1, 2, 3)).mean() > 0.9
     assert outside.mean() < 0.4
 
@@ -64,9 +99,9 @@ def test_one_warp_equals_keras_own_affine_of_the_same_matrix(images: np.ndarray)
     import keras
 
     transforms = drawn(RECIPE)
-    ours = warp(images, transforms, 0).numpy().astype(int)
+    ours = view(images, transforms, Augment(fill_value=0)).numpy().astype(int)
     theirs = keras.ops.image.affine_transform(
-        images.astype(np.float32), transforms, fill_mode="constant", fill_value=0
+        images.astype(np.float32), transforms[:, :8], fill_mode="constant", fill_value=0
     )
     assert abs(ours - np.asarray(theirs)).max() <= 0.51  # rounding to whole grey levels
 

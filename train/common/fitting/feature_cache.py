@@ -215,11 +215,11 @@ class FeatureCache:
         count, size = self.images.load().shape[:2]
         settings = self.settings.fit.augment
         rng = np.random.default_rng([self.settings.seed, view or 0])
-        transforms = augment.random_transforms(rng, count, size, settings)
+        views = augment.random_views(rng, count, size, settings)
         for part in _parts(rows):
             pixels = self.images.read(part)
             if view is not None:
-                pixels = augment.warp(pixels, transforms[part], settings.fill_value).numpy()
+                pixels = augment.view(pixels, views[part], settings).numpy()
             yield pixels
 
     def _through(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from conf.errors import UserError
-from conf.schema import Cache, ImageTraining
+from conf.schema import Augment, Cache, ImageTraining
 from models.common import POOL, split_at
 from train.common.data.types import DecodedImages, Predictions, Splits
 from train.common.fitting import augment
@@ -84,8 +84,8 @@ class PixelInputs:
     ) -> "tf.data.Dataset":
         """Views of the images, drawn from `rng`."""
         size = self.splits.data.load().shape[1]
-        views = augment.random_transforms(rng, len(rows), size, self.fit.augment)
-        return batches(self.splits, rows, self.fit.batch_size, views, self.fit.augment.fill_value)
+        views = augment.random_views(rng, len(rows), size, self.fit.augment)
+        return batches(self.splits, rows, self.fit.batch_size, (views, self.fit.augment))
 
     def validation(self, _head_only: bool) -> "tf.data.Dataset":
         """The images as they are."""
@@ -172,12 +172,11 @@ def batches(
     splits: Splits[DecodedImages],
     rows: np.ndarray,
     batch_size: int,
-    views: np.ndarray | None,
-    fill_value: int = 0,
+    augmented: tuple[np.ndarray, Augment] | None,
 ) -> "tf.data.Dataset":
     """Batches of images uint8 (B, S, S, 3) and one-hot labels float32 (B, classes), in order.
 
-    `views`, float32 (len(rows), 8), are those of `augment.random_transforms`; `None` gives the
+    `augmented` are `augment.random_views`, one for each row, and their settings; `None` gives the
     images without augmentation. Pixels are read from disk when a batch is made.
     """
     import tensorflow as tf
@@ -185,14 +184,14 @@ def batches(
     classes = len(splits.data.classes)
     size = splits.data.load().shape[1]
 
-    def load(chosen: Any, labels: Any, *transforms: Any) -> tuple[Any, Any]:
+    def load(chosen: Any, labels: Any, *views: Any) -> tuple[Any, Any]:
         images = tf.numpy_function(splits.data.read, [chosen], tf.uint8, stateful=False)
         images = tf.ensure_shape(images, (None, size, size, 3))
-        if transforms:
-            images = augment.warp(images, transforms[0], fill_value)
+        if augmented:
+            images = augment.view(images, views[0], augmented[1])
         return images, tf.one_hot(labels, classes)
 
-    parts = (rows, splits.labels(rows)) + (() if views is None else (views,))
+    parts = (rows, splits.labels(rows)) + (augmented[:1] if augmented else ())
     data = tf.data.Dataset.from_tensor_slices(parts).batch(batch_size)
     return data.map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 

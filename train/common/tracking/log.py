@@ -73,6 +73,7 @@ def tracked_run(settings: Config) -> Iterator["Run"]:
     try:
         run.start()
         yield run
+        run.conclude()
         mlflow.end_run()
     except MlflowException as error:
         run.fail(error)
@@ -95,6 +96,8 @@ class Run:
         self.id = ""
         self._facts = provenance()
         self._step = "before the first step" if is_training(settings) else chosen("recipe")
+        self._last: dict[str, str] = {}
+        """The lines that end the log of a finished run."""
 
     def start(self) -> None:
         """Start the run, and log its tags, parameters and configuration."""
@@ -179,16 +182,27 @@ class Run:
                 mlflow.log_artifact(str(path), "figures")
         if report.summary:
             mlflow.set_tag("mlflow.note.content", " ".join(report.summary))
+        commands = serving(self.settings, self.id)
         page = render(
             _title(self.settings),
             {"run": self.id} | provenance(),
             _yaml(self.settings),
             report,
             titles(self.settings.dataset),
-            serving(self.settings, self.id),
+            commands,
         )
-        _leave_page(page)
+        self._last = {
+            "result": " ".join(report.summary[:2]),
+            "report": str(_leave(page, "report.html") or ""),
+            "serve it": next(filter(None, commands.values()), ""),
+        }
         _log_text(page, "report.html")
+
+    def conclude(self) -> None:
+        """End the log of a finished run: what was reached, where the report is, how to serve it."""
+        for name, said in self._last.items():
+            if said:
+                log.info("%s: %s", name, said)
 
     def log_parquet(self, table: "pa.Table", name: str) -> None:
         """Log `table` as `tables/<name>.parquet`, and write it to the output folder too."""
@@ -215,7 +229,8 @@ class Run:
         trace = "" if isinstance(error, UserError) else "".join(traceback.format_exception(error))
         title, settings = _title(self.settings), _yaml(self.settings)
         page = render_failure(title, self._facts, settings, step, reason, trace)
-        _leave_page(page)
+        if path := _leave(page, "report.html"):
+            log.info("report: %s", path)
         if mlflow.active_run() is None:  # it could not start
             return
         with impatient():
@@ -263,11 +278,6 @@ def _params(settings: Config) -> dict[str, Any]:
 
 def _log_table(frame: pd.DataFrame, artifact: str) -> None:
     mlflow.log_text(frame.to_csv(index=False), artifact)
-
-
-def _leave_page(page: str) -> None:
-    if path := _leave(page, "report.html"):
-        log.info("report: %s", path)
 
 
 def _log_text(text: str, artifact: str) -> None:
