@@ -300,6 +300,27 @@ class ImageModelStudy(Config):
 
 
 @dataclass
+class Compare:
+    """The runs that are compared, and the pictures of the report."""
+
+    runs: list[str] = MISSING
+    """Ids of two or more finished runs of trainings, the reference first."""
+    pictures: int = 24
+    """Images in the gallery of disagreements."""
+    image_size: int = 96
+    """Side of these pictures in pixels."""
+
+
+@dataclass
+class ImageComparison(Config):
+    """`recipe: image_comparison`: runs side by side on the same test images."""
+
+    dataset: ImageDataset = MISSING
+    compare: Compare = field(default_factory=Compare)
+    metrics: Metrics = field(default_factory=Metrics)
+
+
+@dataclass
 class ImagePrediction(Config):
     """`recipe: image_prediction`: score a folder with a registered image classifier."""
 

@@ -28,7 +28,10 @@ FOREIGN = {
 INLINE = re.compile(r"(make|python|mlflow|dvc|bentoml) [^<\n]*")
 """Code in a sentence that is a command; what stands between angle brackets is to be filled in."""
 ASSIGNMENT = re.compile(r"[A-Z_]+=.*")
-YOURS = {"train_efficientnetliteft-myimages": "train_efficientnetliteft", "dataset_myimages": "dataset_kvasir4"}
+YOURS = {
+    "train_efficientnetliteft-myimages": "train_efficientnetliteft",
+    "dataset_myimages": "dataset_kvasir4",
+}
 """Pipelines that a reader writes with `make new-pipeline`, and the examples they are like."""
 ROUTE = re.compile(r'"/([a-z.]+)"')
 

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import UserError
 from conf.schema import (
+    ImageComparison,
     ImageDataset,
     ImageDatasetJob,
     ImageModelStudy,
@@ -27,7 +28,7 @@ from train.common.evaluation.figures import gallery
 from train.common.tracking.load import Registered, fetch_config
 from train.common.tracking.log import Run
 
-OfImages = ImageDatasetJob | ImageModelStudy
+OfImages = ImageDatasetJob | ImageModelStudy | ImageComparison
 Set = TypeVar("Set", bound=Images)
 
 NOTES = {

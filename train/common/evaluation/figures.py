@@ -36,6 +36,18 @@ def curves(history: pd.DataFrame, best_epoch: int) -> Figure:
     return figure
 
 
+def histories(by_run: Mapping[str, pd.DataFrame]) -> Figure:
+    """Validation loss and accuracy by epoch, one line per run."""
+    figure = Figure(figsize=(10, 3.8), layout="constrained")
+    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for run, history in by_run.items():
+            axes.plot(history["epoch"], history[f"val_{name}"], marker="o", label=run)
+        axes.set(xlabel="epoch", ylabel=f"validation {name}")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend()
+    return figure
+
+
 def confusion(labels: np.ndarray, probabilities: np.ndarray, classes: tuple[str, ...]) -> Figure:
     """Confusion matrices: counts, and shares of each true class."""
     answers = probabilities.argmax(axis=1)

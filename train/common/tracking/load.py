@@ -201,9 +201,30 @@ def fetch_table(run: Registered | FoldRun, artifact: str) -> pd.DataFrame:
     return pd.read_csv(path, dtype={"file": str})
 
 
-def fetch_config(model: Registered) -> DictConfig:
-    """The resolved configuration of the run of `model`."""
-    path = mlflow.artifacts.download_artifacts(run_id=model.run_id, artifact_path="config.yaml")
+def has(run: FoldRun, artifact: str) -> bool:
+    """Whether a run logged the file `artifact`."""
+    folder = artifact.rpartition("/")[0]
+    listed = mlflow.MlflowClient().list_artifacts(run.run_id, folder)
+    return any(found.path == artifact for found in listed)
+
+
+def finished_run(run_id: str) -> FoldRun:
+    """The finished run `run_id`. Raises `UserError` if it is missing or logged no predictions."""
+    try:
+        run = mlflow.MlflowClient().get_run(run_id)
+    except MlflowException as error:
+        raise UserError(f"run {run_id} cannot be found: {error}; make mlflow lists runs") from None
+    found = FoldRun(run_id, run.data.tags)
+    if run.info.status != "FINISHED" or not has(found, "tables/predictions.csv"):
+        raise UserError(
+            f"run {run_id} has no predictions (status {run.info.status}): name a finished training"
+        )
+    return found
+
+
+def fetch_config(run: Registered | FoldRun) -> DictConfig:
+    """The resolved configuration of a run."""
+    path = mlflow.artifacts.download_artifacts(run_id=run.run_id, artifact_path="config.yaml")
     loaded = OmegaConf.load(path)
     assert isinstance(loaded, DictConfig)
     return loaded

@@ -11,7 +11,7 @@ import logging
 import shutil
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -26,7 +26,7 @@ from omegaconf import OmegaConf
 
 from conf.errors import UserError
 from conf.redaction import redact
-from conf.schema import Config, plain
+from conf.schema import Config, ImageTraining, Split, plain
 from datasets.common.fetching.disk import atomic_write
 from datasets.common.types import Dataset
 from train.common.data.types import Report, Splits
@@ -112,7 +112,7 @@ class Run:
         name = f"{settings.version}-{settings.env.name}{_fold(settings)}"
         self.id = mlflow.start_run(run_name=name, tags=tags).info.run_id
         log.info("MLflow run %s of experiment %s", self.id, experiment(settings))
-        if is_training(settings) and not _split(settings).get("folds"):
+        if is_training(settings) and not _folds(settings):
             check_registry(settings, self.id)
         _log_text(_yaml(settings), "config.yaml")
         mlflow.log_params(_params(settings))
@@ -249,17 +249,18 @@ def _title(settings: Config) -> str:
     return f"{subject(settings, ' on ', ' ')}, {settings.version}, {settings.env.name}"
 
 
-def _split(settings: Config) -> Mapping[str, Any]:
-    """The settings of the split; empty for a job."""
-    return plain(settings).get("split", {})
+def _folds(settings: Config) -> Split | None:
+    """The split of a training of folds, or None."""
+    if isinstance(settings, ImageTraining) and settings.split.folds:
+        return settings.split
+    return None
 
 
 def _fold(settings: Config) -> str:
     """The fold as a part of the run's name; empty without folds."""
-    split = _split(settings)
-    if not split.get("folds"):
+    if not (split := _folds(settings)):
         return ""
-    return "-folds" if split["fold"] is None else f"-fold{split['fold']}"
+    return "-folds" if split.fold is None else f"-fold{split.fold}"
 
 
 def _yaml(settings: Config) -> str:

@@ -1,0 +1,1 @@
+"""efficientnetliteft on kidney2, version 1: see `pipeline`."""

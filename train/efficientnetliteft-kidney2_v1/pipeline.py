@@ -1,0 +1,40 @@
+"""efficientnetliteft on kidney2, first version.
+
+python -m train +pipeline=train_efficientnetliteft-kidney2 env=development
+"""
+
+from omegaconf import DictConfig
+
+from conf.schema import ImageTraining, typed
+from train.common.cross_validation import CrossValidation, cross_validate
+from train.common.data.types import TrainedModel
+from train.common.export.images import export
+from train.common.tracking.log import tracked_run
+from train.common.tracking.origin import pinned
+
+from .steps.ingest import ingest
+from .steps.metrics import judge, metrics
+from .steps.split import split
+from .steps.train import fit
+from .steps.transform import transform
+
+
+def train(config: DictConfig) -> TrainedModel | CrossValidation:
+    """Warm up the head, fine-tune behind the freeze boundary, evaluate once on test."""
+    settings = pinned(typed(config, ImageTraining))
+    if settings.split.folds and settings.split.fold is None:
+        return cross_validate(train_once, judge, settings)
+    return train_once(settings)
+
+
+def train_once(settings: ImageTraining) -> TrainedModel:
+    """Train one model in its own MLflow run."""
+    with tracked_run(settings) as run:
+        images = run.step(ingest, settings, run)
+        pixels = run.step(transform, images, settings)
+        splits = run.step(split, pixels, settings, run)
+        trained = run.step(fit, splits, settings, run)
+        report = run.step(metrics, trained, splits, settings)
+        run.log_report(report)
+        run.step(export, trained, splits, settings)
+    return trained

@@ -1,0 +1,1 @@
+"""The five steps, in the order of the pipeline: ingest, transform, split, train, metrics."""

@@ -1,0 +1,17 @@
+"""Decode and resize every image once."""
+
+from pathlib import Path
+
+from conf.schema import ImageTraining
+from datasets.common.contract import Images
+from train.common.data.pixels import decode
+from train.common.data.types import DecodedImages
+
+
+def transform(images: Images, settings: ImageTraining) -> DecodedImages:
+    """Square RGB pixels on disk, uint8 (N, S, S, 3), decoded by the reader that the service uses.
+
+    Each image is stretched to S = `transform.image_size`, bilinear with antialiasing.
+    """
+    size, workers = settings.transform.image_size, settings.transform.workers
+    return decode(images, settings.dataset, size, workers, Path(settings.env.cache))
