@@ -30,7 +30,9 @@ from datasets.common.types import SPLITS, Dataset
 
 log = logging.getLogger(__name__)
 
-COLUMNS = ["path", "file", "label", "split", "sha256", "cluster", "width", "height"]
+COLUMNS = ["path", "file", "label", "split", "sha256", "cluster", "group", "width", "height"]
+NO_GROUP = -1
+"""In the column `group`: nothing names a series or a patient of the image."""
 ALL = "all"
 """Stands for the whole set where a split could be named."""
 SHOWN = 5
@@ -42,12 +44,14 @@ class Images(Dataset):
     """A verified set of images. It holds no pixels; column `path` says where they are.
 
     `frame` has one row an image: path (absolute), file (relative), label (int), split (train,
-    validation, test or ""), sha256, cluster (int, equal for near-duplicates), width, height. Each
-    frame of a multi-frame DICOM file is an image, and path and file name it: `scan.dcm#3`.
+    validation, test or ""), sha256, cluster (int, equal for near-duplicates), group (int, equal for
+    images of a series or a patient, which the manifest or else the file names; `NO_GROUP` without),
+    width, height. Each frame of a multi-frame DICOM file is an image, and path and file name it:
+    `scan.dcm#3`.
     `quarantined` has the columns file and reason. `digest` covers files, contents, labels, splits.
     """
 
-    SPLIT_COLUMNS: ClassVar[tuple[str, ...]] = ("file", "label", "sha256", "cluster")
+    SPLIT_COLUMNS: ClassVar[tuple[str, ...]] = ("file", "label", "sha256", "cluster", "group")
     GROUP_COLUMN: ClassVar[str] = "cluster"
 
     duplicates: pd.DataFrame
@@ -87,6 +91,9 @@ def verify(
     _check_labels(table, config)
     looks, groups, series = (table[name].tolist() for name in ("look", "group", "series"))
     table["cluster"] = digests.clusters(looks, groups, config.hash_distance, series)
+    named = table["group"].where(table["group"] != "", table["series"])
+    # Numbers, because a name may be that of a patient, and splits are logged.
+    table["group"] = pd.factorize(named.replace("", None))[0].astype(np.int64)
     table = _limited(table, config)[COLUMNS].reset_index(drop=True)
     duplicates = _duplicates(table)
     log.info(

@@ -6,13 +6,15 @@ from sklearn.metrics import (
     average_precision_score,
     classification_report,
     matthews_corrcoef,
+    recall_score,
     roc_auc_score,
 )
 
 from conf.schema import Metrics
-from train.common.evaluation.metrics import caveats, intervals, per_class, scores
+from train.common.evaluation.metrics import PER_CLASS, caveats, intervals, per_class, scores
 
 CLASSES = ("a", "b", "c")
+INTERVAL = r"\d\.\d{3} \[\d\.\d{3}, \d\.\d{3}\]"
 
 
 def answers(count: int, seed: int = 0, skill: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -57,8 +59,20 @@ def test_ranking_and_probabilities_are_scored_as_by_scikit_learn() -> None:
 def test_a_class_without_images_has_no_metrics_of_its_own() -> None:
     labels, probabilities = answers(60)
     ours = scores(labels % 2, probabilities, CLASSES)
-    assert np.isnan(ours["recall_c"])
-    assert np.isfinite(ours["recall_macro"])
+    for name in PER_CLASS:
+        assert np.isnan(ours[f"{name}_c"])
+        assert ours[f"{name}_macro"] == pytest.approx((ours[f"{name}_a"] + ours[f"{name}_b"]) / 2)
+
+
+def test_specificity_is_the_recall_of_all_other_classes() -> None:
+    labels, probabilities = answers(200)
+    ours = scores(labels, probabilities, CLASSES)
+    for k, name in enumerate(CLASSES):
+        others = recall_score(labels != k, probabilities.argmax(1) != k)
+        assert ours[f"specificity_{name}"] == pytest.approx(others)
+        assert ours[f"roc_auc_{name}"] == pytest.approx(
+            roc_auc_score(labels == k, probabilities[:, k])
+        )
 
 
 @pytest.mark.slow
@@ -93,7 +107,10 @@ def test_the_table_shows_support_and_intervals_for_every_class() -> None:
     shown = per_class(table, labels, CLASSES)
     assert shown["class"].tolist() == [*CLASSES, "macro", "weighted"]
     assert shown["support"].tolist()[:3] == np.bincount(labels).tolist()
-    assert shown["recall"].str.fullmatch(r"\d\.\d{3} \[\d\.\d{3}, \d\.\d{3}\]").all()
+    assert shown["recall"].str.fullmatch(INTERVAL).all()
+    assert list(shown.columns) == ["class", "support", *PER_CLASS]
+    for name in ("specificity", "roc_auc", "average_precision"):
+        assert shown[name].iloc[:-1].str.fullmatch(INTERVAL).all() and shown[name].iloc[-1] == ""
 
 
 def test_few_images_and_crossing_clusters_are_said_aloud() -> None:

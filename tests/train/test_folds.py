@@ -10,6 +10,7 @@ import pytest
 
 from conf.errors import UserError
 from tests.common import configuration, new_store
+from datasets.common.contract import NO_GROUP
 from tests.datasets.common import image_set
 from train.common.cross_validation import cross_validate, join
 from train.common.data.build import build_images
@@ -23,6 +24,8 @@ from train.common.tracking.log import tracked_run
 from train.common.tracking.provenance import settings_digest
 
 FOLDS, IMAGES = 5, 200
+GROUPED = 60
+"""The first clusters are groups of a manifest, each of two images."""
 PIPELINE = "+pipeline=train_resnet50v2ft"
 CONFIG = configuration(PIPELINE, "split.by=cluster", f"split.folds={FOLDS}", "metrics.bootstrap=20")
 CLASSES = tuple(CONFIG.dataset.classes)
@@ -51,7 +54,13 @@ def logged() -> tuple[Tables, Tables]:
         )
         names = np.where(fold == number, "test", "train")
         splits[number] = pd.DataFrame(
-            {"file": files, "label": labels, "split": names, "cluster": clusters}
+            {
+                "file": files,
+                "label": labels,
+                "split": names,
+                "cluster": clusters,
+                "group": np.where(clusters < GROUPED, clusters, NO_GROUP),
+            }
         )
     return predictions, splits
 
@@ -70,6 +79,26 @@ def test_the_figure_is_that_of_all_answers_together(report: Report) -> None:
         low, high = report.scalars[f"test_{name}_low"], report.scalars[f"test_{name}_high"]
         assert low <= expected[name] <= high
     assert report.tables["predictions"]["file"].nunique() == IMAGES
+
+
+def test_the_figure_of_groups_is_that_of_the_mean_answers_of_all_folds(report: Report) -> None:
+    predictions, splits = logged()
+    answers = pd.concat(predictions.values()).set_index("file").loc[splits[0]["file"]]
+    means = answers[list(CLASSES)].to_numpy().reshape(-1, 2, len(CLASSES)).mean(axis=1)[:GROUPED]
+    expected = scores(splits[0]["label"].to_numpy()[::2][:GROUPED], means, CLASSES)
+    for name in ("accuracy", "mcc", "f1_macro", "roc_auc_macro"):
+        assert report.scalars[f"test_group_{name}"] == pytest.approx(expected[name])
+        assert f"test_group_{name}_low" in report.scalars
+    assert "groups (60)" in report.tables["by_group"] and "by_group" in report.captions
+    assert "Of 60 groups (series or patients), " in " ".join(report.summary)
+    assert report.summary[-1] == "This figure leaves out 80 images without a group."
+
+
+def test_folds_of_an_earlier_version_are_refused() -> None:
+    predictions, splits = logged()
+    splits[0] = splits[0].drop(columns="group")
+    with pytest.raises(UserError, match="an earlier version trained them; delete their runs"):
+        join(predictions, splits, judge, CONFIG)
 
 
 def test_each_fold_stands_beside_with_mean_and_spread(report: Report) -> None:

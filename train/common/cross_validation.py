@@ -120,9 +120,14 @@ def join(
        JMLR 5 (2004).
     """
     classes = tuple(settings.dataset.classes)
-    parts = []
+    parts, known = [], ["file", "label", "cluster", "group"]
+    if any(set(known) - set(table.columns) for table in splits.values()):
+        raise UserError(
+            "the splits of the folds lack columns of this version: an earlier version trained "
+            "them; delete their runs, and train them again"
+        )
     for number, answers in sorted(predictions.items()):
-        tested = splits[number].query("split == 'test'")[["file", "label", "cluster"]]
+        tested = splits[number].query("split == 'test'")[known]
         answers = answers[["file", *classes]].assign(fold=number)
         parts.append(tested.merge(answers, on="file", validate="one_to_one"))
     table = pd.concat(parts, ignore_index=True)
@@ -168,6 +173,7 @@ def join(
             **report.facts,
         },
         captions={
+            **report.captions,
             "folds": "The mean and standard deviation over the folds are not an interval, because "
             "folds share training images.",
         },

@@ -138,7 +138,7 @@ class Predictions:
     """Predictions of one model, or of all folds, for images that they were not trained on."""
 
     frame: pd.DataFrame
-    """One row per image: file, label (a class number), cluster."""
+    """One row per image: file, label (a class number), cluster, group."""
     probabilities: np.ndarray
     """(N, classes)."""
     classes: tuple[str, ...]

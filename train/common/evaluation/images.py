@@ -8,10 +8,15 @@ import pandas as pd
 
 from conf.schema import ImageTraining, SplitBy
 from train.common.data.types import DecodedImages, Predictions, Report, Splits, TrainedModel
-from train.common.evaluation import figures, metrics, words
+from train.common.evaluation import figures, groups, metrics, words
 
 OF_TRAINING = ("curves", "worst_mistakes")
 """The figures that `with_training` adds."""
+
+BY_GROUP = (
+    "A group is a series or a patient, as the manifest or the DICOM files name it. Its prediction "
+    "is the mean probability over its test images. The intervals resample whole groups."
+)
 
 
 def evaluate(
@@ -24,7 +29,8 @@ def evaluate(
     """Metrics with intervals, tables and figures of `predictions`, of one model or of all folds.
 
     The metrics `shown` are at the top of the report. All of `metrics.scores` are logged, and the
-    metrics `also`, by their names. `drawn` are the figures by name.
+    metrics `also`, by their names; the metrics of groups are `test_group_<metric>`. `drawn` are the
+    figures by name.
     """
     labels, probabilities, classes = (
         predictions.labels, predictions.probabilities, predictions.classes,
@@ -45,8 +51,11 @@ def evaluate(
         confidence=settings.metrics.confidence,
     )
     names = np.array(classes)
+    found = groups.grouped(predictions, settings.metrics, settings.seed)
+    shared = groups.beside(scored, found) if found and found.count else None
     return Report(
-        scalars=metrics.flat(scored, "test"),
+        scalars=metrics.flat(scored, "test")
+        | (metrics.flat(found.metrics, "test_group") if found else {}),
         tables={
             "overall": scored.loc[list(shown)].rename_axis("metric").reset_index(),
             "per_class": metrics.per_class(scored, labels, classes),
@@ -55,6 +64,7 @@ def evaluate(
                 label=names[labels],
                 answer=names[judged.answers],
             ),
+            **({} if shared is None else {"by_group": shared}),
         },
         figures={name: plot(labels, probabilities, titles) for name, plot in drawn.items()},
         facts={
@@ -62,7 +72,8 @@ def evaluate(
             "bootstrap resamples of near-duplicate clusters",
         },
         notes=[*words.drawn(settings.dataset), *words.few_groups(judged.groups, judged.group)],
-        summary=words.summary(judged),
+        captions={} if shared is None else {"by_group": BY_GROUP},
+        summary=[*words.summary(judged), *(words.of_groups(found) if found else [])],
         first=words.look_first(judged, OF_TRAINING if not joined else ()),
     )
 

@@ -10,11 +10,10 @@ $$ \left[\hat m^*_{(\alpha/2)},\ \hat m^*_{(1-\alpha/2)}\right], \quad \alpha = 
 """
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
-from rich.progress import track
 from sklearn import config_context
 from sklearn.metrics import (
     accuracy_score,
@@ -22,13 +21,16 @@ from sklearn.metrics import (
     brier_score_loss,
     log_loss,
     matthews_corrcoef,
+    multilabel_confusion_matrix,
     precision_recall_fscore_support,
     roc_auc_score,
 )
 
 from conf.schema import Metrics, Probes, TableMetrics
+from train.common.evaluation import resampling
 
-PER_CLASS = ("precision", "recall", "f1")
+PER_CLASS = ("precision", "recall", "specificity", "f1", "roc_auc", "average_precision")
+"""Metrics of one class against the rest; recall is also called sensitivity."""
 FEW = 10
 """The report warns of an unreliable interval if a class has fewer test images."""
 
@@ -38,39 +40,61 @@ def scores(
 ) -> dict[str, float]:
     """Flat metrics of labels (N,) and probabilities (N, K); NaN for a class without images.
 
-    Names: accuracy, mcc, log_loss, brier, roc_auc_macro, average_precision_macro,
-    `<metric>_macro`, `<metric>_weighted` and `<metric>_<class>` for precision, recall and f1.
-    The Brier score is that of one class where there are two.
+    Names: accuracy, mcc, log_loss, brier; `<metric>_<class>` and `<metric>_macro` for all of
+    `PER_CLASS`; `<metric>_weighted` for precision, recall and f1. Specificity, ROC AUC and average
+    precision are NaN for a class that all images have. The Brier score is that of one class where
+    there are two.
     """
     numbers = np.arange(len(classes))
     answers = probabilities.argmax(axis=1)
-    *values, support = precision_recall_fscore_support(
+    precision, recall, f1, support = precision_recall_fscore_support(
         labels, answers, labels=numbers, zero_division=0
     )
-    present = support > 0
-    found = [k for k in numbers if 0 < support[k] < len(labels)]
-    precisions = [average_precision_score(labels == k, probabilities[:, k]) for k in found]
+    present, found = support > 0, (support > 0) & (support < len(labels))
+    [negatives, _] = multilabel_confusion_matrix(labels, answers, labels=numbers).swapaxes(0, 1)
+    specificity = negatives[:, 0] / np.where(found, negatives.sum(axis=1), np.nan)
     result = {
         "accuracy": accuracy_score(labels, answers),
         "mcc": matthews_corrcoef(labels, answers),
         "log_loss": log_loss(labels, probabilities, labels=numbers),
         "brier": brier_score_loss(labels, probabilities, labels=numbers),
-        "roc_auc_macro": macro_auc(labels, probabilities),
-        "average_precision_macro": float(np.mean(precisions)) if precisions else np.nan,
     }
-    for name, series in zip(PER_CLASS, values, strict=True):
-        result[f"{name}_macro"] = series[present].mean()
+    for name, series in (("precision", precision), ("recall", recall), ("f1", f1)):
         result[f"{name}_weighted"] = np.average(series[present], weights=support[present])
-        for k, class_name in enumerate(classes):
-            result[f"{name}_{class_name}"] = series[k] if present[k] else np.nan
+    by_class = {
+        "precision": np.where(present, precision, np.nan),
+        "recall": np.where(present, recall, np.nan),
+        "specificity": specificity,
+        "f1": np.where(present, f1, np.nan),
+        "roc_auc": _against_rest(roc_auc_score, labels, probabilities),
+        "average_precision": _against_rest(average_precision_score, labels, probabilities),
+    }
+    for name, series in by_class.items():
+        result[f"{name}_macro"] = _mean(series)
+        result |= {f"{name}_{each}": series[k] for k, each in enumerate(classes)}
     return {name: float(value) for name, value in result.items()}
 
 
 def macro_auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Mean ROC AUC, each class against the rest, over the classes in `labels`; NaN for none."""
-    found = [k for k in range(probabilities.shape[1]) if 0 < (labels == k).sum() < len(labels)]
-    aucs = [roc_auc_score(labels == k, probabilities[:, k]) for k in found]
-    return float(np.mean(aucs)) if aucs else np.nan
+    return _mean(_against_rest(roc_auc_score, labels, probabilities))
+
+
+def _against_rest(
+    score: Callable[[np.ndarray, np.ndarray], float], labels: np.ndarray, probabilities: np.ndarray
+) -> np.ndarray:
+    """`score` of each class against the rest (K,); NaN for a class that none or all have."""
+    values = np.full(probabilities.shape[1], np.nan)
+    for k in range(len(values)):
+        if 0 < (labels == k).sum() < len(labels):
+            values[k] = score(labels == k, probabilities[:, k])
+    return values
+
+
+def _mean(values: np.ndarray) -> float:
+    """The mean of the values that are not NaN; NaN for none."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else np.nan
 
 
 Metric = Callable[[np.ndarray, np.ndarray], float]
@@ -82,25 +106,38 @@ def bootstrap(
     groups: np.ndarray,
     settings: Metrics | TableMetrics | Probes,
     seed: int,
-    title: str = "",
 ) -> pd.DataFrame:
     """`figures(rows)` of all rows with intervals: rows by name, columns value, low, high.
 
-    Whole `groups` (N,) are drawn with replacement. The interval ignores resamples that give NaN.
+    Whole `groups` (N,) are drawn with replacement.
     """
-    drawn = []
+    drawn = _called(figures, groups, settings.bootstrap, seed)
+    return summarized(figures(np.arange(len(groups))), drawn, settings.confidence)
+
+
+def _called(
+    figures: Callable[[np.ndarray], Mapping[str, float]],
+    groups: np.ndarray,
+    resamples: int,
+    seed: int,
+) -> pd.DataFrame:
+    """`figures(rows)` of each resample, one row a resample."""
     checked = config_context(
         assume_finite=True, skip_parameter_validation=True
     )  # a fifth of the time
     with warnings.catch_warnings(), checked:
         warnings.simplefilter("ignore")  # scikit-learn warns of every class a resample lacks
-        chosen = resampled(groups, settings.bootstrap, seed)
-        for rows in track(chosen, title, total=settings.bootstrap, disable=not title):
-            drawn.append(figures(rows))
-    tail = (1 - settings.confidence) / 2
-    table = pd.DataFrame({"value": figures(np.arange(len(groups)))})
-    table["low"] = pd.DataFrame(drawn).quantile(tail)
-    table["high"] = pd.DataFrame(drawn).quantile(1 - tail)
+        return pd.DataFrame([figures(rows) for rows in resampling.rows(groups, resamples, seed)])
+
+
+def summarized(values: Mapping[str, float], drawn: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    """`values` by name with intervals: columns value, low, high.
+
+    `drawn` has one row a resample. The interval of a value ignores resamples that give NaN.
+    """
+    tail = (1 - confidence) / 2
+    table = pd.DataFrame({"value": pd.Series(values)})
+    table["low"], table["high"] = drawn.quantile(tail), drawn.quantile(1 - tail)
     return table
 
 
@@ -116,15 +153,6 @@ def interval(
     return float(value), float(low), float(high)
 
 
-def resampled(clusters: np.ndarray, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Row numbers of each bootstrap resample: whole clusters, drawn with replacement."""
-    rng = np.random.default_rng(seed)
-    members = list(pd.Series(np.arange(len(clusters))).groupby(clusters).indices.values())
-    for _ in range(resamples):
-        chosen = rng.integers(0, len(members), len(members))
-        yield np.concatenate([members[i] for i in chosen])
-
-
 def intervals(
     labels: np.ndarray,
     probabilities: np.ndarray,
@@ -138,13 +166,18 @@ def intervals(
 
     The metrics of a class ignore resamples without that class.
     """
+    values = scores(labels, probabilities, classes)
+    drawn = resampling.scores(labels, probabilities, groups, classes, settings.bootstrap, seed)
+    if also:
 
-    def figures(rows: np.ndarray) -> dict[str, float]:
-        given = labels[rows], probabilities[rows]
-        more = {name: float(metric(*given)) for name, metric in (also or {}).items()}
-        return scores(*given, classes) | more
+        def figures(rows: np.ndarray) -> dict[str, float]:
+            given = labels[rows], probabilities[rows]
+            return {name: float(metric(*given)) for name, metric in also.items()}
 
-    return bootstrap(figures, groups, settings, seed, title="bootstrap")
+        values |= figures(np.arange(len(labels)))
+        more = _called(figures, groups, settings.bootstrap, seed)
+        drawn = drawn.drop(columns=list(also), errors="ignore").join(more)
+    return summarized(values, drawn, settings.confidence)
 
 
 def flat(table: pd.DataFrame, prefix: str) -> dict[str, float]:
@@ -157,15 +190,23 @@ def flat(table: pd.DataFrame, prefix: str) -> dict[str, float]:
     return {name: value for name, value in values.items() if np.isfinite(value)}
 
 
+def cell(value: float, low: float, high: float) -> str:
+    """A value with its interval as a table shows it; empty for NaN."""
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]" if np.isfinite(value) else ""
+
+
 def per_class(table: pd.DataFrame, labels: np.ndarray, classes: tuple[str, ...]) -> pd.DataFrame:
-    """The rows of `intervals` as a table to read: one row per class, then the two averages."""
+    """The rows of `intervals` as a table to read: one row per class, then the two averages.
+
+    The cell of an average that is not computed is empty.
+    """
     support = np.bincount(labels, minlength=len(classes))
     rows = []
     for name, count in [*zip(classes, support, strict=True), ("macro", 0), ("weighted", 0)]:
         row: dict[str, object] = {"class": name, "support": int(count) or int(support.sum())}
         for metric in PER_CLASS:
-            value, low, high = table.loc[f"{metric}_{name}"]
-            row[metric] = f"{value:.3f} [{low:.3f}, {high:.3f}]"
+            known = f"{metric}_{name}" in table.index
+            row[metric] = cell(*table.loc[f"{metric}_{name}"]) if known else ""
         rows.append(row)
     return pd.DataFrame(rows)
 

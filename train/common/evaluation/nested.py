@@ -23,9 +23,10 @@ import pandas as pd
 from conf.schema import TableTraining
 from datasets.common.tables import Table
 from train.common.data.types import Compared, Splits, TrainedPipeline
-from train.common.evaluation import metrics
+from train.common.evaluation import metrics, resampling
 
-OVERALL = ["roc_auc_macro", "average_precision_macro", "brier", "log_loss", "accuracy", "mcc"]
+AUC = "roc_auc_macro"
+OVERALL = [AUC, "average_precision_macro", "brier", "log_loss", "accuracy", "mcc"]
 """The metrics that every estimator has."""
 SHOWN = {"roc_auc_macro": "ROC AUC", "brier": "Brier score", "accuracy": "accuracy", "mcc": "MCC"}
 PANELS = {name: SHOWN[name] for name in ("roc_auc_macro", "brier")}
@@ -42,30 +43,21 @@ def estimators(compared: Compared, splits: Splits[Table], settings: TableTrainin
     labels, groups = splits.labels(everything), splits.groups(everything)
     answers = {kind.name: given for kind, given in compared.answers.items()}
     answers[OF_EACH_FOLD] = compared.held_out
+    classes, resamples = splits.data.classes, settings.metrics.bootstrap
+    values = pd.DataFrame(
+        {name: metrics.scores(labels, given, classes) for name, given in answers.items()}
+    ).T
+    drawn = {
+        name: resampling.scores(labels, given, groups, classes, resamples, settings.seed)
+        for name, given in answers.items()
+    }
+    values["difference"] = values[AUC] - values.loc[OF_EACH_FOLD, AUC]
     rows = {}
-    for name, given in answers.items():
-        table = metrics.intervals(
-            labels, given, groups, splits.data.classes, settings.metrics, settings.seed
-        ).loc[OVERALL]
-        table.loc["difference"] = _difference(labels, given, compared.held_out, groups, settings)
-        rows[name] = table.stack()
+    for name, each in drawn.items():
+        paired = each.assign(difference=each[AUC] - drawn[OF_EACH_FOLD][AUC])
+        table = metrics.summarized(values.loc[name], paired, settings.metrics.confidence)
+        rows[name] = table.loc[[*OVERALL, "difference"]].stack()
     return pd.DataFrame(rows).T
-
-
-def _difference(
-    labels: np.ndarray,
-    ours: np.ndarray,
-    theirs: np.ndarray,
-    groups: np.ndarray,
-    settings: TableTraining,
-) -> list[float]:
-    """ROC AUC of `ours` minus that of `theirs`: value, low, high over resamples of whole groups."""
-
-    def gain(rows: np.ndarray) -> float:
-        both = [metrics.macro_auc(labels[rows], given[rows]) for given in (ours, theirs)]
-        return both[0] - both[1]
-
-    return list(metrics.interval(gain, groups, settings.metrics, settings.seed))
 
 
 def flat(figured: pd.DataFrame) -> dict[str, float]:
@@ -97,9 +89,7 @@ def compared_table(
 def _cells(row: pd.Series) -> dict[str, str]:
     titles = SHOWN | {"difference": "ROC AUC minus best of each fold"}
     return {
-        title: "{:.3f} [{:.3f}, {:.3f}]".format(
-            *(row[name, end] for end in ("value", "low", "high"))
-        )
+        title: metrics.cell(*(row[name, end] for end in ("value", "low", "high")))
         for name, title in titles.items()
     }
 

@@ -18,6 +18,13 @@ LONGEST = 60
 DPI = 110
 NAMED = {"roc": "ROC", "grad_cam": "Grad-CAM"}
 """Headings that do not follow from the name of a figure or table."""
+COLUMNS = {
+    "recall": "recall (sensitivity)",
+    "roc_auc": "ROC AUC",
+    "average_precision": "average precision",
+}
+"""Names of columns as a reader knows them."""
+INTERVAL = re.compile(r"\[(\S+), (\S+)\]")
 
 
 def png(figure: Figure) -> bytes:
@@ -46,9 +53,18 @@ def _inline(figure: Figure) -> str:
 
 
 def _table(frame: pd.DataFrame, named: Callable[[str], str]) -> str:
-    shown = frame.head(LONGEST).rename(columns=lambda column: named(str(column)))
-    shown = shown.map(lambda cell: named(cell) if isinstance(cell, str) else cell)
+    shown = frame.head(LONGEST).rename(columns=lambda column: _column(str(column), named))
+    shown = shown.map(lambda cell: _whole(named(cell)) if isinstance(cell, str) else cell)
     return shown.to_html(index=False, float_format="{:.3f}".format, border=0)
+
+
+def _column(name: str, named: Callable[[str], str]) -> str:
+    return COLUMNS.get(name) or named(name)
+
+
+def _whole(cell: str) -> str:
+    """`cell` with a no-break space in its interval, so that a narrow column breaks before it."""
+    return INTERVAL.sub("[\\1,\u00a0\\2]", cell)
 
 
 def _namer(titles: Mapping[str, str]) -> Callable[[str], str]:

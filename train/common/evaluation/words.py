@@ -82,6 +82,48 @@ class Judged:
         return bool(low <= 0 <= high)
 
 
+@dataclass(frozen=True)
+class Grouped:
+    """One prediction for each group of images, such as a series: its mean probability."""
+
+    metrics: pd.DataFrame
+    """The result of `metrics.intervals` for the groups; empty without a group of one class."""
+    right: int
+    """Groups that are predicted right."""
+    count: int
+    """Groups whose images have one class."""
+    independent: int
+    """Near-duplicate clusters of these groups."""
+    classes: int
+    mixed: int
+    """Groups that are left out, because their images have several classes."""
+    loose: int
+    """Images that are left out, because they have no group."""
+    confidence: float = 0.95
+
+
+def of_groups(grouped: Grouped) -> list[str]:
+    """The figure of groups, and what it leaves out."""
+    mixed = f"{_many(grouped.mixed, 'group')} with images of several classes"
+    loose = f"{_many(grouped.loose, 'image')} without a group"
+    out = " and ".join([mixed] * bool(grouped.mixed) + [loose] * bool(grouped.loose))
+    if not grouped.count:
+        return [f"There is no figure of groups (series or patients): it leaves out {out}."]
+    value, low, high = grouped.metrics.loc["accuracy"]
+    said = (
+        f"Of {_many(grouped.count, 'group')} (series or patients), {grouped.right:,} "
+        f"{'is' if grouped.right == 1 else 'are'} predicted right by the mean probability of their "
+        f"images: {percent(value)} ({100 * grouped.confidence:.0f} % interval {100 * low:.1f} to "
+        f"{percent(high)})"
+    )
+    auc, low, high = grouped.metrics.loc["roc_auc_macro"]
+    if grouped.classes == 2 and np.isfinite(auc):
+        said += f", with a ROC AUC of {auc:.3f} [{low:.3f}, {high:.3f}]"
+    if grouped.independent < FEW_GROUPS:
+        said += "; these are too few groups to be sure of it"
+    return [f"{said}.", *([f"This figure leaves out {out}."] if out else [])]
+
+
 def summary(judged: Judged) -> list[str]:
     """The first paragraph: accuracy, comparison with chance, uncertainty, the weakest class."""
     return [_how_good(judged), *_against(judged), _how_sure(judged), *_weakest(judged)]
@@ -198,6 +240,10 @@ def _weakest(judged: Judged) -> list[str]:
         f"{judged.titles[other]}.",
         *said,
     ]
+
+
+def _many(count: int, unit: str) -> str:
+    return f"{count:,} {unit}{'' if count == 1 else 's'}"
 
 
 def percent(share: float) -> str:
