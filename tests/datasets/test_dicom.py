@@ -204,6 +204,9 @@ def test_a_series_is_one_cluster_and_each_frame_one_image(root: Path) -> None:
     numbers = table.set_index("file")["cluster"]
     assert numbers["0_first/IM0"] == numbers["0_first/IM1"] != numbers["0_first/IM2"]
     assert table["cluster"].nunique() == 5
+    groups = table.set_index("file")["group"]
+    assert groups["0_first/IM0"] == groups["0_first/IM1"] != groups["0_first/IM2"]
+    assert groups.loc[volume["file"]].nunique() == 1
     for row in table.itertuples():
         assert read_image(Path(row.path), MAX_PIXELS).shape == (40, 48, 3)
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from conf.errors import UserError
+from datasets.common.contract import NO_GROUP
 from tests.datasets.common import build, image_set, save, write_manifest
 
 
@@ -20,6 +21,7 @@ def test_a_manifest_gives_splits_and_groups(root: Path) -> None:
     table = build(root).frame
     assert table["split"].tolist() == ["train", "train", "validation", "test"] * 2
     assert table["cluster"].iat[0] == table["cluster"].iat[2] and table["cluster"].nunique() == 7
+    assert table["group"].tolist() == [0, NO_GROUP, 0, *[NO_GROUP] * 5]
 
 
 def test_a_manifest_may_hold_the_labels_of_a_flat_folder(tmp_path: Path) -> None:

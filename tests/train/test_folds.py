@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from conf.errors import UserError
-from tests.common import configuration, new_store
 from datasets.common.contract import NO_GROUP
+from tests.common import configuration, new_store
 from tests.datasets.common import image_set
 from train.common.cross_validation import cross_validate, join
 from train.common.data.build import build_images

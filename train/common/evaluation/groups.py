@@ -30,6 +30,7 @@ def grouped(predictions: Predictions, settings: Metrics, seed: int) -> words.Gro
     means = groups.mean()[pure]  # one row a group; all its labels are equal, and all its clusters
     labels, clusters = (means[name].to_numpy(dtype=np.int64) for name in ("label", "cluster"))
     probabilities = means[list(range(len(classes)))].to_numpy()
+    probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)  # float32, rounded
     scored = pd.DataFrame()
     if len(means):
         scored = metrics.intervals(labels, probabilities, clusters, classes, settings, seed)

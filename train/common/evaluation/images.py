@@ -15,7 +15,8 @@ OF_TRAINING = ("curves", "worst_mistakes")
 
 BY_GROUP = (
     "A group is a series or a patient, as the manifest or the DICOM files name it. Its prediction "
-    "is the mean probability over its test images. The intervals resample whole groups."
+    "is the mean probability over its test images. The intervals resample whole groups, those that "
+    "share near-duplicates together."
 )
 
 
