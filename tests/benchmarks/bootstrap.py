@@ -12,6 +12,7 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -41,23 +42,13 @@ def main() -> None:
     classes = tuple(f"class{k}" for k in range(given.classes))
     lines = []
     for count in given.images:
-        labels, probabilities, clusters = predictions(count, given.classes)
-
-        def at_once(of: tuple[np.ndarray, ...] = (labels, probabilities, clusters)) -> pd.DataFrame:
-            return metrics.intervals(*of, classes, settings, 0)
-
-        def one_by_one(
-            of: tuple[np.ndarray, ...] = (labels, probabilities, clusters),
-        ) -> pd.DataFrame:
-            def figures(rows: np.ndarray) -> dict[str, float]:
-                return metrics.scores(of[0][rows], of[1][rows], classes)
-
-            return metrics.bootstrap(figures, of[2], settings, 0)
-
+        drawn = predictions(count, given.classes)
+        at_once = partial(metrics.intervals, *drawn, classes, settings, 0)
+        slowly = partial(one_by_one, *drawn, classes, settings)
         seconds: dict[str, list[float]] = {"at once": [], "one by one": []}
         for _ in range(given.rounds):
             fast = timed(at_once, seconds["at once"])
-            slow = timed(one_by_one, seconds["one by one"])
+            slow = timed(slowly, seconds["one by one"])
         pd.testing.assert_frame_equal(fast, slow, rtol=TOLERANCE, atol=TOLERANCE)
         best, before = min(seconds["at once"]), min(seconds["one by one"])
         memory = peak(at_once)
@@ -82,6 +73,21 @@ def predictions(count: int, classes: int) -> tuple[np.ndarray, np.ndarray, np.nd
     logits = rng.normal(size=(count, classes)) + 2 * np.eye(classes)[labels]
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     return labels, probabilities, np.arange(count) // PER_CLUSTER
+
+
+def one_by_one(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    clusters: np.ndarray,
+    classes: tuple[str, ...],
+    settings: Metrics,
+) -> pd.DataFrame:
+    """The intervals of scikit-learn's metrics, called for each resample."""
+
+    def figures(rows: np.ndarray) -> dict[str, float]:
+        return metrics.scores(labels[rows], probabilities[rows], classes)
+
+    return metrics.bootstrap(figures, clusters, settings, 0)
 
 
 def timed(work: Callable[[], pd.DataFrame], seconds: list[float]) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from train.common.data.types import Predictions
 from train.common.evaluation.groups import beside, grouped
 from train.common.evaluation.images import evaluate
 from train.common.evaluation.metrics import intervals, scores
+from train.common.evaluation.words import Grouped, of_groups
 
 CLASSES = ("a", "b")
 SOME = Metrics(bootstrap=40)
@@ -69,13 +70,59 @@ def test_only_groups_of_several_classes_leave_no_figure() -> None:
 def test_groups_that_share_near_duplicates_are_drawn_together() -> None:
     rng = np.random.default_rng(0)
     labels, last = np.arange(40) % 2, rng.random(40)
-    series, pairs = np.arange(40), np.arange(40) // 4
-    found = grouped(predicted(*(v.tolist() for v in (series, labels, last, pairs))), SOME, 0)
+    pairs = np.arange(40) // 4
+    found = grouped(
+        predicted(list(range(40)), labels.tolist(), last.tolist(), pairs.tolist()), SOME, 0
+    )
     assert found is not None and found.independent == 10
     means = np.stack([1 - last, last], axis=1)
     table = intervals(labels, means, pairs, CLASSES, SOME, 0)
     for end in ("value", "low", "high"):
         assert found.metrics.loc["mcc", end] == pytest.approx(table.loc["mcc", end])
+
+
+def told(right: int, count: int, classes: int = 2, independent: int = 0, **left: int) -> Grouped:
+    """`right` of `count` groups, with the interval of one group more and one less."""
+    value = right / count if count else np.nan
+    row = [value, value - 1 / max(1, count), value + 1 / max(1, count)]
+    table = pd.DataFrame(
+        [row, [0.87, 0.79, 0.93]],
+        index=["accuracy", "roc_auc_macro"],
+        columns=["value", "low", "high"],
+    )
+    known = {"mixed": 0, "loose": 0} | left
+    return Grouped(
+        table if count else pd.DataFrame(), right, count, independent or count, classes, **known
+    )
+
+
+def test_groups_are_told_with_what_their_figure_leaves_out() -> None:
+    assert of_groups(told(104, 130)) == [
+        "Of 130 groups (series or patients), 104 are predicted right by the mean probability of "
+        "their images: 80.0 % (95 % interval 79.2 to 80.8 %), with a ROC AUC of 0.870 [0.790, "
+        "0.930]."
+    ]
+    assert "ROC AUC" not in of_groups(told(104, 130, classes=3))[0]
+    [_, left] = of_groups(told(104, 130, mixed=1, loose=1200))
+    assert left == (
+        "This figure leaves out 1 group with images of several classes and 1,200 images without a "
+        "group."
+    )
+    [_, left] = of_groups(told(104, 130, loose=1))
+    assert left == "This figure leaves out 1 image without a group."
+
+
+def test_few_independent_groups_are_said_to_be_too_few() -> None:
+    assert "too few groups to be sure" in of_groups(told(8, 10))[0]
+    assert "too few groups to be sure" in of_groups(told(80, 100, independent=20))[0]
+    assert "Of 10 groups (series or patients), 1 is predicted right" in of_groups(told(1, 10))[0]
+
+
+def test_groups_of_several_classes_have_no_figure() -> None:
+    assert of_groups(told(0, 0, mixed=5, loose=2)) == [
+        "There is no figure of groups (series or patients): it leaves out 5 groups with images of "
+        "several classes and 2 images without a group."
+    ]
 
 
 def test_the_report_has_the_groups_of_a_manifest_beside_the_images(

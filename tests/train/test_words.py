@@ -19,11 +19,9 @@ from train.common.evaluation.next_steps import deployed, serving
 from train.common.evaluation.report import alternative, render, render_failure
 from train.common.evaluation.words import (
     FEW_GROUPS,
-    Grouped,
     Judged,
     few_groups,
     look_first,
-    of_groups,
     summary,
     titles,
 )
@@ -108,50 +106,6 @@ def test_few_groups_are_said_not_to_settle_it() -> None:
     (warning,) = few_groups(16, "series")
     assert "Only 16 independent series" in warning and "too narrow" in warning
     assert few_groups(FEW_GROUPS, "series") == []
-
-
-def grouped(right: int, count: int, classes: int = 2, independent: int = 0, **left: int) -> Grouped:
-    """`right` of `count` groups, with the interval of one group more and one less."""
-    value = right / count if count else np.nan
-    row = [value, value - 1 / max(1, count), value + 1 / max(1, count)]
-    table = pd.DataFrame(
-        [row, [0.87, 0.79, 0.93]],
-        index=["accuracy", "roc_auc_macro"],
-        columns=["value", "low", "high"],
-    )
-    known = {"mixed": 0, "loose": 0} | left
-    return Grouped(
-        table if count else pd.DataFrame(), right, count, independent or count, classes, **known
-    )
-
-
-def test_groups_are_told_with_what_their_figure_leaves_out() -> None:
-    assert of_groups(grouped(104, 130)) == [
-        "Of 130 groups (series or patients), 104 are predicted right by the mean probability of "
-        "their images: 80.0 % (95 % interval 79.2 to 80.8 %), with a ROC AUC of 0.870 [0.790, "
-        "0.930]."
-    ]
-    assert "ROC AUC" not in of_groups(grouped(104, 130, classes=3))[0]
-    [_, left] = of_groups(grouped(104, 130, mixed=1, loose=1200))
-    assert left == (
-        "This figure leaves out 1 group with images of several classes and 1,200 images without a "
-        "group."
-    )
-    [_, left] = of_groups(grouped(104, 130, loose=1))
-    assert left == "This figure leaves out 1 image without a group."
-
-
-def test_few_independent_groups_are_said_to_be_too_few() -> None:
-    assert "too few groups to be sure" in of_groups(grouped(8, 10))[0]
-    assert "too few groups to be sure" in of_groups(grouped(80, 100, independent=20))[0]
-    assert "Of 10 groups (series or patients), 1 is predicted right" in of_groups(grouped(1, 10))[0]
-
-
-def test_groups_of_several_classes_have_no_figure() -> None:
-    assert of_groups(grouped(0, 0, mixed=5, loose=2)) == [
-        "There is no figure of groups (series or patients): it leaves out 5 groups with images of "
-        "several classes and 2 images without a group."
-    ]
 
 
 def test_the_weakest_class_is_named_with_what_it_is_taken_for() -> None:
