@@ -94,7 +94,7 @@ def read(root: Path, files: pd.Series, side: int) -> np.ndarray:
 
 def accuracy_loss(exact: Engine, rounded: Engine, root: Path, test: pd.DataFrame) -> str:
     """The sentence on what int8 costs on the test images, with a paired bootstrap by cluster."""
-    from train.common.evaluation.metrics import resampled
+    from train.common.evaluation import resampling
 
     pixels = read(root, test["file"], exact.image_size)
     right = [
@@ -103,7 +103,7 @@ def accuracy_loss(exact: Engine, rounded: Engine, root: Path, test: pd.DataFrame
     ]
     losses = 100 * (right[0].astype(float) - right[1])
     clusters = test["cluster"].to_numpy()
-    drawn = [losses[rows].mean() for rows in resampled(clusters, RESAMPLES, 0)]
+    drawn = [losses[rows].mean() for rows in resampling.rows(clusters, RESAMPLES, 0)]
     low, high = np.quantile(drawn, [0.025, 0.975])
     return (
         f"accuracy on {len(test)} test images: {right[0].mean():.4f} in float32, "
