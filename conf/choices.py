@@ -11,7 +11,7 @@ CONF = Path(__file__).parent
 RECIPES = {
     "train": ("training",),
     "datasets": ("dataset", "dataset_study"),
-    "models": ("model_study", "prediction"),
+    "models": ("model_study", "prediction", "comparison"),
 }
 """The jobs of each entry: the words after the kind of data in a recipe's name, `image_training`."""
 RECIPE = re.compile(r"^ *- /recipe: *\w+?_(\w+)", re.MULTILINE)

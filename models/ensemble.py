@@ -4,17 +4,20 @@ The networks share the layers up to the freeze boundary, which are computed once
 \(k\) adds its own layers behind it and its own head. The logits of the ensemble are the mean of
 theirs:
 
-$$ y = \frac{1}{K} \sum_k \big( W_2^{(k)\top} \max(W_1^{(k)\top} p^{(k)} + b_1^{(k)}, 0) + b_2^{(k)} \big) $$
+$$
+y = \frac{1}{K} \sum_k \Big( W_2^{(k)\top} \max\big(W_1^{(k)\top} p^{(k)} + b_1^{(k)}, 0\big)
+    + b_2^{(k)} \Big)
+$$
 
-With the pooled features \(p\) of all networks side by side, this is again a dense layer with ReLU
-(its kernel has the \(W_1^{(k)}\) on the diagonal) and a dense layer with softmax (its kernel has the
-\(W_2^{(k)} / K\) one below the other). So the ensemble has the same head as one network, and
+With the pooled features \(p\) of all networks side by side, this is again a dense layer with ReLU,
+whose kernel has the \(W_1^{(k)}\) on the diagonal, and a dense layer with softmax, whose kernel has
+the \(W_2^{(k)} / K\) one below the other. So the ensemble has the same head as one network, and
 Grad-CAM, int8 and the service need nothing else for it.
 
 ```mermaid
 flowchart LR
-    image --> frozen["frozen layers, once"] --> one["layers of network 1"] & more["..."] & last["layers of network K"]
-    one & more & last --> side["feature maps side by side<br/>(h, w, K C)"] --> pool --> head["one head"]
+    image --> frozen["frozen layers, once"] --> one["network 1"] & more["..."] & last["network K"]
+    one & more & last --> side["feature maps side by side<br/>(h, w, K C)"] --> pool --> head
 ```
 """
 

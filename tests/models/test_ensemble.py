@@ -83,5 +83,5 @@ def test_the_service_reads_its_head_as_that_of_one_network(
 
 def test_networks_with_other_frozen_layers_are_refused(networks: list[Any]) -> None:
     config = part("model", "vgg16ft", "model.weights=none", f"model.image_size={SIZE}")
-    with pytest.raises(UserError, match="differ up to model.freeze=block4_pool"):
+    with pytest.raises(UserError, match=r"differ up to model.freeze=block4_pool"):
         ensemble([networks[0], build(config, CLASSES)], BOUNDARY)

@@ -9,6 +9,7 @@ flowchart LR
     D -->|study_kvasir4| image_dataset_study
     M["python -m models"] -->|study_resnet50v2ft| image_model_study
     M -->|predict_resnet50v2ft| image_prediction
+    M -->|compare_kvasir4| image_comparison
     registry[("models of trainings")] --> image_model_study & image_prediction
     image_dataset & image_dataset_study & image_model_study & image_prediction --> R["report.html"]
 ```

@@ -84,7 +84,9 @@ def compared(runs: list[Compared], images: Images, settings: ImageComparison) ->
     """The report on `runs`, the first of which is the reference."""
     reference, *others = runs
     parts = [_pair(reference, other, images.classes) for other in others]
-    summary, tables, scalars = [], {}, {}
+    summary: list[str] = []
+    tables: dict[str, pd.DataFrame] = {}
+    scalars: dict[str, float] = {}
     for other, (pair, files) in zip(others, parts, strict=True):
         differs = paired.differences(pair, settings.metrics, settings.seed)
         letter = other.name[0]

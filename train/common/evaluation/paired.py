@@ -19,8 +19,6 @@ from scipy.stats import binomtest
 from conf.schema import Metrics
 from train.common.evaluation import metrics, resampling
 
-LOWER_IS_BETTER = ("log_loss", "brier")
-
 
 @dataclass(frozen=True)
 class Pair:
@@ -48,17 +46,20 @@ def differences(pair: Pair, settings: Metrics, seed: int) -> pd.DataFrame:
 
     The difference is second minus first, with its interval over whole groups.
     """
-    given = {"classes": pair.classes}
-    one = metrics.scores(pair.labels, pair.first, **given)
-    two = metrics.scores(pair.labels, pair.second, **given)
-    drawn = {"groups": pair.groups, "resamples": settings.bootstrap, "seed": seed}
-    gained = resampling.scores(pair.labels, pair.second, **given, **drawn) - resampling.scores(
-        pair.labels, pair.first, **given, **drawn
+    classes, groups, resamples = pair.classes, pair.groups, settings.bootstrap
+    table = pd.DataFrame(
+        {
+            "first": metrics.scores(pair.labels, pair.first, classes),
+            "second": metrics.scores(pair.labels, pair.second, classes),
+        }
+    )
+    one, two = (
+        resampling.scores(pair.labels, given, groups, classes, resamples, seed)
+        for given in (pair.first, pair.second)
     )
     tail = (1 - settings.confidence) / 2
-    table = pd.DataFrame({"first": one, "second": two})
     table["difference"] = table["second"] - table["first"]
-    table["low"], table["high"] = gained.quantile(tail), gained.quantile(1 - tail)
+    table["low"], table["high"] = (two - one).quantile(tail), (two - one).quantile(1 - tail)
     return table
 
 
