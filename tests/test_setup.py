@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from packaging.markers import Marker
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
@@ -48,7 +48,7 @@ def lock() -> dict[str, Any]:
 
 
 def entries(lock: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    return [*lock["default"].items(), *lock["develop"].items()]
+    return [item for part in ("default", "develop", "gpu") for item in lock[part].items()]
 
 
 def run(*command: str | Path, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess:
@@ -79,7 +79,44 @@ def test_every_locked_package_is_pinned_and_hashed(lock: dict[str, Any]) -> None
 def test_only_tensorflow_depends_on_the_platform(lock: dict[str, Any]) -> None:
     of_platform = {n for n, e in entries(lock) if "platform_machine" in e.get("markers", "")}
     assert of_platform == {"tensorflow", "tensorflow-cpu"}
-    assert lock["default"]["tensorflow"]["version"] == lock["default"]["tensorflow-cpu"]["version"]
+    versions = {e["version"] for n, e in entries(lock) if n in of_platform}
+    assert len(versions) == 1
+
+
+def test_a_gpu_gets_the_same_packages_but_tensorflow_with_its_libraries(
+    lock: dict[str, Any],
+) -> None:
+    cpu, gpu = (requirements.requirements(lock, (), kind) for kind in ("cpu", "gpu"))
+    added, removed = sorted(set(gpu) - set(cpu)), set(cpu) - set(gpu)
+    assert {line.split("==")[0] for line in removed} == {"tensorflow", "tensorflow-cpu"}
+    *libraries, tensorflow = added
+    assert tensorflow.startswith(f"tensorflow[and-cuda]{lock['gpu']['tensorflow']['version']} \\")
+    assert {"nvidia-cudnn-cu12", "nvidia-nccl-cu12"} <= {n.split("==")[0] for n in libraries}
+    assert all(line.startswith("nvidia-") for line in libraries)
+
+
+def test_another_accelerator_builds_the_environment_again(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    stamp = tmp_path / ".venv" / ".locked"
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "python").touch()
+    (tmp_path / "Pipfile.lock").touch()
+
+    def built(*words: str, **variables: str) -> list[str]:
+        lines = run("make", "--dry-run", *words, cwd=tmp_path, **variables).stdout
+        return re.findall(r"--accelerator (\w+)", lines)
+
+    assert built("setup") == ["cpu"]
+    stamp.write_text("cpu\n")
+    assert built("setup") == built("train") == []
+    assert built("setup", "ACCELERATOR=gpu") == built("train", ACCELERATOR="gpu") == ["gpu"]
+    stamp.write_text("gpu\n")
+    assert built("setup") == built("train") == built("setup", ACCELERATOR="gpu") == []
+    assert built("setup", "ACCELERATOR=cpu") == ["cpu"]
+    stamp.write_text("")  # of a version before there was a choice
+    assert built("setup") == []
+    refused = run("make", "setup", "ACCELERATOR=tpu", cwd=tmp_path)
+    assert refused.returncode and "ACCELERATOR=tpu is neither cpu nor gpu" in refused.stderr
 
 
 def test_requirements_hold_every_package_once_with_all_its_hashes(lock: dict[str, Any]) -> None:
@@ -123,11 +160,11 @@ def test_the_environment_is_the_lock(lock: dict[str, Any]) -> None:
     if not Path(sys.executable).is_relative_to(ROOT / ".venv"):
         pytest.skip(f"the tests run from {sys.executable}, not from .venv")
     installed = {canonicalize_name(d.metadata["Name"]): d.version for d in distributions()}
-    for name, entry in entries(lock):
-        if Marker(entry.get("markers", "python_version > '3'")).evaluate():
-            assert installed.get(canonicalize_name(name)) == entry["version"].removeprefix("=="), (
-                name
-            )
+    accelerator = (ROOT / ".venv" / ".locked").read_text().strip() or "cpu"
+    for line in requirements.requirements(lock, (), accelerator):
+        needed = Requirement(line.split(" \\\n")[0])
+        if not needed.marker or needed.marker.evaluate():
+            assert str(needed.specifier) == f"=={installed.get(canonicalize_name(needed.name))}"
 
 
 def test_every_package_runs_on_the_oldest_python_we_promise() -> None:
@@ -137,7 +174,8 @@ def test_every_package_runs_on_the_oldest_python_we_promise() -> None:
 
 
 def test_cleaning_a_lock_removes_the_index_and_changes_nothing_twice() -> None:
-    linux = "sys_platform == 'linux'"
+    linux, other = "sys_platform == 'linux'", "sys_platform != 'linux'"
+    pipfile = {"gpu": {"tensorflow": {"version": "==2", "extras": ["and-cuda"]}}}
     given = {
         "_meta": {"sources": [{"name": "pypi"}]},
         "default": {
@@ -147,17 +185,24 @@ def test_cleaning_a_lock_removes_the_index_and_changes_nothing_twice() -> None:
             "pywin32": {"version": "==1", "markers": "os_name == 'nt'"},
         },
         "develop": {},
+        "gpu": {
+            "tensorflow": {"version": "==2", "markers": other, "index": "pypi"},
+            "nvidia-cudnn": {"version": "==9", "markers": "python_version >= '3'"},
+        },
     }
-    once = clean_lock.clean(given)
+    once = clean_lock.clean(given, pipfile)
     assert once["_meta"]["sources"] == []
     assert once["default"]["keras"] == {"version": "==3"}
     assert once["default"]["tensorflow-cpu"]["markers"] == linux
     assert once["default"]["tomli"] == {"version": "==1"}
     assert once["default"]["pywin32"]["markers"] == "os_name == 'nt'"
-    assert clean_lock.clean(json.loads(json.dumps(once))) == once
+    assert once["gpu"]["tensorflow"] == {"version": "==2", "extras": ["and-cuda"]}
+    assert once["gpu"]["nvidia-cudnn"] == {"version": "==9"}
+    assert clean_lock.clean(json.loads(json.dumps(once)), pipfile) == once
 
 
 def test_the_committed_lock_is_clean(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Pipfile", tmp_path)
     copy = shutil.copy(ROOT / "Pipfile.lock", tmp_path)
     assert run(sys.executable, ".ci/clean_lock.py", copy).returncode == 0
     assert Path(copy).read_bytes() == (ROOT / "Pipfile.lock").read_bytes()
