@@ -85,7 +85,9 @@ def main() -> int:
         )
         return 1
     try:
-        lines = requirements(json.loads(arguments.lock.read_text()), arguments.only, arguments.accelerator)
+        lines = requirements(
+            json.loads(arguments.lock.read_text()), arguments.only, arguments.accelerator
+        )
     except (OSError, ValueError, KeyError) as error:
         print(f"{arguments.lock}: {error}", file=sys.stderr)
         return 1
