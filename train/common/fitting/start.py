@@ -59,6 +59,7 @@ def initial_model(
     import keras
 
     devices = used(settings.fit)
+    log.info("device: %s", devices)
     run.log_device(str(devices))
     keras.utils.set_random_seed(settings.seed)
     classes, named = splits.data.classes, settings.model.weights

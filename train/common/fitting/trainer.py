@@ -196,10 +196,9 @@ class Trainer:
 
         train_only(self.model, self._phases[name])
         part = self.inputs.part(self._head_only(name))
+        adam = keras.optimizers.Adam(learning_rate)
         part.compile(
-            optimizer=scaled(
-                keras.optimizers.Adam(learning_rate), self.settings.fit.precision.name
-            ),
+            optimizer=scaled(adam, self.settings.fit.precision.name),
             loss="categorical_crossentropy",
             metrics=["accuracy"],
             jit_compile=False,  # the same graph on a GPU as on a CPU, where it is off in any case

@@ -168,7 +168,6 @@ class Run:
 
     def log_device(self, device: str) -> None:
         """Log what the training runs on, also in the report."""
-        log.info("device: %s", device)
         self._facts = self._facts | {"device": device}
         mlflow.set_tag("device", device)
 
