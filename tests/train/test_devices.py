@@ -14,7 +14,7 @@ from tests.common import ROOT, configuration
 from train.common.fitting import devices
 from train.common.fitting.devices import Devices, used
 
-SAME = 1e-4
+SAME = 1e-5
 """Largest relative difference of losses: two devices add the same numbers in another order."""
 ONE_CPU = Devices("CPU", ("/device:CPU:0",))
 TESLA_P100 = Devices("GPU", ("/device:GPU:0",), "Tesla P100", 6.0)
@@ -64,7 +64,6 @@ STORED = ["fit.cache=activations", "fit.class_weights=balanced"]
 WAYS: list[tuple[str, str, int, list[str]]] = [
     ("pixels-one", "CPU", 1, UNEVEN),
     ("pixels-two", "CPU", 2, UNEVEN),
-    ("pixels-resumed", "CPU", 2, UNEVEN),
     ("activations-one", "CPU", 1, STORED),
     ("activations-two", "GPU", 2, STORED),
     ("activations-resumed", "GPU", 2, STORED),
@@ -90,16 +89,20 @@ def losses(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cache", ["pixels", "activations"])
-def test_two_devices_train_as_one_and_resume(losses: dict[str, np.ndarray], cache: str) -> None:
-    one, two, resumed = (losses[f"{cache}-{name}"] for name in ("one", "two", "resumed"))
+@pytest.mark.parametrize("inputs", ["pixels", "activations"])
+def test_two_devices_train_as_one(losses: dict[str, np.ndarray], inputs: str) -> None:
+    one, two = losses[f"{inputs}-one"], losses[f"{inputs}-two"]
     assert len(one) == 5
     np.testing.assert_allclose(two, one, rtol=SAME)
-    np.testing.assert_allclose(resumed, two, rtol=SAME)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("precision", "rtol"), [("float16", 5e-3), ("bfloat16", 5e-2)])
+def test_a_training_on_two_devices_resumes(losses: dict[str, np.ndarray]) -> None:
+    np.testing.assert_allclose(losses["activations-resumed"], losses["activations-two"], rtol=SAME)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("precision", "rtol"), [("float16", 2e-3), ("bfloat16", 2e-2)])
 def test_a_gpu_trains_in_16_bits_nearly_as_in_32(
     losses: dict[str, np.ndarray], precision: str, rtol: float
 ) -> None:
