@@ -16,7 +16,13 @@ DEPLOYMENT ?= $(patsubst deploy/%/service.py,%,$(firstword $(wildcard \
 	deploy/efficientnetliteft/V1/service.py deploy/*/V*/service.py)))
 VENV := .venv
 BIN := $(VENV)/bin
+# The stamp names the accelerator that .venv is set up for; without ACCELERATOR, it stays that.
 STAMP := $(VENV)/.locked
+BUILT := $(or $(shell cat $(STAMP) 2>/dev/null),cpu)
+ACCELERATOR ?= $(BUILT)
+ifeq (,$(filter cpu gpu,$(ACCELERATOR)))
+$(error ACCELERATOR=$(ACCELERATOR) is neither cpu nor gpu)
+endif
 # The Pipfile names no index, so pipenv's hash of it would follow this machine's pip settings.
 PIPENV := env -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL -u PIP_FIND_LINKS \
 	PIP_CONFIG_FILE=/dev/null PIPENV_VENV_IN_PROJECT=1 PIPENV_IGNORE_VIRTUALENVS=1 $(BIN)/pipenv
@@ -26,13 +32,16 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help setup train mlflow repro test test-all test-container docs lint format serve predict promote data-push data-pull new-pipeline new-project lock clean-cache clean
+ifneq ($(ACCELERATOR),$(BUILT))
+.PHONY: $(STAMP)
+endif
 
 ##@ Start
 help: ## show this list
 	@awk -F ':.*## ' '/^##@ / {printf "%s%s\n", n++ ? "\n" : "", substr($$0, 5)} \
 		/^[a-z-]+:.*## / {printf "  make %-14s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## build .venv from Pipfile.lock (the other targets do it when the lock changes)
+setup: $(STAMP) ## build .venv from Pipfile.lock, as other targets do; ACCELERATOR=gpu for NVIDIA
 
 $(BIN)/python:
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
@@ -44,15 +53,16 @@ $(BIN)/python:
 	@"$(PYTHON)" -m venv --clear $(VENV)
 
 $(STAMP): Pipfile.lock | $(BIN)/python
-	@echo "Setting up $(VENV) from Pipfile.lock"
+	@echo "Setting up $(VENV) from Pipfile.lock for $(ACCELERATOR)"
+	@rm -f $@
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null
 	@requirements=$$(mktemp -d); trap 'rm -rf "$$requirements"' EXIT; \
 	$(BIN)/python .ci/requirements.py --only uv > "$$requirements/uv.txt"; \
-	$(BIN)/python .ci/requirements.py > "$$requirements/all.txt"; \
+	$(BIN)/python .ci/requirements.py --accelerator $(ACCELERATOR) > "$$requirements/all.txt"; \
 	$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r "$$requirements/uv.txt"; \
 	$(BIN)/python .ci/run_uv.py pip sync --quiet --require-hashes --compile-bytecode \
 		--python $(BIN)/python "$$requirements/all.txt"
-	@touch $@
+	@echo $(ACCELERATOR) > $@
 
 ##@ Train and look
 train: $(STAMP) ## train and evaluate on the built-in sample; ARGS="fit.finetune.epochs=3" overrides

@@ -1,21 +1,28 @@
 """Write Pipfile.lock as a requirements file whose every line is pinned and hashed.
 
-    python .ci/requirements.py [--only NAME ...] [LOCK] > requirements.txt
+    python .ci/requirements.py [--accelerator cpu|gpu] [--only NAME ...] [LOCK] > requirements.txt
 
 Standard library only: it runs before anything is installed. Default and development packages
-are merged; one that both sections lock must be locked alike.
+are merged, and those of `gpu` with `--accelerator gpu`; one that several sections lock must be
+locked alike.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import platform
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-SECTIONS = ("default", "develop")
+SECTIONS = {"cpu": ("default", "develop"), "gpu": ("default", "develop", "gpu")}
+"""Sections of the lock for each accelerator."""
+REPLACED = {"cpu": (), "gpu": ("tensorflow-cpu",)}
+"""Packages left out: both TensorFlows write the same files."""
+CUDA = ("linux", "x86_64")
+"""Where TensorFlow has wheels for NVIDIA's GPUs."""
 
 
 def requirement(name: str, entry: dict[str, Any]) -> str:
@@ -36,11 +43,15 @@ def requirement(name: str, entry: dict[str, Any]) -> str:
     )
 
 
-def requirements(lock: dict[str, Any], only: Iterable[str] = ()) -> list[str]:
+def requirements(
+    lock: dict[str, Any], only: Iterable[str] = (), accelerator: str = "cpu"
+) -> list[str]:
     """All lines of a lock, sorted by name; `only` restricts them to the packages named."""
     merged: dict[str, dict[str, Any]] = {}
-    for section in SECTIONS:
+    for section in SECTIONS[accelerator]:
         for name, entry in lock.get(section, {}).items():
+            if name in REPLACED[accelerator]:
+                continue
             known = merged.setdefault(name, dict(entry))
             if known["version"] != entry["version"]:
                 raise ValueError(
@@ -63,9 +74,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("lock", nargs="?", type=Path, default=Path("Pipfile.lock"))
     parser.add_argument("--only", nargs="*", default=(), metavar="NAME")
+    parser.add_argument("--accelerator", choices=SECTIONS, default="cpu")
     arguments = parser.parse_args()
+    machine = (sys.platform, platform.machine())
+    if arguments.accelerator == "gpu" and machine != CUDA:
+        print(
+            f"ACCELERATOR=gpu: TensorFlow has packages for NVIDIA GPUs on {' '.join(CUDA)} only, "
+            f"and this is {' '.join(machine)}; use ACCELERATOR=cpu",
+            file=sys.stderr,
+        )
+        return 1
     try:
-        lines = requirements(json.loads(arguments.lock.read_text()), arguments.only)
+        lines = requirements(
+            json.loads(arguments.lock.read_text()), arguments.only, arguments.accelerator
+        )
     except (OSError, ValueError, KeyError) as error:
         print(f"{arguments.lock}: {error}", file=sys.stderr)
         return 1

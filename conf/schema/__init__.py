@@ -48,6 +48,8 @@ classDiagram
 ```
 """
 
+import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -55,6 +57,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from conf.schema.base import (
+    Arithmetic,
     Cache,
     Config,
     Embedding,
@@ -68,7 +71,6 @@ from conf.schema.base import (
 )
 from conf.schema.images import (
     Archive,
-    Arithmetic,
     Augment,
     ClassWeights,
     Compare,
@@ -195,11 +197,18 @@ def unless(value: Any, other: Any) -> Any:
     return value if other is None else other
 
 
-def native_precision(facts: Path = Path("/proc/cpuinfo")) -> str:
-    """`bfloat16` if the CPU has instructions for it (as Linux reports), else `float32`.
+def native_precision(
+    facts: Path = Path("/proc/cpuinfo"), gpus: Path = Path("/proc/driver/nvidia/gpus")
+) -> str:
+    """`float16` on a GPU, `bfloat16` if the CPU has instructions for it, else `float32`.
 
-    `${native_precision:}` in the configuration.
+    `${native_precision:}` in the configuration. Linux reports both. A GPU counts if the environment
+    has its libraries (`make setup ACCELERATOR=gpu`) and `CUDA_VISIBLE_DEVICES` does not hide it.
     """
+    libraries = find_spec("nvidia") and find_spec("nvidia.cudnn")
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    if libraries and not hidden and gpus.is_dir() and any(gpus.iterdir()):
+        return "float16"
     known = facts.read_text().split() if facts.exists() else []
     return "float32" if {"avx512_bf16", "amx_bf16"}.isdisjoint(known) else "bfloat16"
 

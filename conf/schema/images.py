@@ -5,7 +5,7 @@ from enum import Enum
 
 from omegaconf import II, MISSING, SI
 
-from conf.schema.base import Cache, Config, ModelStudy, Predict, Probes, Source
+from conf.schema.base import Arithmetic, Cache, Config, ModelStudy, Predict, Probes, Source
 
 
 @dataclass
@@ -193,14 +193,6 @@ class Schedule(Enum):
     """Decreases from the rate of the phase along half a cosine, epoch by epoch."""
 
 
-class Arithmetic(Enum):
-    """Compute dtype of the convolutions during training; weights are always float32."""
-
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-    """Twice as fast on CPUs with bfloat16, slow on others; `${native_precision:}` chooses."""
-
-
 @dataclass
 class Fit:
     """Two phases: first the head alone, then every layer after the freeze boundary."""
@@ -208,7 +200,7 @@ class Fit:
     warmup: Phase = field(default_factory=Phase)
     finetune: Phase = field(default_factory=Phase)
     batch_size: int = 32
-    """Images in one training step."""
+    """Images in one training step, of all GPUs together."""
     steps: int | None = II("env.limits.steps")
     """Largest number of steps in an epoch; `null` uses every training image once."""
     augment: Augment = field(default_factory=Augment)

@@ -20,7 +20,7 @@ from tests.two_phases import fine_tune
 from train.common.data.pixels import decode
 from train.common.data.types import Splits
 from train.common.fitting.augment import random_views, view
-from train.common.fitting.feature_cache import openvino
+from train.common.fitting.engines import openvino
 from train.common.fitting.inputs import predict
 from train.common.fitting.precision import computing_in
 

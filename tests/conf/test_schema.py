@@ -19,8 +19,24 @@ from tests.common import composed
 def test_bfloat16_is_for_cpus_that_multiply_it(flags: str, precision: str, tmp_path: Path) -> None:
     facts = tmp_path / "cpuinfo"
     facts.write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
-    assert native_precision(facts) == precision
+    assert native_precision(facts, tmp_path / "no gpus") == precision
     assert native_precision(tmp_path / "of another system") == "float32"
+
+
+def test_float16_is_for_gpus_that_the_environment_can_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts, gpus = tmp_path / "cpuinfo", tmp_path / "gpus"
+    facts.write_text("flags: avx2\n")
+    (gpus / "0000:01:00.0").mkdir(parents=True)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert native_precision(facts, gpus) == "float32"  # set up for a CPU
+    (tmp_path / "site" / "nvidia" / "cudnn").mkdir(parents=True)
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    assert native_precision(facts, gpus) == "float16"
+    assert native_precision(facts, tmp_path / "no driver") == "float32"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert native_precision(facts, gpus) == "float32"
 
 
 def test_a_run_knows_its_precision_by_name() -> None:

@@ -101,9 +101,11 @@ class Heard:
         self.lines.append(f"resumed {earlier}")
 
 
-def train(splits: Splits, config: Any, run: EpochLog) -> TrainedModel:
+def train(
+    splits: Splits, config: Any, run: EpochLog, built: Callable[..., Any] = build
+) -> TrainedModel:
     """The two phases of a pipeline on the toy."""
-    return fine_tune(splits, config, build, run)
+    return fine_tune(splits, config, built, run)
 
 
 def fitted(splits: Splits, config: Any, stop_after: int = 0) -> tuple[TrainedModel, list[str]]:

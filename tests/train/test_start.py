@@ -101,6 +101,7 @@ def test_a_version_an_alias_and_a_run_name_the_keras_model_of_their_run(
         tags = mlflow.get_run(run.info.run_id).data.tags
         assert tags["started_from_run"] == run_id
         assert tags["started_from_weights"] == start.digest
+        assert tags["device"] == "1 x CPU"
     assert origin(f"models:/{NAME}@challenger").uri == f"models:/{NAME}/2"
 
 

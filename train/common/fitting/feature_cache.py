@@ -7,10 +7,10 @@ are drawn once.
 ```mermaid
 flowchart LR
     pixels["pixels uint8 (N, S, S, 3)"] --> view["view k: one affine warp"]
-    view --> prefix["frozen part<br/>OpenVINO"]
+    view --> prefix["frozen part<br/>OpenVINO or GPU"]
     prefix --> store[("activations<br/>float16 (N, h, w, C)")]
     store --> tail["tail, trained by Keras"]
-    store --> still["tail as it starts<br/>OpenVINO"]
+    store --> still["tail as it starts<br/>OpenVINO or GPU"]
     still --> pooled[("pooled features<br/>float16 (N, C)")]
     pooled --> head["head, warmed up by Keras"]
 ```
@@ -24,7 +24,6 @@ waits.
 import hashlib
 import json
 import logging
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +35,8 @@ from conf.schema import ImageTraining, plain
 from datasets.common.fetching import disk
 from train.common.data.types import DecodedImages
 from train.common.fitting import augment
-from train.common.fitting.precision import computing_in
+from train.common.fitting.devices import used
+from train.common.fitting.engines import Compute, engine
 from train.common.fitting.row_store import Rows
 
 if TYPE_CHECKING:
@@ -44,45 +44,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Compute = Callable[[np.ndarray], np.ndarray]
 Advance = Callable[[int], None]
 
 BATCH = 8
-"""Batch size of the frozen part; a larger one is not faster on a CPU."""
+"""Batch size of the frozen part on a CPU; a larger one is not faster."""
 FORMAT = 1
 """Version of the files; a new number makes the program ignore older files."""
 SAME = 2e-2
 """Largest accepted difference of recomputed activations, relative to their largest value. float16
 and another number of threads give far smaller differences, another network far larger ones."""
-
-
-HINTS = {"float32": "f32", "bfloat16": "bf16"}
-"""OpenVINO's words for `fit.precision`."""
-
-
-def openvino(model: "keras.Model", precision: str) -> Compute:
-    """`model` as a function of arrays (B, ...), compiled by OpenVINO for all cores.
-
-    Measured against TensorFlow with oneDNN and ONNX Runtime: tests/benchmarks/training.py.
-    """
-    import openvino as ov
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.xml")
-        with computing_in("float32", model):  # OpenVINO itself rounds to `precision`
-            model.export(str(path), format="openvino", verbose=False)
-        core = ov.Core()
-        compiled = core.compile_model(
-            core.read_model(path),
-            "CPU",
-            {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": HINTS[precision]},
-        )
-    request = compiled.create_infer_request()
-
-    def compute(inputs: np.ndarray) -> np.ndarray:
-        return next(iter(request.infer([inputs], share_inputs=True).values()))
-
-    return compute
 
 
 def weights_of(model: "keras.Model") -> str:
@@ -109,6 +79,8 @@ class FeatureCache:
         scope: str = "",
     ) -> None:
         self.prefix, self.still, self.images, self.settings = prefix, still, images, settings
+        self.devices = used(settings.fit)
+        self.batch = self.devices.batch(BATCH)
         start = weights_of(prefix)
         key = {
             "format": FORMAT,
@@ -154,7 +126,7 @@ class FeatureCache:
         store = self._store(f"{self._name(view)}-pooled-{self._still}.npy", shape)
 
         def answers(missing: np.ndarray) -> Iterator[np.ndarray]:
-            parts = (activations.read(part).astype(np.float32) for part in _parts(missing))
+            parts = (activations.read(part).astype(np.float32) for part in self._parts(missing))
             return self._through(self._engine("still", self.still), parts, advance)
 
         self._fill(store, rows, answers)
@@ -207,7 +179,8 @@ class FeatureCache:
 
     def _engine(self, name: str, model: "keras.Model") -> Compute:
         if name not in self._engines:
-            self._engines[name] = openvino(model, self.settings.fit.precision.name)
+            precision = self.settings.fit.precision.name
+            self._engines[name] = engine(model, precision, self.devices)
         return self._engines[name]
 
     def _images(self, view: int | None, rows: np.ndarray) -> Iterator[np.ndarray]:
@@ -216,7 +189,7 @@ class FeatureCache:
         settings = self.settings.fit.augment
         rng = np.random.default_rng([self.settings.seed, view or 0])
         views = augment.random_views(rng, count, size, settings)
-        for part in _parts(rows):
+        for part in self._parts(rows):
             pixels = self.images.read(part)
             if view is not None:
                 pixels = augment.view(pixels, views[part], settings).numpy()
@@ -248,9 +221,8 @@ class FeatureCache:
             )
         disk.need(self.folder, size)
 
-
-def _parts(rows: np.ndarray) -> Iterator[np.ndarray]:
-    return (rows[start : start + BATCH] for start in range(0, len(rows), BATCH))
+    def _parts(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        return (rows[start : start + self.batch] for start in range(0, len(rows), self.batch))
 
 
 def _short(facts: Any) -> str:

@@ -19,6 +19,7 @@ from conf.schema import Augment, Cache, ImageTraining
 from models.common import POOL, split_at
 from train.common.data.types import DecodedImages, Predictions, Splits
 from train.common.fitting import augment
+from train.common.fitting.devices import found, used
 from train.common.fitting.feature_cache import FeatureCache, Rows
 from train.common.fitting.progress import EpochBar
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 BATCH = 8
-"""Batch size of the whole network: 32 takes 190 MB more, and hardly less time."""
+"""Batch size of the whole network on a CPU: 32 takes 190 MB more, and hardly less time."""
 
 
 class Inputs(Protocol):
@@ -74,6 +75,7 @@ class PixelInputs:
         self, model: "keras.Model", splits: Splits[DecodedImages], settings: ImageTraining
     ) -> None:
         self.model, self.splits, self.fit = model, splits, settings.fit
+        self.devices = used(self.fit)
 
     def part(self, _head_only: bool) -> "keras.Model":
         """The whole model."""
@@ -89,7 +91,9 @@ class PixelInputs:
 
     def validation(self, _head_only: bool) -> "tf.data.Dataset":
         """The images as they are."""
-        return batches(self.splits, self.splits.validation, self.fit.batch_size, None)
+        rows = self.splits.validation
+        size = self.devices.validation_batch(len(rows), self.fit.batch_size)
+        return batches(self.splits, rows, size, None)
 
     def reset(self) -> None:
         """Does nothing: checkpoints hold all weights."""
@@ -139,11 +143,13 @@ class CachedInputs:
             view = epoch - 1 if self.fit.views is None else (epoch - 1) % self.fit.views
             if self.fit.views is None and epoch > 1:
                 self.cache.forget(epoch - 2)
-        return self._stored(head_only, view, rows)
+        return self._stored(head_only, view, rows, self.fit.batch_size)
 
     def validation(self, head_only: bool) -> "tf.data.Dataset":
         """The images as they are."""
-        return self._stored(head_only, None, self.splits.validation)
+        rows = self.splits.validation
+        size = self.cache.devices.validation_batch(len(rows), self.fit.batch_size)
+        return self._stored(head_only, None, rows, size)
 
     def reset(self) -> None:
         """Restore the initial weights of the tail."""
@@ -154,17 +160,20 @@ class CachedInputs:
         if self.fit.views is None:
             self.cache.forget(epochs - 1)
 
-    def _stored(self, head_only: bool, view: int | None, rows: np.ndarray) -> "tf.data.Dataset":
+    def _stored(
+        self, head_only: bool, view: int | None, rows: np.ndarray, batch_size: int
+    ) -> "tf.data.Dataset":
         images = "images" if view is None else f"view {view + 1} of the images"
         with self.bar.task(f"frozen layers, {images}", len(rows)) as advance:
             compute = self.cache.pooled if head_only else self.cache.at_boundary
             store = compute(view, rows, advance)
-        return stored(self.splits, rows, store, self.fit.batch_size)
+        return stored(self.splits, rows, store, batch_size)
 
 
 def predict(model: "keras.Model", splits: Splits[DecodedImages], rows: np.ndarray) -> Predictions:
     """Predictions of `model` for the images of `rows`, in their order."""
-    probabilities = model.predict(batches(splits, rows, BATCH, None), verbose=0)
+    size = found().first().batch(BATCH)
+    probabilities = model.predict(batches(splits, rows, size, None), verbose=0)
     return Predictions(splits.data.frame.iloc[rows], probabilities, splits.data.classes)
 
 

@@ -19,6 +19,7 @@ from conf.errors import UserError
 from conf.schema import ImageModel, ImageTraining
 from models.common import weights_digest
 from train.common.data.types import DecodedImages, Splits
+from train.common.fitting.devices import used
 from train.common.fitting.feature_cache import weights_of
 from train.common.tracking.load import Registered, fetch_keras, fetch_table
 from train.common.tracking.log import Run
@@ -57,13 +58,19 @@ def initial_model(
     """
     import keras
 
+    devices = used(settings.fit)
+    log.info("device: %s", devices)
+    run.log_device(str(devices))
     keras.utils.set_random_seed(settings.seed)
     classes, named = splits.data.classes, settings.model.weights
     if not names_a_model(named):
-        return Start(build(settings.model, len(classes)), weights_digest(named))
+        with devices.scope():
+            model = build(settings.model, len(classes))
+        return Start(model, weights_digest(named))
     known = origin(named)
     theirs = fetch_keras(known)
-    model = build(replace(settings.model, weights="none"), len(classes))
+    with devices.scope():
+        model = build(replace(settings.model, weights="none"), len(classes))
     _carry_over(theirs, model, known, list(classes))
     digest = weights_of(theirs)
     seen = _seen_before(known, splits)

@@ -29,8 +29,9 @@ from datasets.common.images import READER
 from models.common import head_layers, train_only
 from train.common.data.types import DecodedImages, Splits, TrainedModel
 from train.common.fitting.checkpoint import Checkpoints
+from train.common.fitting.devices import used
 from train.common.fitting.inputs import inputs_of
-from train.common.fitting.precision import computing_in
+from train.common.fitting.precision import computing_in, scaled
 from train.common.fitting.progress import EpochBar
 from train.common.fitting.start import Start, structure
 
@@ -73,6 +74,7 @@ class Trainer:
                 f"add images or set fit.batch_size to {len(splits.train)} or less"
             )
         self.start, self.splits, self.settings, self.run = start, splits, settings, run
+        self.devices = used(fit)
         self.model = start.model
         self._phases: dict[str, list[keras.layers.Layer]] = {}
         """The layers of each phase that has begun."""
@@ -84,6 +86,7 @@ class Trainer:
         self.checkpoints = Checkpoints(Path(settings.env.cache), key, monitor, self.run.id)
         try:
             self._resume()
+            self._within.enter_context(self.devices.scope())
             self.bar = self._within.enter_context(EpochBar())
             scope = self.checkpoints.folder.name
             self.inputs = inputs_of(self.model, self.splits, settings, self.bar, scope)
@@ -148,15 +151,18 @@ class Trainer:
                 names = " and ".join(f"fit.{name}.epochs" for name in self._phases)
                 raise UserError(f"{names} are 0: nothing was trained")
             self.inputs.reset()
-            self._compile(epochs[best - 1]["phase"]).load_weights(self.checkpoints.weights(best))
+            with self.devices.scope():
+                part = self._compile(epochs[best - 1]["phase"])
+                part.load_weights(self.checkpoints.weights(best))
             train_only(self.model, list(self._phases.values())[-1])
+            model = self.devices.copied(self.model)
         except BaseException:
             self.checkpoints.release()
             raise
         history = self.checkpoints.history
         history.insert(0, "epoch", np.arange(1, len(history) + 1))
         log.info("best epoch by %s: %d of %d", self.checkpoints.monitor, best, len(history))
-        return TrainedModel(self.model, history, best, self.checkpoints.remove, self.start.notes)
+        return TrainedModel(model, history, best, self.checkpoints.remove, self.start.notes)
 
     def _resume(self) -> None:
         """Log the epochs of a killed run, and why another unfinished run is not resumed."""
@@ -190,10 +196,12 @@ class Trainer:
 
         train_only(self.model, self._phases[name])
         part = self.inputs.part(self._head_only(name))
+        adam = keras.optimizers.Adam(learning_rate)
         part.compile(
-            optimizer=keras.optimizers.Adam(learning_rate),
+            optimizer=scaled(adam, self.settings.fit.precision.name),
             loss="categorical_crossentropy",
             metrics=["accuracy"],
+            jit_compile=False,  # the same graph on a GPU as on a CPU, where it is off in any case
         )
         part.optimizer.build(part.trainable_variables)
         return part
@@ -210,9 +218,11 @@ class Trainer:
         rows = rng.permutation(self.splits.train)
         if fit.steps is not None:
             rows = rows[: fit.steps * fit.batch_size]
+        rows = rows[: len(rows) - len(rows) % len(self.devices.names)]  # an equal part for each
         training = self.inputs.training(head_only, epoch, rows, rng)
         for layer in part.layers:
-            if isinstance(layer, keras.layers.Dropout):  # a checkpoint lacks its random state
+            # A checkpoint lacks the random state; a rate of 0 has none.
+            if isinstance(layer, keras.layers.Dropout) and layer.rate:
                 layer.seed_generator.state.assign(rng.integers(0, 2**32, 2, dtype=np.uint32))
         history = part.fit(
             training,

@@ -166,6 +166,11 @@ class Run:
         facts = {"": origin.uri, "_run": origin.run_id, "_weights": weights, "_seen_test": seen}
         mlflow.set_tags({f"started_from{name}": fact for name, fact in facts.items()})
 
+    def log_device(self, device: str) -> None:
+        """Log what the training runs on, also in the report."""
+        self._facts = self._facts | {"device": device}
+        mlflow.set_tag("device", device)
+
     def log_report(self, report: Report) -> None:
         """Log metrics, tables, figures and the HTML report.
 
@@ -185,7 +190,7 @@ class Run:
         commands = serving(self.settings, self.id)
         page = render(
             _title(self.settings),
-            {"run": self.id} | provenance(),
+            {"run": self.id} | self._facts,
             _yaml(self.settings),
             report,
             titles(self.settings.dataset),

@@ -36,7 +36,7 @@ def _installed() -> Mapping[str, list[str]]:
 
 
 def requirements(*names: str) -> list[str]:
-    """Installed versions as pins of pip; on Linux the package of `tensorflow` is tensorflow-cpu."""
+    """Installed versions as pins of pip; on Linux without a GPU, tensorflow is tensorflow-cpu."""
     installed = _installed()
     return [f"{name}=={version(name)}" for name in (installed.get(n, [n])[0] for n in names)]
 
