@@ -5,7 +5,8 @@ before any work starts. Fields whose value is `MISSING` must be set by the envir
 the model or the pipeline.
 
 A pipeline names its recipe, one of `RECIPES`. `base.py` has the parts that all recipes share,
-`images.py` the recipes of images, `tables.py` those of tables; import all of them from here. For
+`images.py` the recipes of images, `fitting.py` the fitting of their models, `tables.py` the recipes
+of tables; import all of them from here. For
 example, the recipe of a training:
 
 ```mermaid
@@ -69,13 +70,11 @@ from conf.schema.base import (
     Probes,
     Source,
 )
+from conf.schema.fitting import Augment, ClassWeights, Fit, Monitor, Phase, Schedule
 from conf.schema.images import (
     Archive,
-    Augment,
-    ClassWeights,
     Compare,
     Dicom,
-    Fit,
     ImageComparison,
     ImageDataset,
     ImageDatasetJob,
@@ -85,11 +84,8 @@ from conf.schema.images import (
     ImagePrediction,
     ImageTraining,
     Metrics,
-    Monitor,
-    Phase,
     Precision,
     Publish,
-    Schedule,
     Split,
     SplitBy,
     Transform,
