@@ -10,6 +10,7 @@ import json
 import logging
 import shutil
 import tempfile
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -44,6 +45,7 @@ from train.common.tracking.connection import (
     status_of,
     subject,
 )
+from train.common.tracking.files import leave, log_table, log_text
 from train.common.tracking.provenance import provenance, settings_digest
 
 if TYPE_CHECKING:
@@ -96,6 +98,8 @@ class Run:
         self.id = ""
         self._facts = provenance()
         self._step = "before the first step" if is_training(settings) else chosen("recipe")
+        self._seconds: dict[str, float] = {}
+        """The duration of each finished step."""
         self._last: dict[str, str] = {}
         """The lines that end the log of a finished run."""
 
@@ -114,32 +118,34 @@ class Run:
         log.info("MLflow run %s of experiment %s", self.id, experiment(settings))
         if is_training(settings) and not _folds(settings):
             check_registry(settings, self.id)
-        _log_text(_yaml(settings), "config.yaml")
+        log_text(_yaml(settings), "config.yaml")
         mlflow.log_params(_params(settings))
 
     def step(
         self, work: Callable[Given, Result], *given: Given.args, **named: Given.kwargs
     ) -> Result:
         """Return `work(*given)`; the report of a failure names the module of `work`."""
-        self._step = work.__module__.rpartition(".")[2]
+        name, started = work.__module__.rpartition(".")[2], time.perf_counter()
+        self._step = name
         result = work(*given, **named)
-        self._step = f"after {self._step}"
+        self._step = f"after {name}"
+        self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - started
         return result
 
     def log_data(self, data: Dataset) -> None:
         """Log the data of this run, also as `data.json`: digest, counts, quarantined files."""
         mlflow.set_tag("data_digest", data.digest)
         facts = {"dataset": data.name, "rows": len(data.frame), "digest": data.digest}
-        _leave(json.dumps(facts, indent=2) + "\n", "data.json")
+        leave(json.dumps(facts, indent=2) + "\n", "data.json")
         source = CodeDatasetSource(tags={"dataset": data.name, "digest": data.digest})
         short = data.digest[:16]
         mlflow.log_input(MetaDataset(source, name=data.name, digest=short), context="all splits")
-        _log_table(data.quarantined, "data/quarantined.csv")
+        log_table(data.quarantined, "data/quarantined.csv")
 
     def log_splits(self, splits: Splits[Any]) -> None:
         """Log which sample is in which split, as `splits.csv`."""
         mlflow.set_tag("splits_digest", splits.digest)
-        _log_table(splits.table(), "data/splits.csv")
+        log_table(splits.table(), "data/splits.csv")
 
     def log_epoch(self, epoch: int, values: dict[str, Any]) -> None:
         """Log the metrics of one finished epoch, 1-based."""
@@ -177,9 +183,9 @@ class Run:
         The report and `metrics.json` are also written to the output folder, where DVC finds them.
         """
         mlflow.log_metrics(report.scalars)
-        _leave(json.dumps(report.scalars, indent=2) + "\n", "metrics.json")
+        leave(json.dumps(report.scalars, indent=2) + "\n", "metrics.json")
         for name, frame in report.tables.items():
-            _log_table(frame, f"tables/{name}.csv")
+            log_table(frame, f"tables/{name}.csv")
         with tempfile.TemporaryDirectory() as folder:
             for name, figure in report.figures.items():
                 path = Path(folder, f"{name}.png")
@@ -198,14 +204,16 @@ class Run:
         )
         self._last = {
             "result": " ".join(report.summary[:2]),
-            "report": str(_leave(page, "report.html") or ""),
+            "report": str(leave(page, "report.html") or ""),
             "serve it": next(filter(None, commands.values()), ""),
         }
-        _log_text(page, "report.html")
+        log_text(page, "report.html")
 
     def conclude(self) -> None:
-        """End the log of a finished run: what was reached, where the report is, how to serve it."""
-        for name, said in self._last.items():
+        """End the log of a finished run: durations, result, report, and the command that serves."""
+        mlflow.log_metrics({f"seconds_{name}": spent for name, spent in self._seconds.items()})
+        spent = ", ".join(f"{name} {spent:.1f} s" for name, spent in self._seconds.items())
+        for name, said in ({"steps": spent} | self._last).items():
             if said:
                 log.info("%s: %s", name, said)
 
@@ -234,13 +242,13 @@ class Run:
         trace = "" if isinstance(error, UserError) else "".join(traceback.format_exception(error))
         title, settings = _title(self.settings), _yaml(self.settings)
         page = render_failure(title, self._facts, settings, step, reason, trace)
-        if path := _leave(page, "report.html"):
+        if path := leave(page, "report.html"):
             log.info("report: %s", path)
         if mlflow.active_run() is None:  # it could not start
             return
         with impatient():
             try:
-                _log_text(page, "report.html")
+                log_text(page, "report.html")
                 mlflow.set_tag("failed_step", step)
             except Exception as second:  # a second error must not hide the first one
                 log.error("the failure could not be logged either: %s", second)
@@ -280,21 +288,3 @@ def _params(settings: Config) -> dict[str, Any]:
         for key, value in flat.iloc[0].items()
     }
     return {**shown, "dataset.source": parts["dataset"]["source"]}
-
-
-def _log_table(frame: pd.DataFrame, artifact: str) -> None:
-    mlflow.log_text(frame.to_csv(index=False), artifact)
-
-
-def _log_text(text: str, artifact: str) -> None:
-    mlflow.log_text(redact(text), artifact)
-
-
-def _leave(text: str, name: str) -> Path | None:
-    """Write `text` to the file `name` in the output folder of the run, if Hydra made one."""
-    if not HydraConfig.initialized():
-        return None
-    path = Path(HydraConfig.get().runtime.output_dir, name)
-    with atomic_write(path) as draft:
-        draft.write_text(redact(text), encoding="utf-8")
-    return path
