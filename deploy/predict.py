@@ -17,7 +17,17 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from datasets.common.images import BadImage, Kind, files, opened, score_files, shown
+from datasets.common.images import (
+    NOT_SURE,
+    UNLIKE,
+    BadImage,
+    Kind,
+    Verdict,
+    files,
+    opened,
+    score_files,
+    shown,
+)
 from deploy.importing.connection import NotServable, run_command
 from deploy.importing.registry import Source, champion_or_newest, find
 from deploy.serve import DEFAULT, find_deployment
@@ -26,12 +36,25 @@ from deploy.serving.http.refusals import Refused
 from deploy.serving.http.servable import Facts
 from deploy.serving.images.classifier import ONNX, Classifier
 
+SAID = {
+    UNLIKE: "No prediction: this image is unlike the training images.",
+    NOT_SURE: "No prediction: the model is not sure. Possible: {}.",
+}
+"""What the table says first for each reason to abstain."""
+
 
 def load(source: Source) -> Classifier:
     """The classifier of `source`, loaded. Raises `NotServable` if it does not classify images."""
     from mlflow.artifacts import download_artifacts
 
-    facts = Facts(source.name, source.version, source.run_id, source.classes, source.window)
+    facts = Facts(
+        source.name,
+        source.version,
+        source.run_id,
+        source.classes,
+        source.window,
+        source.abstention,
+    )
     folder = Path(download_artifacts(source.uri))
     if not (folder / ONNX).is_file():
         raise NotServable(f"{source.name} does not classify images: serve it, and send it records")
@@ -57,14 +80,28 @@ def rows(classifier: Classifier, paths: list[Path], root: Path) -> Iterator[dict
         except Refused as refused:
             raise BadImage(Kind.UNREADABLE, str(refused)) from None
 
-    for scored in score_files(paths, load, classifier.predict):
+    for scored in score_files(paths, load, classifier.judge):
         row: dict[str, Any] = {"file": shown(scored.path.relative_to(root))}
         if scored.probabilities is None:
             yield row | {"error": scored.bad.reason if scored.bad else ""}
             continue
         row["frame"] = "" if scored.frame is None else scored.frame
         row["label"] = classes[int(scored.probabilities.argmax())]
-        yield row | dict(zip(classes, map(float, scored.probabilities), strict=True))
+        yield (
+            row
+            | dict(zip(classes, map(float, scored.probabilities), strict=True))
+            | withheld(scored.verdict)
+        )
+
+
+def withheld(verdict: Verdict) -> dict[str, str]:
+    """The columns of a verdict as text; empty for a model without thresholds."""
+    said = {True: "true", False: "false", None: ""}
+    return {
+        "abstained": said[verdict.abstained],
+        "abstained_because": verdict.reason or "",
+        "set": "|".join(verdict.set or ()),
+    }
 
 
 def predict(image: Path, deployment: str, model_uri: str) -> None:
@@ -84,7 +121,7 @@ def predict(image: Path, deployment: str, model_uri: str) -> None:
     classifier = load(source)
     print(f"{source.name} version {source.version} ({kind}), run {source.run_id}", file=sys.stderr)
     if image.is_dir():
-        columns = ["file", "frame", "label", *source.classes, "error"]
+        columns = ["file", "frame", "label", *source.classes, *withheld(Verdict()), "error"]
         writer = csv.DictWriter(sys.stdout, columns, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows(classifier, found, image))
@@ -95,6 +132,9 @@ def predict(image: Path, deployment: str, model_uri: str) -> None:
             raise NotServable(f"{shown(image)}: {row['error']}")
         if row["frame"] != "":
             print(f"frame {row['frame']}")
+        if row["abstained"] == "true":
+            possible = row["set"].replace("|", ", ") or "no class"
+            print(SAID[row["abstained_because"]].format(possible))
         for label in sorted(source.classes, key=lambda each: -row[each]):
             bar = "#" * round(40 * row[label])
             print(f"{label:<{width}}  {row[label]:7.2%}  {bar}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from conf.errors import UserError
+from models.unlikeness import Reference, measured
 
 if TYPE_CHECKING:
     import keras
@@ -17,7 +18,8 @@ log = logging.getLogger(__name__)
 
 FEATURE_MAP = "feature_map"
 PROBABILITIES = "probabilities"
-"""Names of the two outputs of a serving model."""
+UNLIKENESS = "unlikeness"
+"""Names of the outputs of a serving model; the last is there if the model has a reference."""
 POOL = "pool"
 """Name of the layer between backbone and head."""
 ONNX_BATCH = 32
@@ -140,16 +142,21 @@ def split_at(model: "keras.Model", boundary: str) -> tuple["keras.Model", "keras
     return before, behind
 
 
-def serving_model(model: "keras.Model") -> "keras.Model":
-    """The same graph with two outputs: probabilities and the feature map before pooling."""
+def serving_model(model: "keras.Model", reference: Reference | None = None) -> "keras.Model":
+    """The same graph with outputs by name: probabilities and the feature map before pooling.
+
+    With a `reference` there is also unlikeness (B,).
+    """
     import keras
 
     outputs = {PROBABILITIES: model.output, FEATURE_MAP: model.get_layer(POOL).input}
+    if reference is not None:
+        outputs[UNLIKENESS] = measured(model, reference)
     return keras.Model(model.input, outputs, name=model.name)
 
 
-def export_onnx(model: "keras.Model", path: Path) -> None:
-    """Write `serving_model(model)` as ONNX: `uint8` (B, S, S, 3) in, two float32 outputs out.
+def export_onnx(model: "keras.Model", path: Path, reference: Reference | None = None) -> None:
+    """Write `serving_model(model, reference)` as ONNX: `uint8` (B, S, S, 3) in, float32 out.
 
     The graph is converted with its weights as inputs, which become constants at the end. Otherwise
     tf2onnx copies graph and constants for each of its optimizers: 4 GB for 90 MB of weights.
@@ -159,7 +166,7 @@ def export_onnx(model: "keras.Model", path: Path) -> None:
     import tensorflow as tf
     import tf2onnx
 
-    serving = serving_model(model)
+    serving = serving_model(model, reference)
     trained, fixed = serving.trainable_variables, serving.non_trainable_variables
     weights = {f"weight_{i}": variable for i, variable in enumerate([*trained, *fixed])}
 

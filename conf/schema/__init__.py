@@ -5,9 +5,9 @@ before any work starts. Fields whose value is `MISSING` must be set by the envir
 the model or the pipeline.
 
 A pipeline names its recipe, one of `RECIPES`. `base.py` has the parts that all recipes share,
-`images.py` the recipes of images, `fitting.py` the fitting of their models, `tables.py` the recipes
-of tables; import all of them from here. For
-example, the recipe of a training:
+`images.py` the recipes of images, `fitting.py` the fitting of their models, `publishing.py` what is
+served, `tables.py` the recipes of tables; import all of them from here. For example, the recipe of
+a training:
 
 ```mermaid
 classDiagram
@@ -23,6 +23,7 @@ classDiagram
         split ~Split~
         fit ~Fit~
         metrics ~Metrics~
+        abstention ~Abstention~
         publish ~Publish~
     }
     class Env["Env"]{
@@ -42,6 +43,7 @@ classDiagram
     ImageTraining <|-- ImageDataset
     ImageTraining <|-- ImageModel
     ImageTraining <|-- Fit
+    ImageTraining <|-- Abstention
     Fit <|-- Phase
     Fit <|-- Augment
     ImageDataset <|-- Archive
@@ -84,12 +86,11 @@ from conf.schema.images import (
     ImagePrediction,
     ImageTraining,
     Metrics,
-    Precision,
-    Publish,
     Split,
     SplitBy,
     Transform,
 )
+from conf.schema.publishing import Abstention, Precision, Publish
 from conf.schema.tables import (
     Estimator,
     Scoring,
@@ -107,6 +108,7 @@ from conf.schema.tables import (
 
 __all__ = [
     "RECIPES",
+    "Abstention",
     "Archive",
     "Arithmetic",
     "Augment",

@@ -7,6 +7,7 @@ from omegaconf import II, MISSING, SI
 
 from conf.schema.base import Config, ModelStudy, Predict, Probes, Source
 from conf.schema.fitting import Fit
+from conf.schema.publishing import Abstention, Publish
 
 
 @dataclass
@@ -94,6 +95,8 @@ class ImageModel:
     """Share of these units that is dropped in training."""
     freeze: str = MISSING
     """Layer whose output is the freeze boundary; this layer and all before it never train."""
+    unlike: list[str] = field(default_factory=list)
+    """Frozen layers whose features, with those of `freeze`, say how unlike training an image is."""
 
 
 @dataclass
@@ -148,25 +151,6 @@ class Metrics:
     """Wrong predictions shown in the picture grid."""
 
 
-class Precision(Enum):
-    """The arithmetic of the serving model."""
-
-    fp32 = "fp32"
-    int8 = "int8"
-
-
-@dataclass
-class Publish:
-    """The model that is exported and registered."""
-
-    precision: Precision = Precision.fp32
-    """`int8` quantizes with NNCF, if the loss of accuracy is at most `max_accuracy_loss`."""
-    calibration_images: int = 300
-    """Training images that calibrate the ranges of int8."""
-    max_accuracy_loss: float = 0.003
-    """Largest loss of validation accuracy by int8; above it float32 is registered, and logged."""
-
-
 @dataclass
 class ImageTraining(Config):
     """`recipe: image_training`: train an image classifier."""
@@ -177,6 +161,7 @@ class ImageTraining(Config):
     split: Split = field(default_factory=Split)
     fit: Fit = field(default_factory=Fit)
     metrics: Metrics = field(default_factory=Metrics)
+    abstention: Abstention = field(default_factory=Abstention)
     publish: Publish = field(default_factory=Publish)
 
 

@@ -21,6 +21,8 @@ class Source:
     classes: tuple[str, ...]
     window: tuple[float, ...] | None
     """DICOM window centre and width of the training, empty for each file's own; None: not known."""
+    abstention: dict[str, Any] | None
+    """Thresholds for abstention that the training chose; None: the model never abstains."""
     labels: dict[str, str]
     """Where it comes from: run id, git revision, data digest, pipeline."""
 
@@ -96,6 +98,7 @@ def find(uri: str, name: str) -> Source:
         run_id=info.run_id,
         classes=tuple(metadata["classes"]),
         window=window_of(metadata),
+        abstention=metadata.get("abstention"),
         labels=labels,
     )
 

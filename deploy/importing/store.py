@@ -4,7 +4,7 @@ import argparse
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .connection import NotServable, run_command
 from .registry import Source, champion, find
@@ -43,13 +43,15 @@ def import_model(source: Source, tag: str) -> "bentoml.Model":
     from mlflow.artifacts import download_artifacts
 
     labels = {key: _label(value) for key, value in source.labels.items()}
-    metadata = {
+    metadata: dict[str, Any] = {
         "model_id": source.model_id,
         "name": source.name,
         "version": source.version,
         "run_id": source.run_id,
         "classes": list(source.classes),
     } | ({} if source.window is None else {"dicom_window": list(source.window)})
+    if source.abstention:
+        metadata["abstention"] = source.abstention
     try:
         latest = bentoml.models.get(f"{tag}:latest")
         if latest.info.metadata == metadata and _stored(latest) <= {"MLmodel", *FILES}:

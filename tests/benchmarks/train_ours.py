@@ -36,7 +36,7 @@ def train(config: Any) -> None:
     say("read", seconds=time.perf_counter() - started)
     build = importlib.import_module(f"models.{config.model.name}.model").build
     fitted = fine_tune(splits, config, build, Heard())
-    np.save(GIVEN["answers"], predict(fitted.model, splits, splits.test).probabilities)
+    np.save(GIVEN["answers"], predict(fitted, splits, splits.test).probabilities)
     say("test", rows=splits.test.tolist())
     whole = config.fit.cache == Cache.none
     trained = fitted.model if whole else split_at(fitted.model, config.model.freeze)[1]

@@ -69,7 +69,7 @@ def main() -> None:
             started = time.perf_counter()
             fitted = fine_tune(splits, config, build, Unheard())
             seconds = time.perf_counter() - started
-            probabilities = predict(fitted.model, splits, splits.test).probabilities
+            probabilities = predict(fitted, splits, splits.test).probabilities
             found[way].append(probabilities)
             right = probabilities.argmax(axis=1) == splits.labels(splits.test)
             best = fitted.history.iloc[fitted.best_epoch - 1]

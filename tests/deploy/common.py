@@ -14,6 +14,8 @@ import numpy as np
 import requests
 from PIL import Image
 
+from datasets.common.images import Thresholds
+from models.unlikeness import Reference
 from tests.common import ROOT, deployments
 
 SIDE = 96
@@ -34,6 +36,9 @@ MODEL = "resnet50v2ft-kvasir4"
 WINDOW = (40.0, 400.0)
 """DICOM window centre and width of its training."""
 
+THRESHOLDS = Thresholds(unlikeness=8.0, classes=(0.6, 0.6, 0.6, 0.6))
+"""When a model that judges abstains."""
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -46,6 +51,8 @@ class Trained:
     unfinished: str
     """Id of a run that still goes on, whose model is version 2."""
     environment: dict[str, str]
+    reference: Reference | None = None
+    """What unlikeness is measured against, if it is."""
 
 
 def image_deployments() -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from datasets.common.images import READER
+from models.unlikeness import Reference
 from tests.common import configuration, new_store, pipelines
 from tests.deploy import tables
 from tests.deploy.common import (
@@ -17,6 +18,7 @@ from tests.deploy.common import (
     LIMITS,
     READ_SECONDS,
     SIDE,
+    THRESHOLDS,
     WINDOW,
     Trained,
     encoded,
@@ -38,8 +40,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return logged(FIRST, tmp_path_factory)
 
 
-def logged(deployment: str, tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """Random weights, exported and logged as a training does; the second version's run goes on."""
+def logged(
+    deployment: str, tmp_path_factory: pytest.TempPathFactory, judging: bool = False
+) -> Trained:
+    """Random weights, exported and logged as a training does; the second version's run goes on.
+
+    With `judging` it has the thresholds `THRESHOLDS`, and unlikeness; without, it is as the models
+    of older trainings are.
+    """
     import keras
     import mlflow
 
@@ -58,14 +66,15 @@ def logged(deployment: str, tmp_path_factory: pytest.TempPathFactory) -> Trained
     pixels = np.stack([np.asarray(image.resize((SIDE, SIDE))) for image in drawn])
     _spread(model, pixels)
     onnx = folder / "model.onnx"
-    export_onnx(model, onnx)
+    reference = reference_of(model, config) if judging else None
+    export_onnx(model, onnx, reference)
     metadata = {
         "classes": list(config.dataset.classes),
         "image_size": SIDE,
         "reader": READER,
         "dicom_window": list(WINDOW),
         "data_digest": "d" * 64,
-    }
+    } | ({"abstention": THRESHOLDS.metadata()} if judging else {})
     uri = new_store(folder)
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(uri)
@@ -88,7 +97,20 @@ def logged(deployment: str, tmp_path_factory: pytest.TempPathFactory) -> Trained
         "BENTOML_HOME": str(tmp_path_factory.mktemp("bentoml")),
         "BENTOML_DO_NOT_TRACK": "true",
     }
-    return Trained(deployment, model, onnx, run.info.run_id, unfinished, environment)
+    return Trained(deployment, model, onnx, run.info.run_id, unfinished, environment, reference)
+
+
+def reference_of(model: Any, config: Any) -> Reference:
+    """The reference of unlikeness of 40 generated frames."""
+    import keras
+
+    from models.unlikeness import fit, frozen_layers, pooled
+
+    drawn = [frame(n % 4, 100 + n, config.dataset.name) for n in range(40)]
+    pixels = np.stack([np.asarray(image.resize((SIDE, SIDE))) for image in drawn])
+    layers = frozen_layers(model, config.model.unlike, config.model.freeze)
+    features = keras.Model(model.input, pooled(model, layers)).predict(pixels, verbose=0)
+    return fit(layers, features)
 
 
 def training(name: str) -> Any:

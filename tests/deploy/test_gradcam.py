@@ -48,7 +48,7 @@ def test_the_closed_form_agrees_with_autograd_in_keras(
     engine: Engine, trained: Trained, pixels: np.ndarray, target: int
 ) -> None:
     expected = autograd_cams(trained.keras, pixels, target)
-    _, features = engine.run(pixels)
+    features = engine.run(pixels).features
     found = engine.head.grad_cam(features, np.full(len(pixels), target))
     assert found.shape == expected.shape == (4, SIDE // 32, SIDE // 32)
     np.testing.assert_allclose(found, expected, atol=TOLERANCE * max(expected.max(), 1e-6))

@@ -77,9 +77,9 @@ def test_the_service_and_the_command_line_see_it_as_training_does(
 ) -> None:
     files = sorted(folder.iterdir())
     pixels = np.stack([read_image(path, 10**6, size=SIDE) for path in files])
-    expected, _ = Engine(trained.onnx, 1).run(pixels)
+    expected = Engine(trained.onnx, 1).run(pixels).probabilities
     on_its_side = np.stack([np.rot90(image) for image in pixels])
-    others, _ = Engine(trained.onnx, 1).run(on_its_side)
+    others = Engine(trained.onnx, 1).run(on_its_side).probabilities
     assert np.abs(others - expected).max() > 10 * TOLERANCE  # else it would prove nothing
     done = run_script(trained, "deploy/predict.py", str(folder))
     assert done.returncode == 0, done.stderr

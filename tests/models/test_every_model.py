@@ -13,12 +13,14 @@ from conf.schema import ImageModel
 from models.common import (
     FEATURE_MAP,
     PROBABILITIES,
+    UNLIKENESS,
     export_onnx,
     freeze,
     onnx_predict,
     serving_model,
     split_at,
 )
+from models.unlikeness import fit, frozen_layers, pooled
 from tests.common import models, part
 
 SIDE = 64
@@ -98,11 +100,16 @@ def test_what_is_behind_the_boundary_trains_but_for_batch_norm(model) -> None:
 
 @pytest.mark.slow
 def test_onnx_answers_as_keras(model, pixels: np.ndarray, tmp_path: Path) -> None:
-    path = tmp_path / "model.onnx"
-    export_onnx(model, path)
+    import keras
+
+    path, chosen = tmp_path / "model.onnx", settings(model.name)
+    layers = frozen_layers(model, chosen.unlike, chosen.freeze)
+    features = keras.Model(model.input, pooled(model, layers)).predict(pixels, verbose=0)
+    reference = fit(layers, features)
+    export_onnx(model, path, reference)
     theirs = onnx_predict(path, pixels)
-    ours = serving_model(model).predict(pixels, verbose=0)
-    assert set(theirs) == {PROBABILITIES, FEATURE_MAP}
+    ours = serving_model(model, reference).predict(pixels, verbose=0)
+    assert set(theirs) == {PROBABILITIES, FEATURE_MAP, UNLIKENESS}
     for name in theirs:
         # Of features, sums of thousands of products, what counts is the error beside the largest.
         scale = max(1.0, float(np.abs(ours[name]).max()))
@@ -157,6 +164,11 @@ def test_without_a_network_imagenet_weights_are_there_or_the_way_out_is_named(
         drawn = serving_model(build(name)).weights
         kernels = [(a, b) for a, b in zip(installed, drawn, strict=True) if "conv" in a.path]
         assert kernels and not any(np.allclose(a, b) for a, b in kernels)
+
+
+def test_the_layers_of_unlikeness_are_frozen(model) -> None:
+    chosen = settings(model.name)
+    assert frozen_layers(model, chosen.unlike, chosen.freeze) == (*chosen.unlike, chosen.freeze)
 
 
 def test_an_unknown_freeze_boundary_is_refused(model) -> None:

@@ -53,7 +53,7 @@ def allowed(relative: Path) -> tuple[str, ...] | None:
         return ("conf", JOBS)
     if layer in ("datasets", "models"):
         own = f"{layer}.{rest[0]}" if len(rest) > 1 else f"{layer}.common"
-        shared = ("models.tables",) if layer == "models" else ()
+        shared = ("models.tables", "models.unlikeness") if layer == "models" else ()
         return ("conf", f"{layer}.common", *shared, own)
     if layer == "deploy":
         if rest[0] != "serving":

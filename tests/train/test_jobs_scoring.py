@@ -16,7 +16,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import UserError
-from datasets.common.images import Window, score_files
+from datasets.common.images import Verdict, Window, score_files
 from tests.common import ROOT, configuration
 from tests.datasets.odd_files import REASONS, lay
 from train.common.evaluation.report import render
@@ -217,7 +217,7 @@ def test_odd_files_are_rows_with_a_reason_in_file_and_report(config: Any, tmp_pa
     names = lay(folder)
     made, rest = scores(config), listed(folder, Path(config.predict.output))
 
-    def predict(_pixels: np.ndarray) -> np.ndarray:
+    def predict(_pixels: np.ndarray) -> tuple[np.ndarray, list[Verdict]]:
         raise AssertionError("no file has pixels, so no model is asked")
 
     found = score_files(rest, lambda path: frames(path, 8, Window(), 10**6), predict)

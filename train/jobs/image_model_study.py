@@ -22,6 +22,7 @@ from datasets.common.contract import Images
 from train.common.data.pixels import decode
 from train.common.data.types import Report
 from train.common.evaluation import figures, metrics, words
+from train.common.evaluation.calibration import bins, error
 from train.common.tracking.load import Registered, fetch_keras, fetch_table, registered
 from train.common.tracking.log import tracked_run
 from train.jobs import explain, pictures
@@ -30,7 +31,6 @@ from train.jobs.common import NOTES, check_digest, named, verified
 if TYPE_CHECKING:
     import keras
 
-BINS = 10
 PERPLEXITY = 30
 """Perplexity of t-SNE, scikit-learn's default; a third of the images if there are few."""
 CAPTIONS = {
@@ -58,9 +58,9 @@ def job(config: DictConfig) -> Report:
         probabilities, pooled = explain.features(network, pixels)
         labels = images.frame["label"].to_numpy()
         points = plane(pooled, study.embedding, settings.seed)
-        calibrated, error = calibration(labels, probabilities)
+        calibrated, gap = calibration(labels, probabilities)
         scores = metrics.scores(labels, probabilities, images.classes)
-        kept = {name: scores[name] for name in ("accuracy", "mcc", "log_loss")} | {"ece": error}
+        kept = {name: scores[name] for name in ("accuracy", "mcc", "log_loss")} | {"ece": gap}
         certain = np.argsort(-probabilities.max(axis=1), kind="stable")
         most, least = certain[: study.pictures], certain[::-1][: study.pictures]
         cams = [*least[: study.pictures // 2], *most[: study.pictures // 2]]
@@ -99,7 +99,7 @@ def job(config: DictConfig) -> Report:
                 f"{model.name} version {model.version} is right for "
                 f"{words.percent(scores['accuracy'])} of "
                 f"{len(labels):,} {study.part.name} images; its probabilities are "
-                f"{100 * error:.1f} points off on average."
+                f"{100 * gap:.1f} points off on average."
             ],
             first=("grad_cam", "do the predictions depend on the finding?"),
         )
@@ -133,20 +133,11 @@ def plane(pooled: np.ndarray, kind: Embedding, seed: int) -> np.ndarray:
 
 
 def calibration(labels: np.ndarray, probabilities: np.ndarray) -> tuple[pd.DataFrame, float]:
-    r"""Predictions by their probability, and the expected calibration error.
-
-    $$ \mathrm{ECE} = \sum_b \frac{n_b}{N} \left| \mathrm{right}_b - \mathrm{given}_b \right| $$
-
-    over bins \(b\) of equal width (Guo et al., *On Calibration of Modern Neural Networks*, 2017).
-    """
-    given, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
-    edges = np.linspace(0, 1, BINS + 1)
-    bins = pd.cut(given, edges, include_lowest=True)
-    grouped = pd.DataFrame({"given": given, "right": right}).groupby(bins, observed=True)
-    table = grouped.agg(images=("given", "size"), given=("given", "mean"), right=("right", "mean"))
-    gap = (table["right"] - table["given"]).abs()
-    table.insert(0, "probability", [f"{b.left:.1f} to {b.right:.1f}" for b in table.index])
-    return table.reset_index(drop=True), float(np.average(gap, weights=table["images"]))
+    """Predictions by their probability, and the expected calibration error."""
+    table = bins(labels, probabilities)
+    ends = zip(table.pop("low"), table.pop("high"), strict=True)
+    table.insert(0, "probability", [f"{low:.1f} to {high:.1f}" for low, high in ends])
+    return table, error(labels, probabilities)
 
 
 def predictions(images: Images, probabilities: np.ndarray, points: np.ndarray) -> pd.DataFrame:

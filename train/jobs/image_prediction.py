@@ -20,17 +20,38 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from conf.errors import UserError
 from conf.schema import ImagePrediction, typed
 from datasets.common.digests import why
-from datasets.common.images import Scored, Window, files, opened, read, score_files, shown
-from models.common import PROBABILITIES
+from datasets.common.images import (
+    Scored,
+    Thresholds,
+    Verdict,
+    Window,
+    files,
+    opened,
+    read,
+    score_files,
+    shown,
+    verdicts,
+)
+from models.common import PROBABILITIES, UNLIKENESS
 from train.common.tracking.load import Registered, fetch_model, registered
 from train.common.tracking.log import tracked_run
-from train.jobs.scoring import Scores, answer, report
+from train.jobs.scoring import BECAUSE, Scores, answer, report
 
 log = logging.getLogger(__name__)
+
+WITHHELD = (
+    pa.field("abstained", pa.bool_()),
+    pa.field(BECAUSE, pa.string()),
+    pa.field("set", pa.list_(pa.string())),
+)
+"""Columns of the verdict on an image; null for a model without thresholds."""
 
 
 def job(config: DictConfig) -> Path:
     """The Parquet file, one row per image: file, frame, modified, label, probabilities, reason.
+
+    `abstained`, `abstained_because` and `set` say whether the model abstains, why, and which
+    classes are possible.
 
     Raises `UserError` if a file was changed after it was scored.
     """
@@ -44,7 +65,7 @@ def job(config: DictConfig) -> Path:
             pa.field("frame", pa.int32()),
             pa.field("modified", pa.timestamp("us", "UTC")),
         ]
-        with Scores(columns, model, str(root), settings, run) as scores:
+        with Scores(columns, model, str(root), settings, run, WITHHELD) as scores:
             rest = unscored(found, root, dict(scores.known("file", "modified")), scores.output)
             log.info("%d files, %d of them scored already", len(found), len(found) - len(rest))
             started = time.perf_counter()
@@ -105,9 +126,14 @@ def score(
     name, size = session.get_inputs()[0].name, session.get_inputs()[0].shape[1]
     window, limit = window_of(model, settings), settings.dataset.max_pixels
 
-    def predict(pixels: np.ndarray) -> np.ndarray:
-        probabilities: np.ndarray = session.run([PROBABILITIES], {name: pixels})[0]
-        return probabilities
+    thresholds = Thresholds.of(model.metadata.get("abstention"))
+    judged = thresholds is not None and thresholds.unlikeness is not None
+    outputs = [PROBABILITIES, UNLIKENESS] if judged else [PROBABILITIES]
+
+    def predict(pixels: np.ndarray) -> tuple[np.ndarray, list[Verdict]]:
+        probabilities, *unlikeness = session.run(outputs, {name: pixels})
+        given = unlikeness[0] if unlikeness else None
+        return probabilities, verdicts(thresholds, classes, probabilities, given)
 
     load = functools.partial(frames, size=size, window=window, max_pixels=limit)
     bar = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -149,4 +175,9 @@ def row(scored: Scored, root: Path, classes: list[str]) -> dict[str, Any]:
     if scored.probabilities is None:
         assert scored.bad is not None
         return known | {"reason": why(scored.bad)}
-    return known | answer(scored.probabilities, classes)
+    return known | answer(scored.probabilities, classes) | withheld(scored.verdict)
+
+
+def withheld(verdict: Verdict) -> dict[str, Any]:
+    """The columns of the verdict on an image."""
+    return {"abstained": verdict.abstained, BECAUSE: verdict.reason, "set": verdict.set}

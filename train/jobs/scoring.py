@@ -14,7 +14,7 @@ time. The metadata of each file's schema name the model. One process at a time w
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from conf.errors import UserError
 from conf.schema import ImagePrediction, TablePrediction
 from datasets.common.fetching import disk
 from datasets.common.fetching.locks import Lock
-from datasets.common.images import READER
+from datasets.common.images import READER, REASONS
 from train.common.data.types import Report
 from train.common.tracking.load import Registered
 from train.common.tracking.log import Run
@@ -37,6 +37,8 @@ from train.jobs import pictures
 log = logging.getLogger(__name__)
 
 WAY_OUT = "free some space and repeat the command, which keeps scored rows; or predict.output=..."
+BECAUSE = "abstained_because"
+"""Column of the reason why a model of images abstains."""
 SHOWN = 60
 """Largest number of rows without a prediction in the report; all are in the file."""
 BINS = 20
@@ -48,13 +50,19 @@ SAME = ("model_name", "model_version", "run_id", "input", "reading")
 class Scores:
     """Writer of the Parquet file `settings.predict.output`.
 
-    Its columns are `keys`, which identify a row, then label, `p_<class>` for each class, and the
-    reason why there is no prediction. `given` names the input. The object is a context manager.
+    Its columns are `keys`, which identify a row, then label, `p_<class>` for each class, `more`,
+    and the reason why there is no prediction. `given` names the input. It is a context manager.
     Raises `UserError` while another process writes the same file.
     """
 
     def __init__(
-        self, keys: list[pa.Field], model: Registered, given: str, settings: OfPrediction, run: Run
+        self,
+        keys: list[pa.Field],
+        model: Registered,
+        given: str,
+        settings: OfPrediction,
+        run: Run,
+        more: Sequence[pa.Field] = (),
     ) -> None:
         self.run = run
         self.output = Path(settings.predict.output).expanduser().absolute()
@@ -70,7 +78,8 @@ class Scores:
         }
         answers = [pa.field(f"p_{name}", pa.float32()) for name in model.metadata["classes"]]
         label, reason = (pa.field(name, pa.string()) for name in ("label", "reason"))
-        self.schema = pa.schema([*keys, label, *answers, reason], facts)
+        self.schema = pa.schema([*keys, label, *answers, *more, reason], facts)
+        self.more = [field.name for field in more]
         self.next = 0
         """Number of the next part."""
         if self.output.is_dir():
@@ -231,19 +240,24 @@ def report(scores: Scores, model: Registered, now: int, seconds: float) -> Repor
     answers = pd.Series(0, index=classes)
     given = np.zeros(BINS, dtype=int)
     reasons: list[pd.DataFrame] = []
+    abstained = pd.Series(0, index=list(REASONS if BECAUSE in scores.more else ()))
+    unread = ["label", *scores.more]
     rows = unreadable = 0
     for batch in scores.batches():
         answers = answers.add(batch["label"].value_counts(), fill_value=0)
         best = batch[[f"p_{name}" for name in classes]].max(axis=1).dropna()
         given += np.histogram(best, BINS, (0, 1))[0]
+        if BECAUSE in scores.more:
+            abstained = abstained.add(batch[BECAUSE].value_counts(), fill_value=0)
         bad = batch[batch["reason"].notna()]
         rows, unreadable = rows + len(batch), unreadable + len(bad)
         if sum(map(len, reasons)) < SHOWN:
-            reasons.append(bad.drop(columns=["label", *(f"p_{name}" for name in classes)]))
+            reasons.append(bad.drop(columns=[*unread, *(f"p_{name}" for name in classes)]))
     counted = answers.reindex(classes).astype(int).rename_axis("answer").reset_index(name="rows")
     counted["share"] = counted["rows"] / max(1, counted["rows"].sum())
+    withheld = {f"abstained_{name}": float(count) for name, count in abstained.items()}
     return Report(
-        scalars={"rows": rows, "unreadable": unreadable, "rows_in_this_run": now},
+        scalars={"rows": rows, "unreadable": unreadable, "rows_in_this_run": now} | withheld,
         tables={"answers": counted, "without_an_answer": pd.concat(reasons).head(SHOWN)},
         figures={"answers": pictures.answers(counted, given)},
         facts={
@@ -256,6 +270,7 @@ def report(scores: Scores, model: Registered, now: int, seconds: float) -> Repor
         summary=[
             f"{model.name} version {model.version} scored {rows - unreadable:,} of {rows:,} rows."
             + f" {unreadable:,} could not be read; their reasons are below." * bool(unreadable)
+            + f" The model abstains for {sum(withheld.values()):,.0f}." * any(withheld.values())
         ],
         first=("answers", "are frequencies and probabilities of the classes as you expect?"),
     )

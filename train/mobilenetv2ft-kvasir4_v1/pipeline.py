@@ -9,6 +9,7 @@ from conf.schema import ImageTraining, typed
 from train.common.cross_validation import CrossValidation, cross_validate
 from train.common.data.types import TrainedModel
 from train.common.export.images import export
+from train.common.fitting.calibrate import calibrate
 from train.common.tracking.log import tracked_run
 from train.common.tracking.origin import pinned
 
@@ -34,6 +35,7 @@ def train_once(settings: ImageTraining) -> TrainedModel:
         pixels = run.step(transform, images, settings)
         splits = run.step(split, pixels, settings, run)
         trained = run.step(fit, splits, settings, run)
+        trained = run.step(calibrate, trained, splits, settings)
         report = run.step(metrics, trained, splits, settings)
         run.log_report(report)
         run.step(export, trained, splits, settings)

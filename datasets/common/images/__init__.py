@@ -24,6 +24,14 @@ from pathlib import Path
 import numpy as np
 
 from datasets.common.images import decode
+from datasets.common.images.abstention import (
+    NOT_SURE,
+    REASONS,
+    UNLIKE,
+    Thresholds,
+    Verdict,
+    verdicts,
+)
 from datasets.common.images.decode import ORIENTATION, resize
 from datasets.common.images.formats import FORMATS, Source, sniff, stream
 from datasets.common.images.headers import Header, header
@@ -34,14 +42,19 @@ from datasets.common.images.types import BadImage, Kind, Picture, Window
 __all__ = [
     "FORMATS",
     "IGNORED",
+    "NOT_SURE",
     "ORIENTATION",
     "READER",
+    "REASONS",
+    "UNLIKE",
     "BadImage",
     "Header",
     "Kind",
     "Picture",
     "Scored",
     "Source",
+    "Thresholds",
+    "Verdict",
     "Window",
     "files",
     "header",
@@ -51,6 +64,7 @@ __all__ = [
     "resize",
     "score_files",
     "shown",
+    "verdicts",
     "why_not",
 ]
 

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
+from datasets.common.images.abstention import UNJUDGED, Verdict
 from datasets.common.images.types import BadImage
 
 Load = Callable[[Path], list[np.ndarray]]
 """From a file to its frames, uint8 (S, S, 3). Raises `BadImage`."""
-Predict = Callable[[np.ndarray], np.ndarray]
-"""From images (B, S, S, 3) to probabilities (B, classes)."""
+Predict = Callable[[np.ndarray], tuple[np.ndarray, list[Verdict]]]
+"""From images (B, S, S, 3) to probabilities (B, classes), and the verdict on each."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Scored:
     probabilities: np.ndarray | None
     """(classes,); None if there is a `bad` image."""
     bad: BadImage | None = None
+    verdict: Verdict = UNJUDGED
 
 
 Waiting = tuple[Path, int | None, np.ndarray | BadImage]
@@ -63,9 +65,10 @@ def _frames(load: Load, path: Path) -> list[Waiting]:
 
 def _predicted(waiting: list[Waiting], predict: Predict) -> Iterator[Scored]:
     pixels = [found for _, _, found in waiting if isinstance(found, np.ndarray)]
-    rows = iter(predict(np.stack(pixels)) if pixels else ())
+    rows = zip(*predict(np.stack(pixels)), strict=True) if pixels else iter(())
     for path, frame, found in waiting:
         if isinstance(found, BadImage):
             yield Scored(path, frame, None, found)
         else:
-            yield Scored(path, frame, next(rows))
+            probabilities, verdict = next(rows)
+            yield Scored(path, frame, probabilities, verdict=verdict)

@@ -4,9 +4,12 @@ from collections.abc import Sequence
 
 
 class Metrics:
-    """Counters of /predict: requests by status, time, refusals by reason, predictions by class."""
+    """Counters of /predict: requests, time, refusals, predictions by class, abstentions.
 
-    def __init__(self, classes: Sequence[str]) -> None:
+    `reasons` are those for which the model may abstain.
+    """
+
+    def __init__(self, classes: Sequence[str], reasons: Sequence[str]) -> None:
         # Imported only now: BentoML names the folder that workers share after it imports services.
         from prometheus_client import Counter, Histogram
 
@@ -16,8 +19,13 @@ class Metrics:
         self.predictions = Counter(
             "sonda_predictions_total", "Images or rows by predicted class.", ["label"]
         )
+        self.abstentions = Counter(
+            "sonda_abstentions_total", "Images for which the model abstained.", ["reason"]
+        )
         for label in classes:
             self.predictions.labels(label)  # so that a class without predictions shows as 0
+        for reason in reasons:
+            self.abstentions.labels(reason)
 
 
 def exposition() -> tuple[bytes, str]:

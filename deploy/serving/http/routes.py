@@ -78,6 +78,8 @@ class Service(ABC, Generic[Model]):
     """Folder of the page, with an `index.html`."""
     limits: ClassVar[Limits] = Limits()
     """Limits that the environment may change."""
+    reasons: ClassVar[tuple[str, ...]] = ()
+    """Reasons for which the model may abstain, as the entry `reason` of a prediction says them."""
 
     def __init__(self, labels: Labels, texts: Labels) -> None:
         self.labels = labels
@@ -89,7 +91,7 @@ class Service(ABC, Generic[Model]):
 
     def open(self, classifier: Model) -> None:
         """Load `classifier`, and serve it as soon as it is ready."""
-        self.metrics = Metrics(classifier.facts.classes)
+        self.metrics = Metrics(classifier.facts.classes, self.reasons)
         self.classifier = classifier
         classifier.start()
 
@@ -191,6 +193,9 @@ class Service(ABC, Generic[Model]):
         if self.metrics:
             for label, count in Counter(each["label"] for each in predictions).items():
                 self.metrics.predictions.labels(label).inc(count)
+            for reason, count in Counter(each.get("reason") for each in predictions).items():
+                if reason:
+                    self.metrics.abstentions.labels(reason).inc(count)
         return JSONResponse(
             {
                 "model": classifier.facts.public(),

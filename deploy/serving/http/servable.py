@@ -21,6 +21,8 @@ class Facts:
     classes: tuple[str, ...]
     window: tuple[float, ...] | None = None
     """DICOM window centre and width of the training, () for each file's own; None: not known."""
+    abstention: dict[str, Any] | None = None
+    """Thresholds for abstention of a classifier of images; None: it never abstains."""
 
     @classmethod
     def of(cls, known: dict[str, Any]) -> "Facts":
@@ -31,6 +33,7 @@ class Facts:
             known["run_id"],
             tuple(known["classes"]),
             window_of(known),
+            known.get("abstention"),
         )
 
     def public(self) -> dict[str, Any]:

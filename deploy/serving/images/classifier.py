@@ -5,12 +5,13 @@ The service and the command line both use it, so both give the same probabilitie
 
 import base64
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from datasets.common.images import Header, Picture, Window
+from datasets.common.images import Header, Picture, Thresholds, Verdict, Window, verdicts
 
 from ..http.limits import WORKERS, Limits, cores
 from ..http.refusals import Refused
@@ -30,6 +31,7 @@ class Classifier(Servable):
         super().__init__(facts, limits)
         self._path = Path(folder, ONNX)
         self._threads = max(1, cores() // WORKERS)
+        self._thresholds = Thresholds.of(facts.abstention)
         self._engine: Engine | None = None
 
     @property
@@ -42,6 +44,11 @@ class Classifier(Servable):
         engine = Engine(self._path, self._threads)
         engine.warm_up()
         self._check_classes(len(engine.head.bias))
+        if self._thresholds and self._thresholds.unlikeness and not engine.judges_unlikeness:
+            raise ValueError(
+                f"{self.facts.name} {self.facts.version} has a threshold of unlikeness and no such "
+                "output: its metadata belongs to another model"
+            )
         self._engine = engine
 
     def headers(self, contents: Sequence[bytes]) -> list[Header]:
@@ -65,7 +72,8 @@ class Classifier(Servable):
     ) -> list[dict[str, Any]]:
         """One prediction for each image: `label`, `probabilities` by class, `width` and `height`.
 
-        Each frame of a DICOM file is an image; several frames are numbered from 0 by `frame`. With
+        `abstained`, `reason` and `set` are the verdict of `datasets.common.images.abstention`. Each
+        frame of a DICOM file is an image; several frames are numbered from 0 by `frame`. With
         `explain` there is also `overlay`, a PNG in base64 with the size of the upright image; with
         `show` also `preview`, a PNG of the model's input. `read` are the `headers`, if they are
         known already. Raises `Refused` for the first image that cannot be read.
@@ -82,18 +90,24 @@ class Classifier(Servable):
             pictures += found
             frames += [{"frame": n} if known.frames > 1 else {} for n in range(len(found))]
         pixels = np.stack([picture.pixels for picture in pictures])
-        probabilities, features = self._engine.run(pixels)
+        probabilities, features, unlikeness = self._engine.run(pixels)
         best = probabilities.argmax(axis=1)
         predictions = [
             {
                 "label": self.facts.classes[index],
                 "probabilities": dict(zip(self.facts.classes, map(float, row), strict=True)),
+                **asdict(verdict),
                 "width": picture.width,
                 "height": picture.height,
                 **frame,
             }
-            for index, row, picture, frame in zip(
-                best, probabilities, pictures, frames, strict=True
+            for index, row, verdict, picture, frame in zip(
+                best,
+                probabilities,
+                self._verdicts(probabilities, unlikeness),
+                pictures,
+                frames,
+                strict=True,
             )
         ]
         if explain:
@@ -110,10 +124,14 @@ class Classifier(Servable):
         self.headers([content])
         return [picture.pixels for picture in self._decode(content)]
 
-    def predict(self, pixels: np.ndarray) -> np.ndarray:
-        """Probabilities (B, classes) of images uint8 (B, S, S, 3)."""
+    def judge(self, pixels: np.ndarray) -> tuple[np.ndarray, list[Verdict]]:
+        """Probabilities (B, classes) of images uint8 (B, S, S, 3), and the verdict on each."""
         assert self._engine is not None
-        return self._engine.run(pixels)[0]
+        probabilities, _, unlikeness = self._engine.run(pixels)
+        return probabilities, self._verdicts(probabilities, unlikeness)
+
+    def _verdicts(self, probabilities: np.ndarray, unlikeness: np.ndarray | None) -> list[Verdict]:
+        return verdicts(self._thresholds, self.facts.classes, probabilities, unlikeness)
 
     def _decode(self, content: bytes) -> list[Picture]:
         assert self._engine is not None

@@ -7,7 +7,7 @@ spin while they wait. NNCF also makes its INT8 models for OpenVINO.
 
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,9 +17,21 @@ if TYPE_CHECKING:
     import openvino
 
 INPUT, PROBABILITIES, FEATURE_MAP = "image", "probabilities", "feature_map"
+UNLIKENESS = "unlikeness"
 """Names in the graph that training exports."""
 HEAD_TOLERANCE = 1e-3
 """Largest accepted difference between the graph's probabilities and those of `Head`."""
+
+
+class Outputs(NamedTuple):
+    """What a model answers to B images."""
+
+    probabilities: np.ndarray
+    """(B, classes)."""
+    features: np.ndarray
+    """The feature map before pooling, (B, h, w, C)."""
+    unlikeness: np.ndarray | None
+    """(B,); None for a model that does not judge it."""
 
 
 class Engine:
@@ -37,23 +49,29 @@ class Engine:
             # Newer CPUs would compute in bfloat16 by default, which is not what was trained.
             "INFERENCE_PRECISION_HINT": "f32",
         }
+        known = {name for output in graph.outputs for name in output.names}
+        self._names = [n for n in (PROBABILITIES, FEATURE_MAP, UNLIKENESS) if n in known]
         compiled = openvino.Core().compile_model(graph, "CPU", settings)
         self._request = compiled.create_infer_request()
         self._lock = threading.Lock()
 
-    def run(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Probabilities (B, classes) and feature map (B, h, w, C) of uint8 (B, S, S, 3)."""
+    @property
+    def judges_unlikeness(self) -> bool:
+        """Whether the model says how unlike the training images an image is."""
+        return UNLIKENESS in self._names
+
+    def run(self, pixels: np.ndarray) -> Outputs:
+        """The outputs for images uint8 (B, S, S, 3)."""
         with self._lock:
             self._request.infer({INPUT: pixels})
-            return tuple(
-                self._request.get_tensor(name).data.copy() for name in (PROBABILITIES, FEATURE_MAP)
-            )
+            found = {name: self._request.get_tensor(name).data.copy() for name in self._names}
+        return Outputs(found[PROBABILITIES], found[FEATURE_MAP], found.get(UNLIKENESS))
 
     def warm_up(self) -> None:
         """Run once. Raises `ArithmeticError` if the head that was read is not that of the graph."""
         shape = (1, self.image_size, self.image_size, 3)
         pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-        probabilities, features = self.run(pixels)
+        probabilities, features, _ = self.run(pixels)
         difference = float(np.abs(self.head.probabilities(features) - probabilities).max())
         if not difference <= HEAD_TOLERANCE:
             raise ArithmeticError(

@@ -4,6 +4,8 @@ import base64
 from pathlib import Path
 from typing import Any
 
+from datasets.common.images import NOT_SURE, REASONS, UNLIKE
+
 from ..http.openapi import answer_schemas, described, service_document
 from ..http.sample import SAMPLE, media_type
 from .classifier import Classifier
@@ -32,6 +34,9 @@ def specification(classifier: Classifier | None, sample: Path | None) -> dict[st
     prediction = {
         "label": classes[0],
         "probabilities": dict.fromkeys(classes, share),
+        "abstained": True,
+        "reason": NOT_SURE,
+        "set": classes,
         "width": 640,
         "height": 480,
     }
@@ -113,4 +118,29 @@ def _schemas() -> dict[str, Any]:
     overlay = {"type": "string", "format": "byte", "description": "A PNG, base64."}
     frame = {"type": "integer", "description": "From 0, where a DICOM file has several."}
     optional = {"overlay": overlay, "preview": overlay, "frame": frame}
-    return answer_schemas({"width": whole, "height": whole}, optional)
+    return answer_schemas(_verdict() | {"width": whole, "height": whole}, optional)
+
+
+def _verdict() -> dict[str, Any]:
+    """The schemas of the verdict, which are null for a model without thresholds."""
+    return {
+        "abstained": {
+            "type": "boolean",
+            "nullable": True,
+            "description": "Whether the model abstains; label and probabilities are there anyway. "
+            "Null for a model that has no thresholds.",
+        },
+        "reason": {
+            "type": "string",
+            "nullable": True,
+            "enum": [*REASONS, None],
+            "description": f"{UNLIKE}: the image is unlike the training images. {NOT_SURE}: the "
+            "set has not exactly one class.",
+        },
+        "set": {
+            "type": "array",
+            "nullable": True,
+            "items": {"type": "string"},
+            "description": "The classes that are possible at the coverage of the training.",
+        },
+    }

@@ -18,6 +18,8 @@ from typing import Any
 
 from starlette.requests import Request
 
+from datasets.common.images import REASONS
+
 from ..http.admission import Admission
 from ..http.refusals import Refused
 from ..http.routes import Service, Work
@@ -33,6 +35,7 @@ class ImageService(Service[Classifier]):
 
     kind = Classifier
     page = Path(__file__).parents[1] / "pages" / "page"
+    reasons = REASONS
 
     async def read(self, request: Request, classifier: Classifier, admission: Admission) -> Work:
         """The prediction of each image in `request`, and their pixels. Raises `Refused`."""
@@ -42,9 +45,9 @@ class ImageService(Service[Classifier]):
         predict = partial(classifier.classify, images, explain, preview, known)
         return Work(predict, sum(each.pixels for each in known))
 
-    def described(self, _: Classifier) -> dict[str, Any]:
-        """Nothing: the page needs no description of images."""
-        return {}
+    def described(self, classifier: Classifier) -> dict[str, Any]:
+        """The thresholds for abstention; null for a model that never abstains."""
+        return {"abstention": classifier.facts.abstention}
 
     def specification(self) -> dict[str, Any]:
         """The OpenAPI document; there is one before the model is loaded, too."""

@@ -11,7 +11,9 @@ import pandas as pd
 
 from conf.schema import Estimator
 from datasets.common.contract import Images
+from datasets.common.images import Thresholds
 from datasets.common.types import Dataset
+from models.unlikeness import Reference
 
 if TYPE_CHECKING:
     import keras
@@ -100,7 +102,13 @@ class TrainedModel:
     clean_up: Callable[[], None]
     """Removes the checkpoints; call it when everything is logged."""
     notes: list[str] = field(default_factory=list)
-    """Warnings for the report about the model that the training started from."""
+    """Warnings for the report: the model that the training started from, its thresholds."""
+    temperature: float = 1.0
+    """What the logits of the trained network were divided by."""
+    reference: Reference | None = None
+    """What unlikeness is measured against; None: it is not measured."""
+    thresholds: Thresholds | None = None
+    """When the model abstains; None: never."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +150,8 @@ class Predictions:
     probabilities: np.ndarray
     """(N, classes)."""
     classes: tuple[str, ...]
+    unlikeness: np.ndarray | None = None
+    """(N,); None if the model does not measure it."""
 
     @property
     def labels(self) -> np.ndarray:

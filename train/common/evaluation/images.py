@@ -9,6 +9,7 @@ import pandas as pd
 from conf.schema import ImageTraining, SplitBy
 from train.common.data.types import DecodedImages, Predictions, Report, Splits, TrainedModel
 from train.common.evaluation import figures, groups, metrics, words
+from train.common.evaluation.abstention import with_trust
 
 OF_TRAINING = ("curves", "worst_mistakes")
 """The figures that `with_training` adds."""
@@ -86,7 +87,11 @@ def with_training(
     splits: Splits[DecodedImages],
     settings: ImageTraining,
 ) -> Report:
-    """`report` with the training history, facts on the data, and the worst mistakes on test."""
+    """`report` with the training history, facts on the data, and the worst mistakes on test.
+
+    And with calibration and abstention, by `abstention.with_trust`.
+    """
+    report = with_trust(report, predictions, trained, settings)
     images, rows = splits.data, splits.test
     titles = tuple(words.titles(settings.dataset).values())
     worst = figures.mistakes(

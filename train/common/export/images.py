@@ -9,16 +9,20 @@ import numpy as np
 
 from conf.schema import ImageTraining, Precision
 from datasets.common.images import READER
-from models.common import PROBABILITIES, export_onnx, onnx_predict
+from models.common import PROBABILITIES, UNLIKENESS, export_onnx, onnx_predict
 from models.quantization import quantize
 from train.common.data.types import DecodedImages, Splits, TrainedModel
-from train.common.fitting.inputs import BATCH
+from train.common.fitting.calibrate import choose
+from train.common.fitting.inputs import predict
 from train.common.tracking.register import log_models
 
 log = logging.getLogger(__name__)
 
 TOLERANCE = 1e-4
 """Largest accepted difference of probabilities between Keras and ONNX, both in float32."""
+
+UNLIKE_TOLERANCE = 1e-2
+"""The same of unlikeness, relative to its largest value: it sums up errors of all features."""
 
 
 def export(trained: TrainedModel, splits: Splits[DecodedImages], settings: ImageTraining) -> None:
@@ -32,17 +36,21 @@ def export(trained: TrainedModel, splits: Splits[DecodedImages], settings: Image
         log.info("the model of a fold is not registered: train without split.folds to serve one")
         trained.clean_up()
         return
-    pixels = np.asarray(splits.data.load()[splits.validation[: settings.fit.batch_size]])
+    rows = splits.validation[: settings.fit.batch_size]
+    pixels = np.asarray(splits.data.load()[rows])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.onnx")
-        export_onnx(trained.model, path)
-        theirs = onnx_predict(path, pixels)[PROBABILITIES]
-        ours = trained.model.predict(pixels, batch_size=BATCH, verbose=0)
-        difference = float(np.abs(theirs - ours).max())
-        if difference > TOLERANCE:
+        export_onnx(trained.model, path, trained.reference)
+        theirs, ours = onnx_predict(path, pixels), predict(trained, splits, rows)
+        difference = float(np.abs(theirs[PROBABILITIES] - ours.probabilities).max())
+        gap = 0.0
+        if ours.unlikeness is not None:
+            gap = float(np.abs(theirs[UNLIKENESS] - ours.unlikeness).max())
+            gap /= max(1.0, float(ours.unlikeness.max()))
+        if difference > TOLERANCE or gap > UNLIKE_TOLERANCE:
             raise ArithmeticError(
                 f"ONNX and Keras differ by {difference:.2g} on validation images, more than "
-                f"{TOLERANCE:.0e}; the model was not registered"
+                f"{TOLERANCE:.0e}, or by {gap:.2g} in unlikeness; the model was not registered"
             )
         metadata = {
             "classes": list(splits.data.classes),
@@ -52,7 +60,10 @@ def export(trained: TrainedModel, splits: Splits[DecodedImages], settings: Image
             "data_digest": splits.data.digest,
             "onnx_difference": difference,
             "precision": "fp32",
+            "temperature": trained.temperature,
         }
+        if trained.thresholds:
+            metadata["abstention"] = trained.thresholds.metadata()
         if settings.publish.precision == Precision.int8:
             path, facts = _int8(path, splits, settings)
             metadata |= facts
@@ -86,11 +97,9 @@ def _int8(
         images[calibration_rows(splits, publish.calibration_images, settings.seed)],
     )
     labels = splits.labels(splits.validation)
-    exact, rounded = (
-        onnx_predict(each, images[splits.validation])[PROBABILITIES].argmax(axis=1)
-        for each in (path, quantized)
-    )
-    loss = float(np.mean(exact == labels) - np.mean(rounded == labels))
+    exact, rounded = (onnx_predict(each, images[splits.validation]) for each in (path, quantized))
+    right, still = (each[PROBABILITIES].argmax(axis=1) == labels for each in (exact, rounded))
+    loss = float(np.mean(right) - np.mean(still))
     if loss > publish.max_accuracy_loss:
         log.warning(
             "int8 loses %.4f of accuracy on validation, more than publish.max_accuracy_loss=%s: "
@@ -100,4 +109,14 @@ def _int8(
         )
         return path, {"int8_accuracy_loss": loss}
     log.info("int8 loses %.4f of accuracy on %d validation images", loss, len(labels))
-    return quantized, {"precision": "int8", "int8_accuracy_loss": loss}
+    facts: dict[str, Any] = {"precision": "int8", "int8_accuracy_loss": loss}
+    if settings.abstention.enabled:  # rounding moves what the thresholds were chosen on
+        found, _ = choose(
+            labels,
+            rounded[PROBABILITIES],
+            rounded.get(UNLIKENESS),
+            splits.data.classes,
+            settings.abstention,
+        )
+        facts["abstention"] = found.metadata()
+    return quantized, facts

@@ -16,8 +16,9 @@ import numpy as np
 
 from conf.errors import UserError
 from conf.schema import Augment, Cache, ImageTraining
-from models.common import POOL, split_at
-from train.common.data.types import DecodedImages, Predictions, Splits
+from models.common import POOL, PROBABILITIES, UNLIKENESS, split_at
+from models.unlikeness import measured
+from train.common.data.types import DecodedImages, Predictions, Splits, TrainedModel
 from train.common.fitting import augment
 from train.common.fitting.devices import found, used
 from train.common.fitting.feature_cache import FeatureCache, Rows
@@ -170,11 +171,18 @@ class CachedInputs:
         return stored(self.splits, rows, store, batch_size)
 
 
-def predict(model: "keras.Model", splits: Splits[DecodedImages], rows: np.ndarray) -> Predictions:
-    """Predictions of `model` for the images of `rows`, in their order."""
+def predict(trained: TrainedModel, splits: Splits[DecodedImages], rows: np.ndarray) -> Predictions:
+    """Predictions of the model for the images of `rows`, in their order."""
+    import keras
+
+    outputs = {PROBABILITIES: trained.model.output}
+    if trained.reference is not None:
+        outputs[UNLIKENESS] = measured(trained.model, trained.reference)
+    judging = keras.Model(trained.model.input, outputs)
     size = found().first().batch(BATCH)
-    probabilities = model.predict(batches(splits, rows, size, None), verbose=0)
-    return Predictions(splits.data.frame.iloc[rows], probabilities, splits.data.classes)
+    answers = judging.predict(batches(splits, rows, size, None), verbose=0)
+    frame, classes = splits.data.frame.iloc[rows], splits.data.classes
+    return Predictions(frame, answers[PROBABILITIES], classes, answers.get(UNLIKENESS))
 
 
 def batches(

@@ -22,7 +22,7 @@ def metrics(
     trained: TrainedModel, splits: Splits[DecodedImages], settings: ImageTraining
 ) -> Report:
     """Predict the test images once, with the model of the best epoch."""
-    predictions = predict(trained.model, splits, splits.test)
+    predictions = predict(trained, splits, splits.test)
     report = judge(predictions, settings)
     return with_training(report, predictions, trained, splits, settings)
 

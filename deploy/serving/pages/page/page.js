@@ -14,9 +14,18 @@ async function showFile(file) {
   return can;
 }
 
+// Without a prediction, the reason stands where the class would stand; the bars remain.
+function showVerdict({ abstained, reason, set }) {
+  byId("label").hidden = abstained === true;
+  byId("abstained").hidden = !abstained;
+  byId("abstained").textContent = abstained ? texts[`abstained_${reason}`]((set ?? []).map(nameOf)) : "";
+  byId("never").hidden = abstained !== null;
+}
+
 function showFrame(number) {
   const { [number]: prediction } = predictions;
   showOne(prediction);
+  showVerdict(prediction);
   const preview = byId("preview");
   if (prediction.preview) { // what the model saw, where the browser cannot show the file
     preview.src = `data:image/png;base64,${prediction.preview}`;

@@ -13,6 +13,11 @@ Object.assign(TEXTS.en, {
   preview: "The chosen image",
   overlay: "Heatmap over the image: where the model looked",
   frame: "Frame",
+  abstained_unlike_training: () => "No prediction: this image is unlike the training images.",
+  abstained_not_sure: (set) => (set.length
+    ? `No prediction: the model is not sure. Possible: ${set.join(", ")}.`
+    : "No prediction: the model is not sure of any class."),
+  neverAbstains: "This model never abstains: it names a class for any image.",
   noPreview: "Your browser cannot show this format: this is the image as the model saw it.",
   error_too_many_images: "The file holds more frames than are answered at once.",
   error_dicom_unknown_window: "This model does not take DICOM: it must be trained again first.",
@@ -35,6 +40,11 @@ Object.assign(TEXTS.es, {
   preview: "La imagen elegida",
   overlay: "Mapa de calor sobre la imagen: dónde miró el modelo",
   frame: "Fotograma",
+  abstained_unlike_training: () => "Sin predicción: esta imagen no se parece a las de entrenamiento.",
+  abstained_not_sure: (set) => (set.length
+    ? `Sin predicción: el modelo no está seguro. Posibles: ${set.join(", ")}.`
+    : "Sin predicción: el modelo no está seguro de ninguna clase."),
+  neverAbstains: "Este modelo nunca se abstiene: nombra una clase para cualquier imagen.",
   noPreview: "Su navegador no puede mostrar este formato: esta es la imagen como la vio el modelo.",
   error_too_many_images: "El archivo tiene más fotogramas de los que se responden a la vez.",
   error_dicom_unknown_window: "Este modelo no acepta DICOM: antes hay que volver a entrenarlo.",

@@ -1,0 +1,40 @@
+"""The classifier of images that is served: when it abstains, and its arithmetic."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+@dataclass
+class Abstention:
+    """When a model abstains: thresholds that the training chooses on validation images.
+
+    Service and batch scoring answer the probabilities all the same.
+    """
+
+    enabled: bool = True
+    """Whether thresholds are chosen and stored with the model."""
+    refused: float = 0.05
+    """Largest share of validation images that are refused as unlike the training images."""
+    references: int = 1000
+    """Training images that unlikeness is measured against, the same number of each class."""
+    coverage: float = 0.9
+    """Share of the images of each class whose prediction set has their class."""
+
+
+class Precision(Enum):
+    """The arithmetic of the serving model."""
+
+    fp32 = "fp32"
+    int8 = "int8"
+
+
+@dataclass
+class Publish:
+    """The model that is exported and registered."""
+
+    precision: Precision = Precision.fp32
+    """`int8` quantizes with NNCF, if the loss of accuracy is at most `max_accuracy_loss`."""
+    calibration_images: int = 300
+    """Training images that calibrate the ranges of int8."""
+    max_accuracy_loss: float = 0.003
+    """Largest loss of validation accuracy by int8; above it float32 is registered, and logged."""
