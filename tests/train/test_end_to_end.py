@@ -86,7 +86,7 @@ def check_report(run: Run) -> None:
     page = artifact(run, "report.html").read_text()
     loaded = re.findall(r"""(?:src|href)=["'](?!#)(.{5})|url\(|@import""", page)
     assert set(loaded) == {"data:"}
-    assert page.count("data:image/png;base64,") == 5
+    assert page.count("data:image/png;base64,") == 7
     for text in (*logged(run).dataset.classes, "bootstrap", run.info.run_id, "sample"):
         assert text in page
 
@@ -103,7 +103,8 @@ def check_models(run: Run, client: mlflow.MlflowClient) -> None:
     example = serving.input_example
     assert example.dtype == np.uint8
     answer = serving.predict(example)
-    assert set(answer) == {"probabilities", "feature_map"}
+    assert set(answer) == {"probabilities", "feature_map", "unlikeness"}
+    assert {"unlikeness", "classes"} >= set(serving.metadata.metadata["abstention"])
     models = client.search_logged_models(
         [run.info.experiment_id], f"source_run_id='{run.info.run_id}'"
     )
