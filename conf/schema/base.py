@@ -48,6 +48,8 @@ class Limits:
     """Images in one training step."""
     image_size: int | None = None
     """Side of the model's input in pixels."""
+    pretrained_image_size: int | None = None
+    """The same of a model whose weights every environment has, and which needs their size."""
     images_per_class: int | None = None
     """Images per class and split; `source=sample` generates so many per class in total."""
     rows: int | None = None

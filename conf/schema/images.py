@@ -196,7 +196,7 @@ class ImageModelStudy(Config):
 class Compare:
     """The runs that are compared, and the pictures of the report."""
 
-    runs: list[str] = MISSING
+    runs: list[str] = field(default_factory=list)
     """Ids of two or more finished runs of trainings, the reference first."""
     pictures: int = 24
     """Images in the gallery of disagreements."""
