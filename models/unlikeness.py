@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 COMPONENTS = 256
 """Most principal components; it bounds the size of the reference."""
+SINGULAR = 1e-9
+"""Directions with a smaller share of the largest variance are left out: few, or equal, images have
+none there, and rounding would decide their distance."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,9 @@ def fit(layers: Sequence[str], features: np.ndarray) -> Reference:
     standard = scaler.transform(features)
     found = PCA(min(COMPONENTS, len(features) - 1, features.shape[1]), random_state=0)
     shrunk = LedoitWolf().fit(found.fit_transform(standard))
-    root = np.linalg.cholesky(shrunk.precision_)  # (D, D), precision = root @ root.T
+    values, vectors = np.linalg.eigh(shrunk.covariance_)
+    kept = values > SINGULAR * values.max()
+    root = vectors[:, kept] / np.sqrt(values[kept])  # (D, d), precision = root @ root.T
     kernel = (found.components_.T @ root) / scaler.scale_[:, None]
     bias = -(scaler.mean_ @ kernel) - shrunk.location_ @ root
     return Reference(tuple(layers), kernel.astype(np.float32), bias.astype(np.float32))

@@ -14,6 +14,13 @@ KIDNEY = [
 ]  # fmt: skip
 MOBILE = ["+pipeline=train_mobilenetv2ft-kidney2", "dataset.limit=null", "split.folds=5"]
 PUBLISHED = {
+    "endoscopy4_efficientnetliteft": [
+        "+pipeline=train_efficientnetliteft", "split.by=cluster", "split.folds=5",
+    ],
+    "kidney4_efficientnetliteft_series": [
+        "+pipeline=train_efficientnetliteft-kidney2", "dataset.limit=null", "split.by=cluster",
+        "split.folds=5",
+    ],
     "endoscopy4_mobilenetv2ft": [
         "+pipeline=train_mobilenetv2ft", "split.by=cluster", "split.folds=5",
     ],
@@ -56,7 +63,8 @@ def test_an_experiment_is_small_in_development_and_logs_where_it_is_told(
     assert config.env.tracking_uri == "http://127.0.0.1:1"
     assert config.dataset.source.name == "directory"
     if "transform" in config:
-        assert config.transform.image_size == 64
+        pretrained = config.model.name == "efficientnetliteft"
+        assert config.transform.image_size == (224 if pretrained else 64)
         assert config.dataset.limit == 200
         assert config.fit.batch_size == 16
 

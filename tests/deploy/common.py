@@ -129,9 +129,12 @@ def counters(service: str) -> dict[str, float]:
 
 
 def run_script(trained: Trained, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`python deploy/<script> ...` beside the small model's registry."""
+    """`python deploy/<script> ...` beside the small model's registry, for its deployment."""
+    script, *given = arguments
+    if script == "deploy/predict.py" and "--deployment" not in given:
+        given += ["--deployment", trained.deployment]
     return subprocess.run(
-        [sys.executable, *arguments],
+        [sys.executable, script, *given],
         cwd=ROOT,
         env=trained.environment,
         capture_output=True,

@@ -17,7 +17,8 @@ from tests.servers import free_port, running
 SMALL = [
     "env=development",
     "dataset.sample_images=20",
-    "env.limits.image_size=32", "env.limits.pretrained_image_size=32",
+    "env.limits.image_size=32",
+    "env.limits.pretrained_image_size=32",
     "fit.warmup.epochs=1",
     "fit.finetune.epochs=2",
     "fit.batch_size=16",
