@@ -178,7 +178,7 @@ MISTAKES = {
     ),
     "an experiment that is nearly there": (
         ["+experiment=endoscopy_mobilenetv2ft"],
-        ["choices: endoscopy4_mobilenetv2ft,", "did you mean endoscopy4_mobilenetv2ft?"],
+        ["choices: endoscopy4_efficientnetliteft,", "did you mean endoscopy4_mobilenetv2ft?"],
     ),
     "an experiment and a pipeline": (
         ["+experiment=treesurvival", PIPELINE],
