@@ -66,7 +66,7 @@ def test_two_runs_stand_side_by_side(
     for text in ("more accurate than A (resnet50v2ft)", "McNemar", "fit.finetune.learning_rate"):
         assert text in page
     folder = Path(mlflow.artifacts.download_artifacts(run_id=started[1], artifact_path="tables"))
-    disagreed = pd.read_csv(folder / "disagreements_A_B.csv")
+    disagreed = pd.read_csv(folder / "disagreements.csv")
     count = len(pd.read_csv(Path(_predictions(unbroken.run_id))))
     assert len(disagreed) == round((1 - theirs["test_accuracy"]) * count)
     assert (disagreed["right"] == "B").all() and (disagreed["B"] == disagreed["label"]).all()

@@ -69,8 +69,8 @@ def read(run_id: str, letter: str, images: Images) -> Compared:
     if digest != images.digest:
         raise UserError(
             f"run {run_id} used other data (digest {str(digest)[:16]}) than these "
-            f"({images.digest[:16]}): give its settings of the dataset (dataset.source=..., "
-            "dataset.path=...)"
+            f"({images.digest[:16]}): give its environment and settings of the dataset "
+            "(env=..., dataset.source=..., dataset.path=...)"
         )
     table = fetch_table(run, "tables/predictions.csv").set_index("file")
     classes = list(images.classes)
@@ -90,11 +90,12 @@ def compared(runs: list[Compared], images: Images, settings: ImageComparison) ->
     for other, (pair, files) in zip(others, parts, strict=True):
         differs = paired.differences(pair, settings.metrics, settings.seed)
         letter = other.name[0]
+        of = f"_{letter}" if len(others) > 1 else ""
         summary.append(
             paired.verdict(pair, differs, (reference.name, other.name), settings.metrics.confidence)
         )
-        tables[f"metrics_A_{letter}"] = _shown(differs, images.classes, letter)
-        tables[f"disagreements_A_{letter}"] = _disagreements(pair, files, letter)
+        tables[f"metrics{of}"] = _shown(differs, images.classes, letter)
+        tables[f"disagreements{of}"] = _disagreements(pair, files, letter)
         columns = ("difference", "low", "high")
         for name, (value, low, high) in differs[list(columns)].iterrows():
             scalars |= {
@@ -126,8 +127,9 @@ def compared(runs: list[Compared], images: Images, settings: ImageComparison) ->
             "bootstrap resamples of near-duplicate clusters",
         },
         captions={
+            "metrics": "Differences with intervals; both runs predicted the same images.",
             "disagreements": "Images that one run predicts rightly and another does not, the most "
-            "confident mistakes first."
+            "confident mistakes first; the probability is that of the mistake.",
         },
         summary=summary,
     )
@@ -183,12 +185,12 @@ def _disagreements(pair: paired.Pair, files: pd.Index, letter: str) -> pd.DataFr
             "A": names[pair.first[rows].argmax(axis=1)],
             letter: names[pair.second[rows].argmax(axis=1)],
             "right": np.where(one[rows], "A", letter),
-            "probability of the mistake": np.where(
+            "probability": np.where(
                 one[rows], pair.second[rows].max(axis=1), pair.first[rows].max(axis=1)
             ),
         }
     )
-    return table.sort_values("probability of the mistake", ascending=False, kind="stable")
+    return table.sort_values("probability", ascending=False, kind="stable")
 
 
 def _gallery(
