@@ -18,7 +18,7 @@ from mlflow.entities import Run
 from PIL import Image
 
 from conf.errors import UserError
-from datasets.common.images import Window, score_files
+from datasets.common.images import Verdict, Window, score_files
 from deploy.serving.http.limits import Limits
 from deploy.serving.images.classifier import Classifier, Facts
 from deploy.serving.images.engine import Engine
@@ -246,10 +246,15 @@ def test_every_frame_of_a_dicom_is_scored(model: Registered, tmp_path: Path) -> 
     Image.fromarray(frames[2]).save(tmp_path / "third.png")
     session = onnxruntime.InferenceSession(fetch_model(model))
     size = model.metadata["image_size"]
+
+    def predict(pixels: np.ndarray) -> tuple[np.ndarray, list[Verdict]]:
+        (chances,) = session.run(["probabilities"], {"image": pixels})
+        return chances, [Verdict()] * len(pixels)
+
     scored = score_files(
         [tmp_path / name for name in ("scan", "third.png")],
         lambda path: image_prediction.frames(path, size, Window(), 10**6),
-        lambda pixels: session.run(["probabilities"], {"image": pixels})[0],
+        predict,
     )
     classes = model.metadata["classes"]
     rows = [image_prediction.row(each, tmp_path, classes) for each in scored]
