@@ -20,6 +20,7 @@ from deploy.serving.http.refusals import Refused
 from deploy.serving.http.servable import Facts
 from deploy.serving.images.classifier import Classifier
 from deploy.serving.images.engine import Engine
+from tests.common import configuration
 from tests.datasets.test_dicom import CT, dicom
 from tests.deploy.common import (
     LIMITS,
@@ -138,7 +139,7 @@ def test_the_command_line_and_batch_scoring_have_a_row_a_frame(
         several = len(found) > 1
         numbers = [str(n) for n in range(len(found))] if several else [""]
         assert [row["frame"] for row in found] == numbers
-        labels = [name for name in rows[0] if name not in ("file", "frame", "label", "error")]
+        labels = configuration("+pipeline=train_resnet50v2ft").dataset.classes
         given = np.array([[float(row[label]) for label in labels] for row in found])
         np.testing.assert_allclose(given, expected(trained, folder / kind), atol=TOLERANCE)
         scored = frames_of(folder / kind, SIDE, Window(*WINDOW), 10**6)
