@@ -32,7 +32,7 @@ SINGULAR = 1e-9
 none there, and rounding would decide their distance."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reference:
     """The distribution of the features of training images, as one dense layer."""
 

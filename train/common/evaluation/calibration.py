@@ -39,12 +39,9 @@ def bins(labels: np.ndarray, probabilities: np.ndarray, adaptive: bool = False) 
 
     Bins have equal width, or with `adaptive` equally many images, but for equal probabilities.
     """
-    given, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
-    edges = np.linspace(0, 1, BINS + 1)
-    if adaptive:
-        edges = np.unique(np.quantile(given, edges))  # equal probabilities share a bin
+    given, right = _judged(labels, probabilities)
+    edges, number = _binned(given, adaptive)
     last = max(1, len(edges) - 1)
-    number = np.clip(np.searchsorted(edges, given, side="left") - 1, 0, last - 1)
     images = np.bincount(number, minlength=last)
     kept = images > 0
     count = images[kept]
@@ -61,8 +58,23 @@ def bins(labels: np.ndarray, probabilities: np.ndarray, adaptive: bool = False) 
 
 def error(labels: np.ndarray, probabilities: np.ndarray, adaptive: bool = False) -> float:
     """The expected calibration error of labels (N,) and probabilities (N, classes)."""
-    table = bins(labels, probabilities, adaptive)
-    return float(np.average((table["right"] - table["given"]).abs(), weights=table["images"]))
+    given, right = _judged(labels, probabilities)
+    gaps = np.bincount(_binned(given, adaptive)[1], right - given)
+    return float(np.abs(gaps).sum() / len(labels))
+
+
+def _judged(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The probability of the predicted class, and whether that class is right (N,)."""
+    return probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+
+
+def _binned(given: np.ndarray, adaptive: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The edges of the bins, and the bin of each of `given` (N,)."""
+    edges = np.linspace(0, 1, BINS + 1)
+    if adaptive:
+        edges = np.unique(np.quantile(given, edges))  # equal probabilities share a bin
+    last = max(1, len(edges) - 1)
+    return edges, np.clip(np.searchsorted(edges, given, side="left") - 1, 0, last - 1)
 
 
 def measures(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:

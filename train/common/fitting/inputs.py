@@ -10,6 +10,7 @@ flowchart LR
 The parts share their layers with the whole model, which the training returns.
 """
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from conf.errors import UserError
 from conf.schema import Augment, Cache, ImageTraining
 from models.common import POOL, PROBABILITIES, UNLIKENESS, split_at
-from models.unlikeness import measured
+from models.unlikeness import Reference, measured
 from train.common.data.types import DecodedImages, Predictions, Splits, TrainedModel
 from train.common.fitting import augment
 from train.common.fitting.devices import found, used
@@ -173,16 +174,22 @@ class CachedInputs:
 
 def predict(trained: TrainedModel, splits: Splits[DecodedImages], rows: np.ndarray) -> Predictions:
     """Predictions of the model for the images of `rows`, in their order."""
-    import keras
-
-    outputs = {PROBABILITIES: trained.model.output}
-    if trained.reference is not None:
-        outputs[UNLIKENESS] = measured(trained.model, trained.reference)
-    judging = keras.Model(trained.model.input, outputs)
     size = found().first().batch(BATCH)
+    judging = _judging(trained.model, trained.reference)
     answers = judging.predict(batches(splits, rows, size, None), verbose=0)
     frame, classes = splits.data.frame.iloc[rows], splits.data.classes
     return Predictions(frame, answers[PROBABILITIES], classes, answers.get(UNLIKENESS))
+
+
+@lru_cache(maxsize=1)  # validation, test and export share one graph
+def _judging(model: "keras.Model", reference: Reference | None) -> "keras.Model":
+    """The same network with outputs by name: probabilities, and unlikeness with a `reference`."""
+    import keras
+
+    outputs = {PROBABILITIES: model.output}
+    if reference is not None:
+        outputs[UNLIKENESS] = measured(model, reference)
+    return keras.Model(model.input, outputs)
 
 
 def batches(
