@@ -38,3 +38,6 @@ class Publish:
     """Training images that calibrate the ranges of int8."""
     max_accuracy_loss: float = 0.003
     """Largest loss of validation accuracy by int8; above it float32 is registered, and logged."""
+    ensemble: bool = False
+    """With `split.folds`: register the networks of all folds as one graph, the mean of their
+    logits. No image is left to test it: the figures of the run are those of single networks."""

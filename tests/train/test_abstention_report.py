@@ -1,5 +1,6 @@
 """What the report of a training says of calibration and abstention, from known predictions."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from datasets.common.images import NOT_SURE, UNLIKE, Thresholds, verdicts
 from tests.common import configuration
 from train.common.data.types import Predictions, TrainedModel
 from train.common.evaluation import figures
-from train.common.evaluation.abstention import costs, with_trust
+from train.common.evaluation.abstention import costs, recorded, with_trust
 from train.common.evaluation.images import evaluate
 from train.common.evaluation.report import render
 
@@ -55,7 +56,7 @@ def test_shares_coverage_and_set_size_are_those_of_each_class(predictions: Predi
     thresholds = Thresholds(5.0, (0.5, 0.5, 0.9, 0.5))
     given = predictions.probabilities
     found = verdicts(thresholds, predictions.classes, given, predictions.unlikeness)
-    table = costs(predictions.labels, given, found, thresholds, TITLES).set_index("class")
+    table = costs(predictions, found, TITLES).set_index("class")
     assert table.loc["Esophagitis", "unlike training"] == 1
     assert np.isnan(table.loc["Esophagitis", "accuracy"])
     assert table.loc["Polyps", "unlike training"] == 0
@@ -69,6 +70,21 @@ def test_shares_coverage_and_set_size_are_those_of_each_class(predictions: Predi
     right = given.argmax(axis=1) == predictions.labels
     assert table.loc["all", "accuracy"] == pytest.approx(right[kept].mean())
     assert table.loc["all", "images"] == COUNT
+
+
+def test_the_verdicts_are_read_back_from_the_table_of_predictions(
+    predictions: Predictions, settings: Any, tmp_path: Path
+) -> None:
+    bare = evaluate(predictions, settings, ("accuracy",), {})
+    path = tmp_path / "predictions.csv"
+    for thresholds in (Thresholds(5.0, (0.3, 0.5, 0.9, 0.5)), Thresholds(5.0, None)):
+        with_trust(bare, predictions, trained(thresholds), settings).tables["predictions"].to_csv(
+            path, index=False
+        )
+        given = predictions.probabilities, predictions.unlikeness
+        assert recorded(pd.read_csv(path)) == verdicts(thresholds, predictions.classes, *given)
+    bare.tables["predictions"].to_csv(path, index=False)
+    assert recorded(pd.read_csv(path)) is None
 
 
 def test_the_report_has_calibration_before_and_after_and_names_the_class_that_is_refused(

@@ -10,6 +10,7 @@ import pytest
 
 from conf.errors import UserError
 from datasets.common.contract import NO_GROUP
+from datasets.common.images import UNLIKE
 from tests.common import configuration, new_store
 from tests.datasets.common import image_set
 from train.common.cross_validation import cross_validate, join
@@ -110,6 +111,22 @@ def test_each_fold_stands_beside_with_mean_and_spread(report: Report) -> None:
     assert table.loc["std", "accuracy"] == pytest.approx(np.std(values, ddof=1))
     assert "share training images" in report.captions["folds"]
     assert any("5 models predicted" in note for note in report.notes)
+
+
+def test_what_the_models_refused_is_pooled() -> None:
+    predictions, splits = logged()
+    for number, table in predictions.items():
+        reasons = [UNLIKE if number == 0 else None] * len(table)
+        predictions[number] = table.assign(
+            abstained_because=reasons, set=CLASSES[0], unlikeness=float(number)
+        )
+    pooled = join(predictions, splits, judge, CONFIG)
+    table = pooled.tables["abstention"].set_index("class")
+    assert table.loc["all", "images"] == IMAGES
+    first = len(predictions[0]) / IMAGES
+    assert table.loc["all", "unlike training"] == pytest.approx(first)
+    rows = pooled.tables["predictions"]
+    assert (rows["unlikeness"] == rows["fold"]).all()
 
 
 def test_near_duplicates_that_cross_are_said_aloud(report: Report) -> None:

@@ -11,7 +11,7 @@ Finished folds are not trained again, so a killed command continues when it is r
 also be trained before, on any machine (`split.fold=2`, or Hydra's
 `--multirun 'split.fold=range(5)'`). MLflow finds the runs of one cross-validation by their settings
 and the digest of the data: after a corrected label all folds are trained again. The models of folds
-evaluate the recipe, and are not registered.
+evaluate the recipe, and are not registered; with `publish.ensemble` the mean of their logits is.
 """
 
 import functools
@@ -26,9 +26,10 @@ from conf.errors import UserError
 from conf.schema import ImageTraining
 from train.common.data.build import build_images
 from train.common.data.types import Predictions, Report, TrainedModel
-from train.common.evaluation import metrics, words
+from train.common.evaluation import abstention, metrics, words
+from train.common.export.ensemble import check, export_ensemble
 from train.common.tracking.connection import connect
-from train.common.tracking.load import FoldRun, fetch_table, finished_folds
+from train.common.tracking.load import FoldRun, fetch_table, finished_folds, keras_uri
 from train.common.tracking.log import tracked_run
 
 log = logging.getLogger(__name__)
@@ -57,12 +58,15 @@ def cross_validate(
     """
     import keras
 
+    check(settings)
     connect(settings)
     folds, dataset, cache = settings.split.folds or 0, settings.dataset, Path(settings.env.cache)
     digest = functools.cache(lambda: build_images(dataset, cache).digest)
     for number in range(folds):
         if done := finished_folds(settings, digest).get(number):
             log.info("fold %d of %d is finished: run %s", number, folds, done.run_id)
+            if settings.publish.ensemble:
+                keras_uri(done.run_id, f"fold {number}, trained without publish.ensemble")
         else:
             train_once(replace(settings, split=replace(settings.split, fold=number)))
             keras.utils.clear_session()
@@ -76,6 +80,8 @@ def cross_validate(
         report = run.step(pool, runs, judge, settings)
         run.log_folds(runs)
         run.log_report(report)
+        if settings.publish.ensemble:
+            run.step(export_ensemble, runs, report, settings)
     return CrossValidation(report, runs)
 
 
@@ -128,7 +134,8 @@ def join(
         )
     for number, answers in sorted(predictions.items()):
         tested = splits[number].query("split == 'test'")[known]
-        answers = answers[["file", *classes]].assign(fold=number)
+        judged = [name for name in abstention.COLUMNS if name in answers]
+        answers = answers[["file", *classes, *judged]].assign(fold=number)
         parts.append(tested.merge(answers, on="file", validate="one_to_one"))
     table = pd.concat(parts, ignore_index=True)
     given = table[list(classes)]
@@ -138,8 +145,11 @@ def join(
             f"the folds have {len(table)} predictions for {len(splits[0])} images, not one for "
             "each: different versions made the splits; delete their runs, and train them again"
         )
-    pooled = Predictions(table, table[list(classes)].to_numpy(), classes)
+    unlike = table["unlikeness"].to_numpy() if "unlikeness" in table else None
+    pooled = Predictions(table, table[list(classes)].to_numpy(), classes, unlike)
     report = judge(pooled, settings)
+    if (verdicts := abstention.recorded(table)) is not None:
+        report = abstention.with_abstention(report, pooled, verdicts, settings)
     shown = report.tables["overall"]["metric"].tolist()
     by_fold = _by_fold(table, classes, shown)
     scalars = report.scalars.copy()

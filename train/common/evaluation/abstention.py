@@ -8,12 +8,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from conf.schema import ImageTraining
-from datasets.common.images import NOT_SURE, UNLIKE, Thresholds, Verdict, verdicts
+from datasets.common.images import NOT_SURE, UNLIKE, Verdict, verdicts
 from train.common.data.types import Predictions, Report, TrainedModel
 from train.common.evaluation import calibration, words
 
 STRANGE = 0.2
 """The report warns of a class if a larger share of it is refused as unlike the training images."""
+COLUMNS = ("abstained_because", "set", "unlikeness")
+"""Columns of a table of predictions that hold the verdicts."""
 CAPTIONS = {
     "calibration": "Before and after the temperature, which was fitted on validation images. Each "
     "point has a tenth of the test images.",
@@ -52,9 +54,17 @@ def with_trust(
     )
     if trained.thresholds is None:
         return report
-    titles = tuple(words.titles(settings.dataset).values())
     found = verdicts(trained.thresholds, predictions.classes, after, predictions.unlikeness)
-    table = costs(labels, after, found, trained.thresholds, titles)
+    return with_abstention(report, predictions, found, settings)
+
+
+def with_abstention(
+    report: Report, predictions: Predictions, found: list[Verdict], settings: ImageTraining
+) -> Report:
+    """`report` with the cost of abstention, of the verdict `found` on each image."""
+    titles = tuple(words.titles(settings.dataset).values())
+    table = costs(predictions, found, titles)
+    curve = risk_coverage(predictions.labels, predictions.probabilities, found)
     return replace(
         report,
         scalars=report.scalars | _flat(table, predictions.classes),
@@ -63,20 +73,16 @@ def with_trust(
             "abstention": table,
             "predictions": report.tables["predictions"].assign(**_columns(predictions, found)),
         },
-        figures=report.figures | {"risk_coverage": risk_coverage(labels, after, found)},
+        figures=report.figures | {"risk_coverage": curve},
+        captions=report.captions | CAPTIONS,
         notes=[*report.notes, *_strange(table)],
         summary=[*report.summary, _sentence(table)],
     )
 
 
-def costs(
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    found: list[Verdict],
-    thresholds: Thresholds,
-    titles: tuple[str, ...],
-) -> pd.DataFrame:
+def costs(predictions: Predictions, found: list[Verdict], titles: tuple[str, ...]) -> pd.DataFrame:
     """One row per class, and one of all: shares refused by reason, coverage, set size, accuracy."""
+    labels = predictions.labels
     frame = pd.DataFrame(
         {
             "unlike training": [each.reason == UNLIKE for each in found],
@@ -84,11 +90,12 @@ def costs(
             "refused": [bool(each.abstained) for each in found],
         }
     )
-    sets = thresholds.sets(probabilities)
-    if sets is not None:
-        frame["covered"] = sets[np.arange(len(labels)), labels]
-        frame["set size"] = sets.sum(axis=1)
-    right = probabilities.argmax(axis=1) == labels
+    if any(each.set is not None for each in found):
+        own = np.array(predictions.classes)[labels]
+        sets = [each.set or [] for each in found]
+        frame["covered"] = [name in inside for name, inside in zip(own, sets, strict=True)]
+        frame["set size"] = [len(inside) for inside in sets]
+    right = predictions.probabilities.argmax(axis=1) == labels
     frame["accuracy"] = np.where(frame["refused"], np.nan, right)
     rows = [(labels == k, title) for k, title in enumerate(titles)]
     rows.append((np.ones(len(labels), bool), "all"))
@@ -139,6 +146,18 @@ def _columns(predictions: Predictions, found: list[Verdict]) -> dict[str, Any]:
     if predictions.unlikeness is not None:
         columns["unlikeness"] = predictions.unlikeness
     return columns
+
+
+def recorded(table: pd.DataFrame) -> list[Verdict] | None:
+    """The verdicts that the table of predictions of a run holds; None if it holds none."""
+    if not {"abstained_because", "set"} <= set(table.columns):
+        return None
+    reasons, sets = (table[name].astype(object).fillna("") for name in COLUMNS[:2])
+    judged = bool((sets != "").any())
+    return [
+        Verdict(bool(why), why or None, inside.split("|") if inside else [] if judged else None)
+        for why, inside in zip(reasons, sets, strict=True)
+    ]
 
 
 def _strange(table: pd.DataFrame) -> list[str]:

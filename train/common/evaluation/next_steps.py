@@ -17,10 +17,11 @@ def serving(settings: Config, run: str) -> dict[str, str]:
     """
     if not isinstance(settings, ImageTraining | TableTraining):
         return {}
-    if isinstance(settings, ImageTraining) and settings.split.folds:
+    if isinstance(settings, ImageTraining) and settings.split.folds and not _ensemble(settings):
         return {
             "The models of folds evaluate the recipe, and are not registered. The same command "
-            "with split.folds=null trains a model to serve.": ""
+            "with split.folds=null trains a model to serve, with publish.ensemble=true all folds "
+            "as one model.": ""
         }
     name = f"{settings.model.name}-{settings.dataset.name}"
     deployment = deployed(name, settings.model.name)
@@ -39,6 +40,11 @@ def serving(settings: Config, run: str) -> dict[str, str]:
         "Make it the champion, which services use by default; the end of the run's log names the "
         "version:": f"make promote MODEL={name} VERSION=...{reason}",
     }
+
+
+def _ensemble(settings: ImageTraining) -> bool:
+    """Whether this run registers the networks of all folds as one model."""
+    return settings.publish.ensemble and settings.split.fold is None
 
 
 def deployed(registered: str, model: str) -> str | None:

@@ -14,7 +14,7 @@ from models.quantization import quantize
 from train.common.data.types import DecodedImages, Splits, TrainedModel
 from train.common.fitting.calibrate import choose
 from train.common.fitting.inputs import predict
-from train.common.tracking.register import log_models
+from train.common.tracking.register import log_keras, log_models
 
 log = logging.getLogger(__name__)
 
@@ -26,16 +26,26 @@ UNLIKE_TOLERANCE = 1e-2
 
 
 def export(trained: TrainedModel, splits: Splits[DecodedImages], settings: ImageTraining) -> None:
+    """Register the model of a training as `publish` does, and remove its checkpoints.
+
+    The models of folds evaluate the recipe, and are not registered. With `publish.ensemble` their
+    networks are logged for `export.ensemble`.
+    """
+    if not settings.split.folds:
+        publish(trained, splits, settings)
+    elif settings.publish.ensemble:
+        log_keras(trained.model, metadata_of(trained, splits, settings))
+    else:
+        log.info("the model of a fold is not registered: train without split.folds to serve one")
+    trained.clean_up()
+
+
+def publish(trained: TrainedModel, splits: Splits[DecodedImages], settings: ImageTraining) -> str:
     """Export to ONNX, compare with Keras on validation images, log and register both.
 
-    The models of folds evaluate the recipe, and are not registered. The checkpoints are removed
-    when everything is logged. Raises `ArithmeticError` when Keras and ONNX differ by more than
+    Returns the registered version. Raises `ArithmeticError` when Keras and ONNX differ by more than
     `TOLERANCE`: a model that changes in export must not be served.
     """
-    if settings.split.folds:
-        log.info("the model of a fold is not registered: train without split.folds to serve one")
-        trained.clean_up()
-        return
     rows = splits.validation[: settings.fit.batch_size]
     pixels = np.asarray(splits.data.load()[rows])
     with tempfile.TemporaryDirectory() as folder:
@@ -52,23 +62,29 @@ def export(trained: TrainedModel, splits: Splits[DecodedImages], settings: Image
                 f"ONNX and Keras differ by {difference:.2g} on validation images, more than "
                 f"{TOLERANCE:.0e}, or by {gap:.2g} in unlikeness; the model was not registered"
             )
-        metadata = {
-            "classes": list(splits.data.classes),
-            "image_size": int(pixels.shape[1]),
-            "reader": READER,
-            "dicom_window": dicom_window(settings),
-            "data_digest": splits.data.digest,
-            "onnx_difference": difference,
-            "precision": "fp32",
-            "temperature": trained.temperature,
-        }
-        if trained.thresholds:
-            metadata["abstention"] = trained.thresholds.metadata()
+        metadata = metadata_of(trained, splits, settings) | {"onnx_difference": difference}
         if settings.publish.precision == Precision.int8:
             path, facts = _int8(path, splits, settings)
             metadata |= facts
-        log_models(trained.model, path, settings, metadata)
-    trained.clean_up()
+        return log_models(trained.model, path, settings, metadata)
+
+
+def metadata_of(
+    trained: TrainedModel, splits: Splits[DecodedImages], settings: ImageTraining
+) -> dict[str, Any]:
+    """What is stored with a model, and the service needs: classes, pixels, thresholds."""
+    metadata = {
+        "classes": list(splits.data.classes),
+        "image_size": int(splits.data.load().shape[1]),
+        "reader": READER,
+        "dicom_window": dicom_window(settings),
+        "data_digest": splits.data.digest,
+        "precision": "fp32",
+        "temperature": trained.temperature,
+    }
+    if trained.thresholds:
+        metadata["abstention"] = trained.thresholds.metadata()
+    return metadata
 
 
 def dicom_window(settings: ImageTraining) -> list[float]:

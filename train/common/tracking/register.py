@@ -30,22 +30,14 @@ def log_models(
 ) -> str:
     """Log `keras` and `serving` (ONNX), register the latter as `challenger`, return its version.
 
-    The input example is generated, so that no data of patients is stored with the model. The Keras
-    model is stored without its optimizer, which would triple its size.
+    The input example is generated, so that no data of patients is stored with the model.
     """
     import onnx
 
     pixels = drawn_images(metadata["image_size"])  # (1, S, S, 3)
     outputs = onnx_predict(onnx_path, pixels)
     signature = infer_signature(pixels, outputs)
-    bare = type(model)(model.input, model.output, name=model.name)
-    mlflow.tensorflow.log_model(
-        bare,
-        name="keras",
-        signature=infer_signature(pixels, outputs[PROBABILITIES]),
-        pip_requirements=requirements("tensorflow", "keras", "numpy"),
-        metadata=metadata,
-    )
+    log_keras(model, metadata)
     info = mlflow.onnx.log_model(
         onnx.load(onnx_path),
         name="serving",
@@ -57,6 +49,22 @@ def log_models(
         save_as_external_data=False,  # one file, which is copied as a whole
     )
     return _register(info.model_uri, settings)
+
+
+def log_keras(model: "keras.Model", metadata: dict[str, Any]) -> None:
+    """Log `keras`, without its optimizer, which would triple its size."""
+    bare = type(model)(model.input, model.output, name=model.name)
+    given, answers = (
+        TensorSpec(np.dtype(each.dtype), (-1, *each.shape[1:]))
+        for each in (model.input, model.output)
+    )
+    mlflow.tensorflow.log_model(
+        bare,
+        name="keras",
+        signature=ModelSignature(Schema([given]), Schema([answers])),
+        pip_requirements=requirements("tensorflow", "keras", "numpy"),
+        metadata=metadata,
+    )
 
 
 def log_table_model(
