@@ -149,6 +149,10 @@ class Metrics:
     """Level of the intervals."""
     worst: int = 24
     """Wrong predictions shown in the picture grid."""
+    grad_cam: int = 6
+    """Wrong predictions shown with Grad-CAM, and as many right ones; 0 shows none."""
+    sensitivity: float = 0.95
+    """Sensitivity of the operating point of each class, reached on validation."""
 
 
 @dataclass

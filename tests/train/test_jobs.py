@@ -25,8 +25,9 @@ from deploy.serving.images.engine import Engine
 from tests.common import configuration, log_smallest
 from tests.datasets.test_dicom import dicom, write
 from tests.train.conftest import SMALL, Trained, finish, start
+from train.common.evaluation import explain
 from train.common.tracking.load import Registered, fetch_keras, fetch_model, registered
-from train.jobs import explain, image_prediction
+from train.jobs import image_prediction
 
 DATA = [option for option in SMALL if option.startswith(("env", "dataset"))]
 """The data of the run that is studied."""

@@ -15,7 +15,7 @@ flowchart LR
 ```
 
 The same jobs exist for tables: `table_dataset` and so on. The jobs share the modules `common`,
-`table_common`, `probes` (leaks), `explain` (Keras), `pictures` and `scoring` (Parquet).
+`table_common`, `probes` (leaks), `pictures` and `scoring` (Parquet).
 """
 
 from hydra.core.hydra_config import HydraConfig

@@ -21,15 +21,15 @@ from conf.schema import Embedding, ImageModelStudy, typed
 from datasets.common.contract import Images
 from train.common.data.pixels import decode
 from train.common.data.types import Report
-from train.common.evaluation import figures, metrics, words
+from train.common.evaluation import explain, figures, metrics, words
 from train.common.evaluation.calibration import bins, error
 from train.common.tracking.load import Registered, fetch_keras, fetch_table, registered
 from train.common.tracking.log import tracked_run
-from train.jobs import explain, pictures
+from train.jobs import pictures
 from train.jobs.common import NOTES, check_digest, named, verified
 
 if TYPE_CHECKING:
-    import keras
+    pass
 
 PERPLEXITY = 30
 """Perplexity of t-SNE, scikit-learn's default; a third of the images if there are few."""
@@ -74,7 +74,11 @@ def job(config: DictConfig) -> Report:
                 "predictions": predictions(images, probabilities, points),
             },
             figures={
-                "grad_cam": grad_cams(network, pixels, probabilities, cams, titles),
+                "grad_cam": figures.grad_cams(
+                    pixels[cams],
+                    explain.grad_cam(network, pixels[cams], probabilities[cams].argmax(axis=1)),
+                    [titles[row] for row in cams],
+                ),
                 "most_certain": gallery(pixels, titles, most),
                 "least_certain": gallery(pixels, titles, least),
                 "embedding": pictures.embedding(
@@ -155,24 +159,6 @@ def predictions(images: Images, probabilities: np.ndarray, points: np.ndarray) -
 def gallery(pixels: np.ndarray, titles: list[str], rows: Sequence[int] | np.ndarray) -> Figure:
     """The images of `rows` under their titles."""
     return figures.gallery([pixels[r] for r in rows], [titles[r] for r in rows], "no image")
-
-
-def grad_cams(
-    network: "keras.Model",
-    pixels: np.ndarray,
-    probabilities: np.ndarray,
-    rows: list[int],
-    titles: list[str],
-) -> Figure:
-    """Each image of `rows`, and its Grad-CAM beside it."""
-    cams = explain.grad_cam(network, pixels[rows], probabilities[rows].argmax(axis=1))
-    pairs = [
-        (pixels[row], pictures.overlay(pixels[row], cam))
-        for row, cam in zip(rows, cams, strict=True)
-    ]
-    shown = [picture for pair in pairs for picture in pair]
-    under = [title for row in rows for title in (titles[row], "Grad-CAM")]
-    return figures.gallery(shown, under, "no image")
 
 
 def _titles(images: Images, probabilities: np.ndarray) -> list[str]:

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.figure import Figure
-from PIL import Image
 
 from train.common.evaluation.figures import COLUMNS, gallery
 
@@ -83,16 +82,6 @@ def answers(counted: pd.DataFrame, given: np.ndarray) -> Figure:
     right.stairs(given, np.linspace(0, 1, len(given) + 1), fill=True)
     right.set(xlabel="probability of the predicted class", ylabel="rows")
     return figure
-
-
-def overlay(image: np.ndarray, cam: np.ndarray) -> np.ndarray:
-    """`cam` (h, w), relative to its largest value, laid over uint8 (H, W, 3)."""
-    heat = Image.fromarray((cam / (cam.max() or 1)).astype(np.float32))
-    size = (image.shape[1], image.shape[0])
-    strength = np.clip(np.asarray(heat.resize(size, Image.Resampling.BICUBIC)), 0, 1)
-    colour = colormaps["viridis"](strength)[..., :3] * 255
-    share = 0.65 * strength[..., None]
-    return (image * (1 - share) + colour * share).astype(np.uint8)
 
 
 def activations(image: np.ndarray, answers: dict[str, np.ndarray]) -> Figure:

@@ -109,6 +109,8 @@ class TrainedModel:
     """What unlikeness is measured against; None: it is not measured."""
     thresholds: Thresholds | None = None
     """When the model abstains; None: never."""
+    operating: tuple[float, ...] = ()
+    """For each class, the probability at its operating point; see `evaluation.operating`."""
 
 
 @dataclass(frozen=True)

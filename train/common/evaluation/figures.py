@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.figure import Figure
+from PIL import Image
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import (
     ConfusionMatrixDisplay,
@@ -163,6 +165,24 @@ def mistakes(
         for row in worst
     ]
     return gallery([pixels[row] for row in worst], titles, "no wrong prediction on test")
+
+
+def grad_cams(pixels: np.ndarray, cams: np.ndarray, titles: Sequence[str]) -> Figure:
+    """Each of the images (N, S, S, 3) uint8, and its map of `cams` (N, h, w) over it."""
+    pairs = [(image, overlay(image, cam)) for image, cam in zip(pixels, cams, strict=True)]
+    shown = [picture for pair in pairs for picture in pair]
+    under = [title for name in titles for title in (name, "Grad-CAM")]
+    return gallery(shown, under, "no image")
+
+
+def overlay(image: np.ndarray, cam: np.ndarray) -> np.ndarray:
+    """`cam` (h, w), relative to its largest value, laid over uint8 (H, W, 3)."""
+    heat = Image.fromarray((cam / (cam.max() or 1)).astype(np.float32))
+    size = (image.shape[1], image.shape[0])
+    strength = np.clip(np.asarray(heat.resize(size, Image.Resampling.BICUBIC)), 0, 1)
+    colour = colormaps["viridis"](strength)[..., :3] * 255
+    share = 0.65 * strength[..., None]
+    return (image * (1 - share) + colour * share).astype(np.uint8)
 
 
 def gallery(pictures: Sequence[np.ndarray], titles: Sequence[str], empty: str) -> Figure:

@@ -8,11 +8,13 @@ import pandas as pd
 
 from conf.schema import ImageTraining, SplitBy
 from train.common.data.types import DecodedImages, Predictions, Report, Splits, TrainedModel
-from train.common.evaluation import figures, groups, metrics, words
+from train.common.evaluation import explain, figures, groups, metrics, operating, words
 from train.common.evaluation.abstention import with_trust
 
-OF_TRAINING = ("curves", "worst_mistakes")
+OF_TRAINING = ("curves", "worst_mistakes", "grad_cam")
 """The figures that `with_training` adds."""
+SAME_MAP = 0.8
+"""The report warns if maps of Grad-CAM correlate more with those of a random head."""
 
 BY_GROUP = (
     "A group is a series or a patient, as the manifest or the DICOM files name it. Its prediction "
@@ -89,9 +91,11 @@ def with_training(
 ) -> Report:
     """`report` with the training history, facts on the data, and the worst mistakes on test.
 
-    And with calibration and abstention, by `abstention.with_trust`.
+    And with calibration and abstention, by `abstention.with_trust`, operating points and Grad-CAM.
     """
     report = with_trust(report, predictions, trained, settings)
+    report = operating.with_points(report, predictions, trained.operating, settings)
+    report = with_grad_cam(report, predictions, trained, splits, settings)
     images, rows = splits.data, splits.test
     titles = tuple(words.titles(settings.dataset).values())
     worst = figures.mistakes(
@@ -133,3 +137,60 @@ def with_training(
             **report.facts,
         },
     )
+
+
+def with_grad_cam(
+    report: Report,
+    predictions: Predictions,
+    trained: TrainedModel,
+    splits: Splits[DecodedImages],
+    settings: ImageTraining,
+) -> Report:
+    """`report` with Grad-CAM of the surest wrong predictions, then of the surest right ones.
+
+    The scalar `grad_cam_random_head` is the mean rank correlation with the maps of a random head.
+    """
+    chosen = explained(predictions, settings.metrics.grad_cam)
+    if not len(chosen):
+        return report
+    probabilities = predictions.probabilities[chosen]
+    targets = probabilities.argmax(axis=1)
+    pixels = np.asarray(splits.data.load()[splits.test[chosen]])
+    cams = explain.grad_cam(trained.model, pixels, targets)
+    other = explain.with_random_head(trained.model, pixels, targets, settings.seed)
+    same = explain.similarity(cams, other)
+    names = tuple(words.titles(settings.dataset).values())
+    titles = [
+        f"{names[answer]} {given:.2f}\nis {names[label]}"
+        for answer, given, label in zip(
+            targets, probabilities.max(axis=1), predictions.labels[chosen], strict=True
+        )
+    ]
+    notes = []
+    if same > SAME_MAP:
+        notes.append(
+            f"The maps of Grad-CAM hardly change with a random head (rank correlation {same:.2f}): "
+            "they show edges of the images rather than what the model has learned."
+        )
+    return replace(
+        report,
+        scalars=report.scalars | {"grad_cam_random_head": same},
+        figures=report.figures | {"grad_cam": figures.grad_cams(pixels, cams, titles)},
+        captions=report.captions
+        | {
+            "grad_cam": "The region that each prediction depends on: the surest wrong predictions, "
+            "then the surest right ones of each class. Sanity check: the maps of a network with a "
+            f"random head have a rank correlation of {same:.2f} with these (1: the same maps)."
+        },
+        notes=[*report.notes, *notes],
+    )
+
+
+def explained(predictions: Predictions, count: int) -> np.ndarray:
+    """Row numbers of the `count` surest wrong predictions, then of as many right ones, by class."""
+    given, answers = predictions.probabilities.max(axis=1), predictions.probabilities.argmax(axis=1)
+    order = np.argsort(-given, kind="stable")
+    right = answers == predictions.labels
+    each = -(-count // len(predictions.classes))
+    sure = [order[right[order] & (answers[order] == k)][:each] for k in np.unique(answers)]
+    return np.concatenate([order[~right[order]][:count], np.concatenate(sure)[:count]])

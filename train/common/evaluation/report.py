@@ -48,8 +48,8 @@ def alternative(figure: Figure) -> str:
     return "; ".join(filter(None, panels))
 
 
-def _inline(figure: Figure) -> str:
-    return "data:image/png;base64," + base64.b64encode(png(figure)).decode()
+def _inline(picture: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(picture).decode()
 
 
 def _table(frame: pd.DataFrame, named: Callable[[str], str]) -> str:
@@ -91,13 +91,16 @@ def render(
     report: Report,
     titles: Mapping[str, str],
     serving: Mapping[str, str],
+    drawn: Mapping[str, bytes] | None = None,
 ) -> str:
     """The report of a finished run: `run` holds its facts, `config` the resolved YAML.
 
     `titles` are the readable names of the classes, by name. `serving` is what to do with the model,
-    and the commands.
+    and the commands. `drawn` are the figures as PNG, where they were drawn before.
     """
     named = _namer(titles)
+    if drawn is None:
+        drawn = {name: png(figure) for name, figure in report.figures.items()}
     return _page(
         title=title,
         failure=None,
@@ -105,7 +108,7 @@ def render(
         first=report.first,
         facts=report.facts | run,
         notes=report.notes,
-        figures={name: _inline(figure) for name, figure in report.figures.items()},
+        figures={name: _inline(picture) for name, picture in drawn.items()},
         alternatives={name: alternative(figure) for name, figure in report.figures.items()},
         tables={name: _table(frame, named) for name, frame in report.tables.items()},
         headings={name: _heading(name, titles) for name in (*report.figures, *report.tables)},

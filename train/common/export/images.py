@@ -81,6 +81,7 @@ def metadata_of(
         "data_digest": splits.data.digest,
         "precision": "fp32",
         "temperature": trained.temperature,
+        "operating_points": list(trained.operating),
     }
     if trained.thresholds:
         metadata["abstention"] = trained.thresholds.metadata()

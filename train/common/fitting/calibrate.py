@@ -43,6 +43,7 @@ from datasets.common.images import Thresholds
 from models import unlikeness
 from models.common import PROBABILITIES
 from train.common.data.types import DecodedImages, Splits, TrainedModel
+from train.common.evaluation import operating
 from train.common.evaluation.calibration import logits, tempered
 from train.common.evaluation.words import FEW_GROUPS, titles
 from train.common.fitting import devices
@@ -78,19 +79,17 @@ def calibrate(
             f"Temperature and thresholds come from only {groups} independent groups of validation "
             "images: calibration and coverage may not hold for others."
         )
-    thresholds = None
+    thresholds, after = None, tempered(found.probabilities, value)
     if settings.abstention.enabled:
         names = tuple(titles(settings.dataset).values())
-        thresholds, more = choose(
-            found.labels,
-            tempered(found.probabilities, value),
-            found.unlikeness,
-            names,
-            settings.abstention,
-        )
+        thresholds, more = choose(found.labels, after, found.unlikeness, names, settings.abstention)
         notes += more
     return replace(
-        trained, temperature=value, thresholds=thresholds, notes=[*trained.notes, *notes]
+        trained,
+        temperature=value,
+        thresholds=thresholds,
+        operating=operating.points(found.labels, after, settings.metrics.sensitivity),
+        notes=[*trained.notes, *notes],
     )
 
 

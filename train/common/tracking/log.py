@@ -186,10 +186,11 @@ class Run:
         leave(json.dumps(report.scalars, indent=2) + "\n", "metrics.json")
         for name, frame in report.tables.items():
             log_table(frame, f"tables/{name}.csv")
+        drawn = {name: png(figure) for name, figure in report.figures.items()}
         with tempfile.TemporaryDirectory() as folder:
-            for name, figure in report.figures.items():
+            for name, picture in drawn.items():
                 path = Path(folder, f"{name}.png")
-                path.write_bytes(png(figure))
+                path.write_bytes(picture)
                 mlflow.log_artifact(str(path), "figures")
         if report.summary:
             mlflow.set_tag("mlflow.note.content", " ".join(report.summary))
@@ -201,6 +202,7 @@ class Run:
             report,
             titles(self.settings.dataset),
             commands,
+            drawn,
         )
         self._last = {
             "result": " ".join(report.summary[:2]),
