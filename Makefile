@@ -31,7 +31,7 @@ PIPENV := env -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL -u PIP_FIND_LINKS \
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup train mlflow repro test test-all test-container docs lint format serve predict promote data-push data-pull new-pipeline new-project lock clean-cache clean
+.PHONY: help setup train mlflow repro reproduce test test-all test-container docs lint format serve predict promote data-push data-pull new-pipeline new-project lock clean-cache clean
 ifneq ($(ACCELERATOR),$(BUILT))
 .PHONY: $(STAMP)
 endif
@@ -73,6 +73,10 @@ mlflow: $(STAMP) ## open the tracking pages of development; PORT=5000
 
 repro: $(STAMP) ## run the datasets and trainings of dvc.yaml that changed; ARGS=train@resnet50v2ft
 	@$(BIN)/dvc repro $(ARGS)
+
+reproduce: $(STAMP) ## train a finished run again from its revision, and compare; RUN=<run id>
+	@test -n "$(RUN)" || { echo "name a run: make reproduce RUN=<run id>" >&2; exit 1; }
+	@$(BIN)/python -m train.jobs.reproduce --run "$(RUN)" $(ARGS)
 
 ##@ Check and document
 test: $(STAMP) ## run the fast tests (9 minutes); ARGS="tests/test_setup.py -k hash" selects

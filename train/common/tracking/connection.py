@@ -115,6 +115,11 @@ def chosen(group: str) -> str:
     return str(HydraConfig.get().runtime.choices.get(group, "none"))
 
 
+def words() -> list[str]:
+    """The overrides of the command line, without those of Hydra itself; empty without Hydra."""
+    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+
+
 def _check_health(uri: str) -> None:
     """Ask the server once, with the credentials, certificates and proxies of MLflow."""
     try:

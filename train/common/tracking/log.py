@@ -8,6 +8,7 @@ package find the server (`connection`), register models (`register`) and read fi
 import contextlib
 import json
 import logging
+import shlex
 import shutil
 import tempfile
 import time
@@ -44,6 +45,7 @@ from train.common.tracking.connection import (
     is_training,
     status_of,
     subject,
+    words,
 )
 from train.common.tracking.files import leave, log_table, log_text
 from train.common.tracking.provenance import provenance, settings_digest
@@ -111,6 +113,7 @@ class Run:
             "env": settings.env.name,
             "promotion": "allowed" if settings.env.promotion else "refused",
             "pipeline": chosen("pipeline"),
+            "overrides": redact(shlex.join(words())),
             "settings_digest": settings_digest(settings),
         }
         name = f"{settings.version}-{settings.env.name}{_fold(settings)}"
