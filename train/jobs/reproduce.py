@@ -5,8 +5,8 @@
 ```mermaid
 flowchart LR
     run["run in MLflow"] --> tree["git worktree<br/>of its revision"]
-    tree --> lock["Pipfile.lock<br/>is that of the run"] --> train["python -m train<br/>with its overrides"]
-    train --> data["digest of the data<br/>is that of the run"] --> table["metrics, side by side"]
+    tree --> lock["Pipfile.lock<br/>is that of the run"]
+    lock --> train["python -m train<br/>with its overrides"] --> data["digest of the data<br/>is that of the run"] --> table["metrics, side by side"]
 ```
 
 The new run has an empty cache and its own MLflow store, so it neither reuses files of the first run
@@ -38,8 +38,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TOLERANCE = 0.005
 """Largest accepted difference of a metric: half a point of accuracy."""
 POLL_SECONDS = 0.5
-COMPARED = "test_"
-"""The metrics that are compared, by the beginning of their names."""
+COMPARED, ENDS = "test_", ("_low", "_high")
+"""The metrics that are compared, by the beginning of their names; the ends of intervals are not."""
 
 
 def main() -> None:
@@ -91,7 +91,8 @@ def reproduce(run: Past) -> pd.DataFrame:
 
 def compared(first: dict[str, float], again: dict[str, float]) -> pd.DataFrame:
     """The test metrics of both: metric, first, again, difference (NaN if one of them lacks it)."""
-    names = sorted(name for name in first.keys() | again.keys() if name.startswith(COMPARED))
+    known = sorted(first.keys() | again.keys())
+    names = [name for name in known if name.startswith(COMPARED) and not name.endswith(ENDS)]
     rows = [(name, first.get(name, math.nan), again.get(name, math.nan)) for name in names]
     table = pd.DataFrame(rows, columns=["metric", "first", "again"])
     return table.assign(difference=table["again"] - table["first"])
