@@ -25,6 +25,7 @@ classDiagram
         metrics ~Metrics~
         abstention ~Abstention~
         publish ~Publish~
+        promotion ~PromotionRule~
     }
     class Env["Env"]{
         name ~str~
@@ -70,6 +71,7 @@ from conf.schema.base import (
     Part,
     Predict,
     Probes,
+    Promotion,
     Source,
 )
 from conf.schema.fitting import Augment, ClassWeights, Fit, Monitor, Phase, Schedule
@@ -90,7 +92,7 @@ from conf.schema.images import (
     SplitBy,
     Transform,
 )
-from conf.schema.publishing import Abstention, Precision, Publish
+from conf.schema.publishing import Abstention, Precision, PromotionRule, Publish
 from conf.schema.tables import (
     Estimator,
     Scoring,
@@ -138,6 +140,8 @@ __all__ = [
     "Precision",
     "Predict",
     "Probes",
+    "Promotion",
+    "PromotionRule",
     "Publish",
     "Schedule",
     "Scoring",

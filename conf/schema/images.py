@@ -7,7 +7,7 @@ from omegaconf import II, MISSING, SI
 
 from conf.schema.base import Config, ModelStudy, Predict, Probes, Source
 from conf.schema.fitting import Fit
-from conf.schema.publishing import Abstention, Publish
+from conf.schema.publishing import Abstention, PromotionRule, Publish
 
 
 @dataclass
@@ -167,6 +167,7 @@ class ImageTraining(Config):
     metrics: Metrics = field(default_factory=Metrics)
     abstention: Abstention = field(default_factory=Abstention)
     publish: Publish = field(default_factory=Publish)
+    promotion: PromotionRule = field(default_factory=PromotionRule)
 
 
 @dataclass

@@ -6,6 +6,7 @@ from enum import Enum
 from omegaconf import MISSING, SI
 
 from conf.schema.base import Config, ModelStudy, Predict, Probes, Source
+from conf.schema.publishing import PromotionRule
 
 
 @dataclass
@@ -107,6 +108,7 @@ class TableTraining(Config):
     split: TableSplit = field(default_factory=TableSplit)
     fit: TableFit = field(default_factory=TableFit)
     metrics: TableMetrics = field(default_factory=TableMetrics)
+    promotion: PromotionRule = field(default_factory=PromotionRule)
 
 
 @dataclass

@@ -1,70 +1,66 @@
-"""Who may become champion: what `env.promotion` allowed, or what somebody answers for."""
+"""Who may become champion: what a run may, what it is shown to be, or what somebody answers for."""
 
 import getpass
+import json
 import os
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from datasets.common.images import READER
 from deploy import promote as script
-from deploy.importing.connection import NotServable
-from tests.common import ROOT, log_smallest, new_store
+from tests.common import ROOT, new_store
+from tests.deploy import registry
+from tests.deploy.registry import PRODUCTION, add_version, predicted
+from train.common.evaluation.evidence import NotShown
+from train.common.tracking.promotion import after_training
 
 MODEL = "resnet50v2ft-kvasir4"
-RUNS = {
-    "1": {"env": "production", "promotion": "allowed"},
-    "2": {"env": "development", "promotion": "refused"},
-    "3": {"env": "development", "promotion": "allowed"},
-    "4": {"env": "production", "promotion": "refused"},
-    "5": {"env": "production"},
-    "6": {},
+NOT_ALLOWED = {
+    "1": ({"env": "development", "promotion": "refused"}, "is one of env=development"),
+    "2": ({"env": "development", "promotion": "allowed"}, "is one of env=development"),
+    "3": ({"env": "production", "promotion": "refused"}, "whose env.promotion was refused"),
+    "4": ({"env": "production"}, "has no tag 'promotion'"),
+    "5": ({}, "has no tag 'promotion'"),
+    "6": (PRODUCTION | {"gate": "failed"}, "whose gate failed"),
+    "7": (PRODUCTION, "logged no tables/predictions.csv"),
 }
-"""Tags of the run of each version."""
+"""Tags of the run of each version, and why it is refused; none logged predictions."""
 
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    import mlflow
-
     folder = tmp_path_factory.mktemp("registry")
     address = new_store(folder)
-    client = mlflow.MlflowClient(address)
-    client.create_registered_model(MODEL)
-    facts = {"classes": ["a", "b"], "image_size": 32, "reader": READER}
-    for version, tags in RUNS.items():
-        run = log_smallest(address, folder / version, metadata=facts)
-        for key, value in tags.items():
-            client.set_tag(run, key, value)
-        [logged] = client.search_logged_models([client.get_run(run).info.experiment_id])
-        with looked_up_at(address):
-            client.create_model_version(MODEL, logged.model_uri, run, model_id=logged.model_id)
+    for version, (tags, _) in NOT_ALLOWED.items():
+        assert add_version(address, MODEL, folder / version, tags) == version
     return address
 
 
-@contextmanager
-def looked_up_at(address: str) -> Iterator[None]:
-    """MLflow looks the model of a new version up where the process tracks, whatever client asks."""
-    import mlflow
-
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(address)
-    try:
-        yield
-    finally:
-        mlflow.set_tracking_uri(before)
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A registry whose champion, version 1, is wrong for 40 of its 400 test samples."""
+    address = new_store(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    with registry.looked_up_at(address):
+        add_version(address, MODEL, tmp_path / "1", PRODUCTION | {"gate": "off"}, predicted(40))
+        told = script.promote(MODEL, "1")
+        assert "there was none before" in told
+        assert "on the evidence of its own run: accuracy 0.900" in told
+        yield address
 
 
 def promote(uri: str, version: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The finished `make promote`; it leaves the environment as it is."""
-    command = ["make", "-o", ".venv/.locked", "promote", f"MODEL={MODEL}", f"VERSION={version}"]
+    return make(uri, "promote", f"VERSION={version}", *arguments)
+
+
+def make(uri: str, target: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*command, *arguments],
+        ["make", "-o", ".venv/.locked", target, f"MODEL={MODEL}", *arguments],
         cwd=ROOT,
         env=os.environ | {"MLFLOW_TRACKING_URI": uri},
         capture_output=True,
@@ -73,38 +69,25 @@ def promote(uri: str, version: str, *arguments: str) -> subprocess.CompletedProc
 
 
 def champion(uri: str) -> tuple[str, dict[str, str]]:
-    """The champion's version and tags; ("", {}) without one."""
-    import mlflow
-
-    client = mlflow.MlflowClient(uri)
-    found = client.get_registered_model(MODEL).aliases.get("champion")
-    return (str(found), client.get_model_version(MODEL, found).tags) if found else ("", {})
+    return registry.champion(uri, MODEL)
 
 
-@pytest.mark.parametrize(
-    ("version", "reason"),
-    [
-        ("2", "is one of env=development"),
-        ("3", "is one of env=development"),
-        ("4", "whose env.promotion was false"),
-        ("5", "has no tag 'promotion'"),
-        ("6", "has no tag 'promotion'"),
-    ],
-)
+@pytest.mark.parametrize("version", NOT_ALLOWED)
 def test_a_version_that_may_not_be_served_is_refused_with_the_way_out(
-    uri: str, version: str, reason: str, monkeypatch: pytest.MonkeyPatch
+    uri: str, version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     before = champion(uri)
-    with looked_up_at(uri), pytest.raises(NotServable, match=reason) as refused:
+    with registry.looked_up_at(uri), pytest.raises(NotShown) as refused:
         script.promote(MODEL, version)
+    assert NOT_ALLOWED[version][1] in str(refused.value)
     assert f'make promote MODEL={MODEL} VERSION={version} FORCE="reason"' in str(refused.value)
     assert champion(uri) == before
 
 
 def test_make_promote_ends_with_the_reason_of_a_refusal(uri: str) -> None:
     before = champion(uri)
-    done = promote(uri, "2")
+    done = promote(uri, "1")
     assert done.returncode != 0
     assert "is one of env=development" in done.stderr
     assert "Traceback" not in done.stderr
@@ -114,25 +97,20 @@ def test_make_promote_ends_with_the_reason_of_a_refusal(uri: str) -> None:
 @pytest.mark.parametrize("empty", ["FORCE=", "FORCE=  "])
 def test_force_without_a_reason_is_refused(uri: str, empty: str) -> None:
     before = champion(uri)
-    done = promote(uri, "2", empty)
+    done = promote(uri, "1", empty)
     assert done.returncode != 0
     assert "the reason is empty" in done.stderr
     assert champion(uri) == before
 
 
 def test_who_promoted_when_and_why_stays_with_the_version(uri: str) -> None:
-    done = promote(uri, "1")
+    done = promote(uri, "1", """FORCE=shown in class, "as it is", of $$USER's own""")
     assert done.returncode == 0, done.stderr
+    assert "there was none before" in done.stdout
     version, tags = champion(uri)
     assert version == "1"
+    assert tags["promoted_how"] == "forced"
     assert tags["promoted_by"] == f"{getpass.getuser()}@{socket.gethostname()}"
-    assert tags["promoted_because"] == "env.promotion of its run allows it"
-
-    done = promote(uri, "2", """FORCE=shown in class, "as it is", of $$USER's own""")
-    assert done.returncode == 0, done.stderr
-    assert "it replaces version 1" in done.stdout
-    version, tags = champion(uri)
-    assert version == "2"
     assert tags["promoted_because"] == """forced: shown in class, "as it is", of $USER's own"""
     told = datetime.fromisoformat(tags["promoted_at"])
     assert abs((datetime.now(UTC) - told).total_seconds()) < 600
@@ -144,8 +122,130 @@ def test_a_reason_does_not_make_an_unfinished_run_finished(uri: str, tmp_path: P
     client = mlflow.MlflowClient(uri)
     unfinished = client.create_run(client.create_experiment(tmp_path.name))
     source = client.get_model_version(MODEL, "1").source
-    with looked_up_at(uri):
+    with registry.looked_up_at(uri):
         made = client.create_model_version(MODEL, source, unfinished.info.run_id)
     done = promote(uri, str(made.version), "FORCE=in a hurry")
     assert done.returncode != 0
     assert "which is RUNNING" in done.stderr
+
+
+def test_a_better_version_moves_with_its_evidence(shop: str, tmp_path: Path) -> None:
+    # Right for 30 of the 40 that the champion misses, wrong for 4 that it does not.
+    add_version(shop, MODEL, tmp_path / "2", PRODUCTION, predicted(14, 30))
+    assert "it replaces version 1; accuracy +6.5 points" in script.promote(MODEL, "2")
+    version, tags = champion(shop)
+    known = json.loads(tags["evidence"])
+    assert (version, tags["promoted_how"]) == ("2", "evidence")
+    assert (known["compared_with"], known["samples"], known["passed"]) == ("1", 400, True)
+    assert (known["only_champion_right"], known["only_challenger_right"]) == (4, 30)
+    assert known["mcnemar_p"] < 0.001
+    assert known["difference"] == pytest.approx(0.065)
+    assert 0 < known["low"] < known["difference"] < known["high"]
+    assert known["data_digest"] == PRODUCTION["data_digest"]
+
+
+def test_the_margin_decides_over_a_version_that_is_about_as_good(shop: str, tmp_path: Path) -> None:
+    alike = predicted(40, 2)  # two mistakes less, two others
+    add_version(shop, MODEL, tmp_path / "2", PRODUCTION, alike, promotion={"margin": 0.0})
+    with pytest.raises(NotShown, match="may be worse than the champion by more than promotion"):
+        script.promote(MODEL, "2")
+    add_version(shop, MODEL, tmp_path / "3", PRODUCTION, alike, promotion={"margin": 0.05})
+    script.promote(MODEL, "3")
+    assert champion(shop)[0] == "3"
+
+
+REFUSED = {
+    "a worse model": (PRODUCTION, predicted(60), "may be worse than the champion"),
+    "one of other data": (
+        PRODUCTION | {"data_digest": "e" * 64},
+        predicted(0),
+        "was trained on other data (digest eeeeeeeeeeeeeeee) than the champion, version 1",
+    ),
+    "one of another split": (
+        PRODUCTION,
+        predicted(0).head(300),
+        "whose test samples are not those of the champion, version 1: 300 and 400",
+    ),
+    "one whose gate failed": (PRODUCTION | {"gate": "failed"}, predicted(0), "whose gate failed"),
+    "one that has seen the test images": (
+        PRODUCTION | {"started_from_seen_test": "7"},
+        predicted(0),
+        "saw 7 of its test images in training",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_the_gate_refuses(shop: str, tmp_path: Path, what: str) -> None:
+    tags, predictions, message = REFUSED[what]
+    add_version(shop, MODEL, tmp_path / "2", tags, predictions)
+    with pytest.raises(NotShown) as refused:
+        script.promote(MODEL, "2")
+    assert message in str(refused.value)
+    assert champion(shop)[0] == "1"
+    script.promote(MODEL, "2", "the first one gives wrong answers on new scanners")
+    version, tags = champion(shop)
+    assert version == "2"
+    known = json.loads(tags.get("evidence", "null"))
+    assert known is None or known["passed"] == (what == "one whose gate failed")
+
+
+def test_the_order_of_the_classes_is_part_of_the_model(shop: str, tmp_path: Path) -> None:
+    swapped = ("b", "a")
+    add_version(shop, MODEL, tmp_path / "2", PRODUCTION, predicted(0), classes=swapped)
+    for reason in (None, "in a hurry"):  # no reason makes wrong names right
+        with pytest.raises(script.UserError, match="every answer of the service would carry a wro"):
+            script.promote(MODEL, "2", reason)
+    other = predicted(0, classes=swapped)
+    add_version(shop, MODEL, tmp_path / "3", PRODUCTION, other, classes=swapped)
+    with pytest.raises(NotShown, match="whose classes are b, a, where those of the champion"):
+        script.promote(MODEL, "3")
+
+
+def test_a_rollback_goes_back_one_champion_at_a_time(shop: str, tmp_path: Path) -> None:
+    for version, wrong in (("2", 20), ("3", 4)):
+        add_version(shop, MODEL, tmp_path / version, PRODUCTION, predicted(wrong))
+        script.promote(MODEL, version)
+    done = make(shop, "rollback", "REASON=wrong on new scanners")
+    assert done.returncode == 0, done.stderr
+    version, tags = champion(shop)
+    assert version == "2"
+    assert tags["promoted_how"] == "rollback"
+    assert tags["promoted_because"] == "rolled back from version 3: wrong on new scanners"
+    assert json.loads(tags["evidence"])["compared_with"] == "1"
+    left = registry.tags(shop, MODEL, "3")
+    assert left["rolled_back_because"] == "wrong on new scanners"
+    assert left["rolled_back_by"] == f"{getpass.getuser()}@{socket.gethostname()}"
+    script.rollback(MODEL, "")
+    assert champion(shop)[0] == "1"
+    done = make(shop, "rollback")
+    assert done.returncode != 0
+    assert "version 1 of resnet50v2ft-kvasir4 is the first champion that is known" in done.stderr
+
+
+def test_a_rollback_follows_an_alias_that_was_moved_by_hand(shop: str, tmp_path: Path) -> None:
+    import mlflow
+
+    add_version(shop, MODEL, tmp_path / "2", PRODUCTION, predicted(4))
+    mlflow.MlflowClient(shop).set_registered_model_alias(MODEL, "champion", "2")
+    script.rollback(MODEL, "")
+    assert champion(shop)[0] == "1"
+
+
+def test_a_run_promotes_its_own_version_or_says_why_not(shop: str, tmp_path: Path) -> None:
+    import mlflow
+
+    client = mlflow.MlflowClient(shop)
+    automatic = PRODUCTION | {"promotion": "automatic"}
+    for version, wrong in (("2", 80), ("3", 4)):
+        add_version(shop, MODEL, tmp_path / version, automatic, predicted(wrong))
+        after_training(client.get_model_version(MODEL, version).run_id)
+    assert "may be worse" in registry.tags(shop, MODEL, "2")["not_promoted_because"]
+    assert champion(shop)[0] == "3"
+    after_training("a run that registered nothing")
+    mlflow.set_tracking_uri("http://127.0.0.1:1")
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+    try:
+        after_training("and one whose server is gone")
+    finally:
+        del os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]

@@ -28,7 +28,7 @@ from omegaconf import OmegaConf
 
 from conf.errors import UserError
 from conf.redaction import redact
-from conf.schema import Config, ImageTraining, Split, plain
+from conf.schema import Config, ImageTraining, Promotion, Split, plain
 from datasets.common.fetching.disk import atomic_write
 from datasets.common.types import Dataset
 from train.common.data.types import Report, Splits
@@ -48,6 +48,7 @@ from train.common.tracking.connection import (
     words,
 )
 from train.common.tracking.files import leave, log_table, log_text
+from train.common.tracking.promotion import after_training
 from train.common.tracking.provenance import provenance, settings_digest
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ def tracked_run(settings: Config) -> Iterator["Run"]:
         yield run
         run.conclude()
         mlflow.end_run()
+        if settings.env.promotion is Promotion.automatic:
+            after_training(run.id)
     except MlflowException as error:
         run.fail(error)
         uri = settings.env.tracking_uri
@@ -111,7 +114,7 @@ class Run:
         tags = self._facts | {
             "version": settings.version,
             "env": settings.env.name,
-            "promotion": "allowed" if settings.env.promotion else "refused",
+            "promotion": settings.env.promotion.name,
             "pipeline": chosen("pipeline"),
             "overrides": redact(shlex.join(words())),
             "settings_digest": settings_digest(settings),
