@@ -17,7 +17,10 @@ FILES = ("model.onnx", "model.skops")
 
 
 def create(name: str, tag: str) -> None:
-    """The command line of every create_bento_model.py: import, and print the tag."""
+    """The command line of every create_bento_model.py: import, and print the tag.
+
+    And below it, for `ecr.sh`, the labels of the image, one `sonda.<name>=<value>` a line.
+    """
     parser = argparse.ArgumentParser(description=f"Import {name} from MLflow into BentoML's store.")
     parser.add_argument(
         "--model-uri",
@@ -29,6 +32,9 @@ def create(name: str, tag: str) -> None:
         source = find(chosen, name) if chosen else champion(name)
         model = import_model(source, tag)
         print(f"{model.tag}: {source.name} version {source.version}, run {source.run_id}")
+        facts = {"model": source.name, "version": source.version, **source.labels}
+        for key, value in (facts | {"promotion": source.promotion["how"]}).items():
+            print(f"sonda.{key}={value}")
 
     run_command(command)
 
@@ -42,13 +48,16 @@ def import_model(source: Source, tag: str) -> "bentoml.Model":
     from bentoml.exceptions import NotFound
     from mlflow.artifacts import download_artifacts
 
-    labels = {key: _label(value) for key, value in source.labels.items()}
+    facts = source.labels | {"version": source.version, "promotion": source.promotion["how"]}
+    labels = {key: _label(value) for key, value in facts.items()}
     metadata: dict[str, Any] = {
         "model_id": source.model_id,
         "name": source.name,
         "version": source.version,
         "run_id": source.run_id,
         "classes": list(source.classes),
+        "identity": source.labels,
+        "promotion": source.promotion,
     } | ({} if source.window is None else {"dicom_window": list(source.window)})
     if source.abstention:
         metadata["abstention"] = source.abstention

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from deploy.serving.http.openapi import HOW
 from tests.datasets.test_dicom import dicom
 from tests.deploy.browsing import ANSWER_MS, PHONE, opening
 from tests.deploy.common import MODEL, dicom_bytes, encoded, frame
@@ -56,6 +57,25 @@ def test_a_chosen_image_gets_bars_heatmap_latency_and_model(open_page: Any, tmp_
     assert overlay.evaluate("e => getComputedStyle(e).opacity") == "0.25"
     assert page.locator("#opacity-value").inner_text() == "25 %"
     page.screenshot(path=tmp_path / "answer.png", full_page=True)
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "es-MX"])
+def test_the_page_says_how_its_model_was_promoted(open_page: Any, locale: str) -> None:
+    page = open_page(locale)
+    expect(page.locator("#promotion")).to_contain_text(
+        "Not promoted" if locale == "en-GB" else "No promovido"
+    )
+    evidence: dict[str, Any] = {"accuracy": 0.9, "difference": 0.012, "low": -0.003, "high": 0.027}
+    evidence |= {"samples": 800, "compared_with": "3"}
+    said = set()
+    for how in HOW:
+        promotion = {"how": how, "because": "a reason", "evidence": evidence}
+        page.evaluate("given => showPromotion(given)", promotion)
+        said.add(page.locator("#promotion").inner_text())
+        assert "undefined" not in page.locator("#promotion").inner_text()
+    assert len(said - {""}) == len(HOW)
+    assert any("+1" in text and "800" in text for text in said)
+    assert sum("a reason" in text for text in said) == 3
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,10 @@ def test_the_answer_names_model_version_and_run(
 ) -> None:
     answer = requests.post(f"{service}/predict", files={"image": frames[0]}).json()
     assert answer["model"] == {"name": MODEL, "version": "1", "run_id": trained.run_id}
+    served = requests.get(f"{service}/model").json()
+    assert answer["model"].items() <= served.items()
+    assert (served["git_revision"], served["data_digest"]) == ("a" * 40, "d" * 64)
+    assert served["promotion"] == {"how": "none"}
     assert answer["milliseconds"] > 0
     assert "overlay" not in answer["predictions"][0]
 

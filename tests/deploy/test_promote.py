@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from deploy import promote as script
+from deploy.importing.promotion import promotion_of
+from deploy.importing.registry import find
 from tests.common import ROOT, new_store
 from tests.deploy import registry
 from tests.deploy.registry import PRODUCTION, add_version, predicted
@@ -142,6 +144,30 @@ def test_a_better_version_moves_with_its_evidence(shop: str, tmp_path: Path) -> 
     assert known["difference"] == pytest.approx(0.065)
     assert 0 < known["low"] < known["difference"] < known["high"]
     assert known["data_digest"] == PRODUCTION["data_digest"]
+
+
+def test_what_is_imported_knows_how_it_was_promoted(shop: str, tmp_path: Path) -> None:
+    add_version(shop, MODEL, tmp_path / "2", PRODUCTION | {"lock_sha256": "f" * 64}, predicted(4))
+    assert find(f"models:/{MODEL}/2", MODEL).promotion == {"how": "none"}
+    script.promote(MODEL, "2")
+    source = find(f"models:/{MODEL}@champion", MODEL)
+    assert source.labels["lock_sha256"] == "f" * 64
+    assert source.promotion["how"] == "evidence"
+    assert source.promotion["evidence"]["only_challenger_right"] == 36
+    assert getpass.getuser() + "@" not in json.dumps(source.promotion)
+    script.rollback(MODEL, "wrong on new scanners")
+    assert find(f"models:/{MODEL}@champion", MODEL).promotion["how"] == "rollback"
+    left = find(f"models:/{MODEL}/2", MODEL).promotion
+    assert (left["how"], left["because"]) == ("rolled_back", "wrong on new scanners")
+
+
+def test_tags_of_older_revisions_are_read() -> None:
+    when = {"promoted_at": "2026-10-01T10:00:00+00:00"}
+    given = when | {"promoted_because": "forced: shown in class"}
+    assert promotion_of(given)["how"] == "forced"
+    assert promotion_of(given)["because"] == "shown in class"
+    allowed = when | {"promoted_because": "env.promotion of its run allows it"}
+    assert promotion_of(allowed)["how"] == "allowed"
 
 
 def test_the_margin_decides_over_a_version_that_is_about_as_good(shop: str, tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ class Service(ABC, Generic[Model]):
         facts = self.classifier.facts
         return JSONResponse(
             {
-                **facts.public(),
+                **facts.served(),
                 "classes": facts.classes,
                 "labels": self.labels,
                 "texts": self.texts,

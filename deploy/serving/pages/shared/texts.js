@@ -9,6 +9,15 @@ const TEXTS = {
     failed: "No answer.",
     docs: "Interface for programs (OpenAPI)",
     model: (name, version) => `Model ${name}, version ${version}`,
+    promoted_evidence: ({ points, difference, low, high, samples, compared_with }) =>
+      `Champion by evidence: accuracy ${points(difference)} points (${points(low)} to ${points(high)}) against version ${compared_with}, on the same ${samples} test samples.`,
+    promoted_first: ({ accuracy, samples }) =>
+      `The first champion, compared with none: accuracy ${percent.format(accuracy)} on ${samples} test samples of its own run.`,
+    promoted_forced: ({ because }) => `Champion by hand, without evidence that it is better. The reason given: ${because}`,
+    promoted_rollback: ({ because }) => `Champion again: ${because}`,
+    promoted_rolled_back: ({ because }) => `No longer champion, after a rollback: ${because}`,
+    promoted_allowed: "Champion by hand, not compared with the one before.",
+    promoted_none: "Not promoted: this model is not the champion.",
     latency: (total, server) => `${total} ms in all, ${server} ms in the service`,
     error_too_large: ({ mb }) => `The file is too large: at most ${mb} MB.`,
     error_too_slow: "The upload took too long. Try again.",
@@ -23,6 +32,15 @@ const TEXTS = {
     failed: "Sin respuesta.",
     docs: "Interfaz para programas (OpenAPI)",
     model: (name, version) => `Modelo ${name}, versión ${version}`,
+    promoted_evidence: ({ points, difference, low, high, samples, compared_with }) =>
+      `Campeón por evidencia: exactitud ${points(difference)} puntos (${points(low)} a ${points(high)}) frente a la versión ${compared_with}, en las mismas ${samples} muestras de prueba.`,
+    promoted_first: ({ accuracy, samples }) =>
+      `El primer campeón, comparado con ninguno: exactitud ${percent.format(accuracy)} en ${samples} muestras de prueba de su propia ejecución.`,
+    promoted_forced: ({ because }) => `Campeón elegido a mano, sin evidencia de que sea mejor. El motivo dado: ${because}`,
+    promoted_rollback: ({ because }) => `Campeón de nuevo: ${because}`,
+    promoted_rolled_back: ({ because }) => `Ya no es campeón, se volvió al anterior: ${because}`,
+    promoted_allowed: "Campeón elegido a mano, sin compararlo con el anterior.",
+    promoted_none: "No promovido: este modelo no es el campeón.",
     latency: (total, server) => `${total} ms en total, ${server} ms en el servicio`,
     error_too_large: ({ mb }) => `El archivo es demasiado grande: como máximo ${mb} MB.`,
     error_too_slow: "El envío tardó demasiado. Inténtelo de nuevo.",
