@@ -61,6 +61,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from conf.schema.base import (
+    About,
     Arithmetic,
     Cache,
     Config,
@@ -110,6 +111,7 @@ from conf.schema.tables import (
 
 __all__ = [
     "RECIPES",
+    "About",
     "Abstention",
     "Archive",
     "Arithmetic",

@@ -48,6 +48,26 @@ class Promotion(Enum):
 
 
 @dataclass
+class About:
+    """What the data of a dataset are, and what a model of them is for: the words of the model card.
+
+    An empty field stands in the card as not stated.
+    """
+
+    source: str = ""
+    """Where the data come from, and who collected them."""
+    licence: str = ""
+    """Name of the licence as Hugging Face writes it, such as `cc-by-4.0`; `other` for terms of
+    their own, which `source` names."""
+    citation: str = ""
+    """What to cite."""
+    intended_use: str = ""
+    """What a model of these data is for, and for whom."""
+    limits: list[str] = field(default_factory=list)
+    """What the data do not show, one sentence each."""
+
+
+@dataclass
 class Limits:
     """Upper bounds that an environment sets for every pipeline; `null` is no bound."""
 

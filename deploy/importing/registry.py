@@ -9,6 +9,9 @@ from ..serving.http.servable import window_of
 from .connection import NotServable, connect, unusable
 from .promotion import promotion_of
 
+CARDS = {"card.md": "card_sha256", "card.html": "card_html_sha256"}
+"""The files of a model card, artifacts of the run, and the tags of the run with their sha256."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -28,6 +31,8 @@ class Source:
     """Where it comes from: run id, git revision, data digest, lock hash, pipeline."""
     promotion: dict[str, Any]
     """How it became champion, by `promotion_of`."""
+    cards: dict[str, str]
+    """Sha256 of each file of the model card; empty for a model of an older revision."""
 
 
 def champion(name: str) -> Source:
@@ -106,6 +111,7 @@ def find(uri: str, name: str) -> Source:
         abstention=metadata.get("abstention"),
         labels=labels,
         promotion=promotion_of(promoted),
+        cards={file: tags[tag] for file, tag in CARDS.items() if tag in tags},
     )
 
 

@@ -3,11 +3,12 @@
 import argparse
 import shutil
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .connection import NotServable, run_command
-from .registry import Source, champion, find
+from .registry import CARDS, Source, champion, find
 
 if TYPE_CHECKING:
     import bentoml
@@ -58,17 +59,19 @@ def import_model(source: Source, tag: str) -> "bentoml.Model":
         "classes": list(source.classes),
         "identity": source.labels,
         "promotion": source.promotion,
+        "cards": source.cards,
     } | ({} if source.window is None else {"dicom_window": list(source.window)})
     if source.abstention:
         metadata["abstention"] = source.abstention
     try:
         latest = bentoml.models.get(f"{tag}:latest")
-        if latest.info.metadata == metadata and _stored(latest) <= {"MLmodel", *FILES}:
+        if latest.info.metadata == metadata and _stored(latest) <= {"MLmodel", *FILES, *CARDS}:
             return latest
     except NotFound:
         pass
     with tempfile.TemporaryDirectory() as folder:
         stripped = _stripped(Path(download_artifacts(source.uri, dst_path=folder)))
+        _add_cards(source, Path(stripped))
         imported = bentoml.mlflow.import_model(tag, stripped, labels=labels, metadata=metadata)
     return bentoml.models.get(imported.tag)  # the path of what was just created is temporary
 
@@ -94,6 +97,28 @@ def _stripped(folder: Path) -> str:
         shutil.move(folder / kept, target / kept)
     described.save(str(target / "MLmodel"))
     return str(target)
+
+
+def _add_cards(source: Source, folder: Path) -> None:
+    """Copy the model card to `folder`. Raises `NotServable` if it was changed since the run."""
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    for name, digest in source.cards.items():
+        try:
+            found = download_artifacts(
+                run_id=source.run_id, artifact_path=name, dst_path=str(folder)
+            )
+        except (MlflowException, OSError) as error:
+            raise NotServable(
+                f"{name}, the model card of run {source.run_id}, cannot be read ({error}): restore "
+                "it, or train again"
+            ) from None
+        if sha256(Path(found).read_bytes()).hexdigest() != digest:
+            raise NotServable(
+                f"{name}, the model card of run {source.run_id}, was changed after the run logged "
+                "it (its sha256 is another): restore the file, or train again"
+            )
 
 
 def _stored(model: "bentoml.Model") -> set[str]:

@@ -14,6 +14,7 @@ from models.unlikeness import Reference
 from tests.common import configuration, new_store, pipelines
 from tests.deploy import tables
 from tests.deploy.common import (
+    CARD,
     FIRST,
     LIMITS,
     READ_SECONDS,
@@ -52,6 +53,7 @@ def logged(
     import mlflow
 
     from models.common import export_onnx
+    from train.common.tracking.cards import log_card
     from train.common.tracking.register import log_models
 
     keras.utils.set_random_seed(0)
@@ -86,6 +88,7 @@ def logged(
         tags |= {"env": "production", "promotion": "allowed"}
         with mlflow.start_run(experiment_id=experiment, tags=tags) as run:
             log_models(model, onnx, config, metadata)
+            log_card(CARD)
         client = mlflow.MlflowClient()
         unfinished = client.create_run(experiment).info.run_id
         source = client.get_model_version(name, "1").source

@@ -11,6 +11,8 @@ import yaml
 
 from datasets.common.images import READER
 from tests.common import log_smallest
+from tests.deploy.common import CARD
+from train.common.tracking.cards import log_card
 
 CLASSES = ("a", "b")
 SAMPLES = 400
@@ -46,6 +48,7 @@ def add_version(
     tags: Mapping[str, str] = PRODUCTION,
     predictions: pd.DataFrame | None = None,
     classes: tuple[str, ...] = CLASSES,
+    card: str | None = CARD,
     **settings: Any,
 ) -> str:
     """Register the smallest model as a version of `name` with its `predictions`; the version."""
@@ -56,6 +59,9 @@ def add_version(
     run = log_smallest(address, folder, metadata=facts)
     for key, value in tags.items():
         client.set_tag(run, key, value)
+    if card is not None:
+        with looked_up_at(address), mlflow.start_run(run):
+            log_card(card)
     if predictions is not None:
         right = float((predictions["label"] == predictions["answer"]).mean())
         for end, off in (("", 0.0), ("_low", -0.02), ("_high", 0.02)):

@@ -65,6 +65,8 @@ def test_the_page_says_how_its_model_was_promoted(open_page: Any, locale: str) -
     expect(page.locator("#promotion")).to_contain_text(
         "Not promoted" if locale == "en-GB" else "No promovido"
     )
+    expect(page.locator("#card")).to_be_visible()
+    assert page.request.get(page.url + page.locator("#card").get_attribute("href")).ok
     evidence: dict[str, Any] = {"accuracy": 0.9, "difference": 0.012, "low": -0.003, "high": 0.027}
     evidence |= {"samples": 800, "compared_with": "3"}
     said = set()
@@ -186,10 +188,10 @@ def test_the_keyboard_reaches_everything_and_parts_have_names(open_page: Any) ->
     answered(page)
     page.evaluate("document.activeElement.blur()")
     reached = []
-    for _ in range(3):
+    for _ in range(4):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
-    assert reached == ["file", "opacity", "A"]
+    assert reached == ["file", "opacity", "card", "A"]
     assert page.get_by_role("slider", name="Opacity of the heatmap").count() == 1
     assert page.get_by_role("region", name="Answer").count() == 1
     assert page.get_by_label("Choose an image").count() == 1

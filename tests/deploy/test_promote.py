@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from deploy import promote as script
+from deploy.importing.connection import NotServable
 from deploy.importing.promotion import promotion_of
 from deploy.importing.registry import find
+from deploy.importing.store import import_model
 from tests.common import ROOT, new_store
 from tests.deploy import registry
 from tests.deploy.registry import PRODUCTION, add_version, predicted
@@ -214,6 +216,32 @@ def test_the_gate_refuses(shop: str, tmp_path: Path, what: str) -> None:
     assert version == "2"
     known = json.loads(tags.get("evidence", "null"))
     assert known is None or known["passed"] == (what == "one whose gate failed")
+
+
+def test_a_version_without_a_card_needs_a_reason(shop: str, tmp_path: Path) -> None:
+    add_version(shop, MODEL, tmp_path / "2", PRODUCTION, predicted(0), card=None)
+    with pytest.raises(NotShown, match=r"logged no model card \(card.md\): train it again"):
+        script.promote(MODEL, "2")
+    script.promote(MODEL, "2", "of an older revision")
+    assert champion(shop)[0] == "2"
+
+
+@pytest.mark.parametrize("name", ["card.md", "card.html"])
+def test_a_card_that_was_changed_is_neither_promoted_nor_imported(
+    shop: str, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+
+    add_version(shop, MODEL, tmp_path / "2", PRODUCTION, predicted(0))
+    client = mlflow.MlflowClient(shop)
+    run = client.get_model_version(MODEL, "2").run_id
+    client.log_text(run, "# A card that promises more\n", name)
+    for reason in (None, "in a hurry"):
+        with pytest.raises(script.UserError, match=f"{name} of run .* was changed after the run"):
+            script.promote(MODEL, "2", reason)
+    monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "bentoml"))
+    with pytest.raises(NotServable, match=f"{name}, the model card of run .*, was changed"):
+        import_model(find(f"models:/{MODEL}/2", MODEL), MODEL)
 
 
 def test_the_order_of_the_classes_is_part_of_the_model(shop: str, tmp_path: Path) -> None:

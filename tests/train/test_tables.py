@@ -24,6 +24,8 @@ from train.common.data.types import Splits, TrainedPipeline
 from train.common.evaluation.nested import OVERALL
 from train.common.evaluation.tables import by_group, evaluate, importances
 from train.common.fitting.search import cross_validated
+from train.common.tracking.cards import check_card
+from train.common.tracking.load import FoldRun
 from train.common.tracking.promotion import evidence_of
 
 QUICK = [
@@ -266,6 +268,18 @@ def test_the_run_asks_to_be_promoted_and_its_rows_are_evidence(
     assert same.passed and same.samples == own.samples and same.low == same.high == 0
     splits = pd.read_csv(artifact(run, "data/splits.csv"))
     assert own.groups == splits.loc[splits["split"] == "test", "group"].nunique()
+
+
+def test_the_run_has_a_model_card_of_its_own_figures(run: Run) -> None:
+    assert check_card(FoldRun(run.info.run_id, run.data.tags)) == ""
+    text = artifact(run, "card.md").read_text()
+    metrics = run.data.metrics
+    accuracy = [metrics[f"test_accuracy{end}"] for end in ("", "_low", "_high")]
+    assert "| accuracy | {:.3f} [{:.3f}, {:.3f}] |".format(*accuracy) in text
+    assert "pipeline_tag: tabular-classification" in text
+    for known in ("Generated data", run.info.run_id, run.data.tags["lock_sha256"]):
+        assert known in text
+    assert "<h2>Limits</h2>" in artifact(run, "card.html").read_text()
 
 
 def test_a_bad_table_fails_the_run_in_ingest(server: str, tmp_path: Path) -> None:

@@ -32,9 +32,11 @@ from conf.schema import Config, ImageTraining, Promotion, Split, plain
 from datasets.common.fetching.disk import atomic_write
 from datasets.common.types import Dataset
 from train.common.data.types import Report, Splits
+from train.common.evaluation.card import card
 from train.common.evaluation.next_steps import serving
 from train.common.evaluation.report import png, render, render_failure
 from train.common.evaluation.words import titles
+from train.common.tracking.cards import log_card
 from train.common.tracking.connection import (
     check_refusal,
     check_registry,
@@ -216,6 +218,9 @@ class Run:
             "serve it": next(filter(None, commands.values()), ""),
         }
         log_text(page, "report.html")
+        if is_training(self.settings) and not _folds(self.settings):
+            facts = {"run": self.id} | self._facts
+            log_card(card(self.settings, report, facts, _title(self.settings)))
 
     def conclude(self) -> None:
         """End the log of a finished run: durations, result, report, and the command that serves."""

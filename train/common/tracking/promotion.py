@@ -12,6 +12,7 @@ import mlflow
 from conf.errors import UserError
 from conf.schema import Metrics, Promotion, PromotionRule
 from train.common.evaluation.evidence import Evidence, NotShown, Tested, compared
+from train.common.tracking.cards import check_card
 from train.common.tracking.champions import NOT_PROMOTED, champion, move, versions
 from train.common.tracking.load import FoldRun, fetch_config, fetch_table, has
 
@@ -51,10 +52,14 @@ def promote(name: str, version: str, force_because: str | None = None) -> str:
     before = champion(name)
     if before == version:
         return f"{name} version {version} is the champion already"
+    logged = client.get_run(info.run_id)
+    without_card = check_card(FoldRun(info.run_id, logged.data.tags))
     evidence: Evidence | None = None
     try:
         for run in runs:
             _check_allowed(run.data.tags)
+        if without_card:
+            raise NotShown(without_card)
         evidence = evidence_of(name, version, before)
         if not evidence.passed:
             raise NotShown(

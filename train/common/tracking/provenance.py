@@ -68,8 +68,10 @@ def settings_digest(settings: Config) -> str:
     and the content of a file of weights.
     """
     parts = plain(settings)
-    for part, without in {"split": "fold", "fit": "resume", "dataset": "titles"}.items():
-        parts.get(part, {}).pop(without, None)
+    named = {"dataset": ("titles", "about"), "split": ("fold",), "fit": ("resume",)}
+    for part, without in named.items():
+        for name in without:
+            parts.get(part, {}).pop(name, None)
     decisive = {k: v for k, v in parts.items() if k not in UNDECISIVE}
     weights = Path(str(parts.get("model", {}).get("weights")))
     decisive |= {"reader": READER, "weights": file_sha256(weights) if weights.is_file() else None}

@@ -73,6 +73,7 @@ async function askModel(complete = () => true) {
   byId("about").textContent = notice;
   showModel(model);
   showPromotion(model.promotion);
+  byId("card").hidden = !model.card;
 }
 
 function clear() {

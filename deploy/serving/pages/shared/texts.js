@@ -7,6 +7,7 @@ const TEXTS = {
     resultTitle: "Answer",
     working: "Computing …",
     failed: "No answer.",
+    card: "Model card: data, metrics and limits",
     docs: "Interface for programs (OpenAPI)",
     model: (name, version) => `Model ${name}, version ${version}`,
     promoted_evidence: ({ points, difference, low, high, samples, compared_with }) =>
@@ -30,6 +31,7 @@ const TEXTS = {
     resultTitle: "Respuesta",
     working: "Calculando …",
     failed: "Sin respuesta.",
+    card: "Ficha del modelo: datos, métricas y límites (en inglés)",
     docs: "Interfaz para programas (OpenAPI)",
     model: (name, version) => `Modelo ${name}, versión ${version}`,
     promoted_evidence: ({ points, difference, low, high, samples, compared_with }) =>
