@@ -190,7 +190,8 @@ def trainings() -> str:
         if not names:
             continue
         declared = described(schema.RECIPES[f"{kind}_{TRAINING}"], "", kind)
-        defaults = {s.key: s.default for s in declared if not _common(s.key) and not s.key.startswith(WORDS)}
+        own = [s for s in declared if not _common(s.key) and not s.key.startswith(WORDS)]
+        defaults = {s.key: s.default for s in own}
         values = {name: _composed(name) for name in names}
         rows = []
         for key, default in defaults.items():

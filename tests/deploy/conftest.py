@@ -4,15 +4,17 @@ import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from datasets.common.images import READER
+from deploy.promote import promote
 from models.unlikeness import Reference
 from tests.common import configuration, new_store, pipelines
-from tests.deploy import tables
+from tests.deploy import registry, tables
 from tests.deploy.common import (
     CARD,
     FIRST,
@@ -34,6 +36,21 @@ from tests.servers import free_port, running
 def frames() -> list[bytes]:
     """One generated frame of each class."""
     return [encoded(frame(label, 1)) for label in range(4)]
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A registry whose champion, version 1, is wrong for 40 of its 400 test samples."""
+    address = new_store(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    with registry.looked_up_at(address):
+        registry.add_version(
+            address, registry.MODEL, tmp_path / "1", registry.PRODUCTION, registry.predicted(40)
+        )
+        told = promote(registry.MODEL, "1")
+        assert "there was none before" in told
+        assert "on the evidence of its own run: accuracy 0.900" in told
+        yield address
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,7 @@
 """A registry of MLflow with versions whose runs logged predictions, as trainings leave them."""
 
+import os
+import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,10 +12,11 @@ import pandas as pd
 import yaml
 
 from datasets.common.images import READER
-from tests.common import log_smallest
+from tests.common import ROOT, log_smallest
 from tests.deploy.common import CARD
 from train.common.tracking.cards import log_card
 
+MODEL = "resnet50v2ft-kvasir4"
 CLASSES = ("a", "b")
 SAMPLES = 400
 """Test samples of each run, two of each near-duplicate cluster."""
@@ -77,7 +80,18 @@ def add_version(
     return str(made.version)
 
 
-def champion(address: str, name: str) -> tuple[str, dict[str, str]]:
+def make(uri: str, target: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The finished `make <target>` for `MODEL`; it leaves the environment as it is."""
+    return subprocess.run(
+        ["make", "-o", ".venv/.locked", target, f"MODEL={MODEL}", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"MLFLOW_TRACKING_URI": uri},
+        capture_output=True,
+        text=True,
+    )
+
+
+def champion(address: str, name: str = MODEL) -> tuple[str, dict[str, str]]:
     """The champion's version and tags; ("", {}) without one."""
     import mlflow
 
@@ -99,7 +113,7 @@ def looked_up_at(address: str) -> Iterator[None]:
         mlflow.set_tracking_uri(before)
 
 
-def tags(address: str, name: str, version: str) -> dict[str, str]:
+def tags(address: str, version: str, name: str = MODEL) -> dict[str, str]:
     """The tags of a version."""
     import mlflow
 

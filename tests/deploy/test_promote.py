@@ -2,10 +2,8 @@
 
 import getpass
 import json
-import os
 import socket
 import subprocess
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,13 +14,11 @@ from deploy.importing.connection import NotServable
 from deploy.importing.promotion import promotion_of
 from deploy.importing.registry import find
 from deploy.importing.store import import_model
-from tests.common import ROOT, new_store
+from tests.common import new_store
 from tests.deploy import registry
-from tests.deploy.registry import PRODUCTION, add_version, predicted
+from tests.deploy.registry import MODEL, PRODUCTION, add_version, predicted
 from train.common.evaluation.evidence import NotShown
-from train.common.tracking.promotion import after_training
 
-MODEL = "resnet50v2ft-kvasir4"
 NOT_ALLOWED = {
     "1": ({"env": "development", "promotion": "refused"}, "is one of env=development"),
     "2": ({"env": "development", "promotion": "allowed"}, "is one of env=development"),
@@ -44,36 +40,13 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     return address
 
 
-@pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A registry whose champion, version 1, is wrong for 40 of its 400 test samples."""
-    address = new_store(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-    with registry.looked_up_at(address):
-        add_version(address, MODEL, tmp_path / "1", PRODUCTION | {"gate": "off"}, predicted(40))
-        told = script.promote(MODEL, "1")
-        assert "there was none before" in told
-        assert "on the evidence of its own run: accuracy 0.900" in told
-        yield address
-
-
 def promote(uri: str, version: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The finished `make promote`; it leaves the environment as it is."""
-    return make(uri, "promote", f"VERSION={version}", *arguments)
-
-
-def make(uri: str, target: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["make", "-o", ".venv/.locked", target, f"MODEL={MODEL}", *arguments],
-        cwd=ROOT,
-        env=os.environ | {"MLFLOW_TRACKING_URI": uri},
-        capture_output=True,
-        text=True,
-    )
+    return registry.make(uri, "promote", f"VERSION={version}", *arguments)
 
 
 def champion(uri: str) -> tuple[str, dict[str, str]]:
-    return registry.champion(uri, MODEL)
+    return registry.champion(uri)
 
 
 @pytest.mark.parametrize("version", NOT_ALLOWED)
@@ -254,52 +227,3 @@ def test_the_order_of_the_classes_is_part_of_the_model(shop: str, tmp_path: Path
     add_version(shop, MODEL, tmp_path / "3", PRODUCTION, other, classes=swapped)
     with pytest.raises(NotShown, match="whose classes are b, a, where those of the champion"):
         script.promote(MODEL, "3")
-
-
-def test_a_rollback_goes_back_one_champion_at_a_time(shop: str, tmp_path: Path) -> None:
-    for version, wrong in (("2", 20), ("3", 4)):
-        add_version(shop, MODEL, tmp_path / version, PRODUCTION, predicted(wrong))
-        script.promote(MODEL, version)
-    done = make(shop, "rollback", "REASON=wrong on new scanners")
-    assert done.returncode == 0, done.stderr
-    version, tags = champion(shop)
-    assert version == "2"
-    assert tags["promoted_how"] == "rollback"
-    assert tags["promoted_because"] == "rolled back from version 3: wrong on new scanners"
-    assert json.loads(tags["evidence"])["compared_with"] == "1"
-    left = registry.tags(shop, MODEL, "3")
-    assert left["rolled_back_because"] == "wrong on new scanners"
-    assert left["rolled_back_by"] == f"{getpass.getuser()}@{socket.gethostname()}"
-    script.rollback(MODEL, "")
-    assert champion(shop)[0] == "1"
-    done = make(shop, "rollback")
-    assert done.returncode != 0
-    assert "version 1 of resnet50v2ft-kvasir4 is the first champion that is known" in done.stderr
-
-
-def test_a_rollback_follows_an_alias_that_was_moved_by_hand(shop: str, tmp_path: Path) -> None:
-    import mlflow
-
-    add_version(shop, MODEL, tmp_path / "2", PRODUCTION, predicted(4))
-    mlflow.MlflowClient(shop).set_registered_model_alias(MODEL, "champion", "2")
-    script.rollback(MODEL, "")
-    assert champion(shop)[0] == "1"
-
-
-def test_a_run_promotes_its_own_version_or_says_why_not(shop: str, tmp_path: Path) -> None:
-    import mlflow
-
-    client = mlflow.MlflowClient(shop)
-    automatic = PRODUCTION | {"promotion": "automatic"}
-    for version, wrong in (("2", 80), ("3", 4)):
-        add_version(shop, MODEL, tmp_path / version, automatic, predicted(wrong))
-        after_training(client.get_model_version(MODEL, version).run_id)
-    assert "may be worse" in registry.tags(shop, MODEL, "2")["not_promoted_because"]
-    assert champion(shop)[0] == "3"
-    after_training("a run that registered nothing")
-    mlflow.set_tracking_uri("http://127.0.0.1:1")
-    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
-    try:
-        after_training("and one whose server is gone")
-    finally:
-        del os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]
