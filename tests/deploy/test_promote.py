@@ -167,6 +167,11 @@ REFUSED = {
         predicted(0).head(300),
         "whose test samples are not those of the champion, version 1: 300 and 400",
     ),
+    "an ensemble of folds": (
+        PRODUCTION | {"fold_0": "a run"},
+        predicted(0),
+        "version 2 is the ensemble of folds: no image is left to test it",
+    ),
     "one whose gate failed": (PRODUCTION | {"gate": "failed"}, predicted(0), "whose gate failed"),
     "one that has seen the test images": (
         PRODUCTION | {"started_from_seen_test": "7"},

@@ -6,7 +6,8 @@
 flowchart LR
     run["run in MLflow"] --> tree["git worktree<br/>of its revision"]
     tree --> lock["Pipfile.lock<br/>is that of the run"]
-    lock --> train["python -m train<br/>with its overrides"] --> data["digest of the data<br/>is that of the run"] --> table["metrics, side by side"]
+    lock --> train["python -m train<br/>with its overrides"]
+    train --> data["digest of the data<br/>is that of the run"] --> table["metrics, side by side"]
 ```
 
 The new run has an empty cache and its own MLflow store, so it neither reuses files of the first run

@@ -74,7 +74,7 @@ def card(
         calibration=_table(tables.get("calibration_errors")),
         temperature=report.facts.get("temperature", ""),
         abstention=_table(tables.get("abstention")),
-        limits=[*about.limits, *report.notes],
+        limits=[*about.limits, *report.notes, *_of_folds(settings)],
         origin={key: run[key] for key in ORIGIN if key in run},
         guidelines=OF_RUN | MISSING,
     )
@@ -88,6 +88,16 @@ def page(markdown: str) -> str:
     content = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
     title = text.strip().splitlines()[0].lstrip("# ")
     return _template("card.html").render(title=title, content=content)
+
+
+def _of_folds(settings: ImageTraining | TableTraining) -> list[str]:
+    """What the figures of an ensemble of folds are not."""
+    if not isinstance(settings, ImageTraining) or not settings.split.folds:
+        return []
+    return [
+        "The model is the mean of the networks of all folds. No image is left to test it: the "
+        "figures are those of the single networks, each for the images of its own fold."
+    ]
 
 
 def _metadata(name: str, settings: ImageTraining | TableTraining, report: Report) -> str:

@@ -28,7 +28,7 @@ from omegaconf import OmegaConf
 
 from conf.errors import UserError
 from conf.redaction import redact
-from conf.schema import Config, ImageTraining, Promotion, Split, plain
+from conf.schema import Config, Promotion, plain
 from datasets.common.fetching.disk import atomic_write
 from datasets.common.types import Dataset
 from train.common.data.types import Report, Splits
@@ -43,10 +43,12 @@ from train.common.tracking.connection import (
     chosen,
     connect,
     experiment,
+    fold,
     impatient,
     is_training,
+    registers,
     status_of,
-    subject,
+    title,
     words,
 )
 from train.common.tracking.files import leave, log_table, log_text
@@ -121,10 +123,10 @@ class Run:
             "overrides": redact(shlex.join(words())),
             "settings_digest": settings_digest(settings),
         }
-        name = f"{settings.version}-{settings.env.name}{_fold(settings)}"
+        name = f"{settings.version}-{settings.env.name}{fold(settings)}"
         self.id = mlflow.start_run(run_name=name, tags=tags).info.run_id
         log.info("MLflow run %s of experiment %s", self.id, experiment(settings))
-        if is_training(settings) and not _folds(settings):
+        if registers(settings):
             check_registry(settings, self.id)
         log_text(_yaml(settings), "config.yaml")
         mlflow.log_params(_params(settings))
@@ -204,7 +206,7 @@ class Run:
             mlflow.set_tag("mlflow.note.content", " ".join(report.summary))
         commands = serving(self.settings, self.id)
         page = render(
-            _title(self.settings),
+            title(self.settings),
             {"run": self.id} | self._facts,
             _yaml(self.settings),
             report,
@@ -218,9 +220,9 @@ class Run:
             "serve it": next(filter(None, commands.values()), ""),
         }
         log_text(page, "report.html")
-        if is_training(self.settings) and not _folds(self.settings):
+        if registers(self.settings):
             facts = {"run": self.id} | self._facts
-            log_card(card(self.settings, report, facts, _title(self.settings)))
+            log_card(card(self.settings, report, facts, title(self.settings)))
 
     def conclude(self) -> None:
         """End the log of a finished run: durations, result, report, and the command that serves."""
@@ -253,8 +255,8 @@ class Run:
         log.error("step %s failed: %s", step, reason.splitlines()[0])
         status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
         trace = "" if isinstance(error, UserError) else "".join(traceback.format_exception(error))
-        title, settings = _title(self.settings), _yaml(self.settings)
-        page = render_failure(title, self._facts, settings, step, reason, trace)
+        name, settings = title(self.settings), _yaml(self.settings)
+        page = render_failure(name, self._facts, settings, step, reason, trace)
         if path := leave(page, "report.html"):
             log.info("report: %s", path)
         if mlflow.active_run() is None:  # it could not start
@@ -269,24 +271,6 @@ class Run:
                 Exception
             ):  # already logged; a next run in this process must start
                 mlflow.end_run(status)
-
-
-def _title(settings: Config) -> str:
-    return f"{subject(settings, ' on ', ' ')}, {settings.version}, {settings.env.name}"
-
-
-def _folds(settings: Config) -> Split | None:
-    """The split of a training of folds, or None."""
-    if isinstance(settings, ImageTraining) and settings.split.folds:
-        return settings.split
-    return None
-
-
-def _fold(settings: Config) -> str:
-    """The fold as a part of the run's name; empty without folds."""
-    if not (split := _folds(settings)):
-        return ""
-    return "-folds" if split.fold is None else f"-fold{split.fold}"
 
 
 def _yaml(settings: Config) -> str:

@@ -171,6 +171,11 @@ def _tested(name: str, version: str) -> tuple[FoldRun, Tested]:
     """The run of a version, and its predictions. Raises `NotShown` if it logged none."""
     info = mlflow.models.get_model_info(f"models:/{name}/{version}")
     run = FoldRun(info.run_id, mlflow.MlflowClient().get_run(info.run_id).data.tags)
+    if "fold_0" in run.tags:
+        raise NotShown(
+            f"and version {version} is the ensemble of folds: no image is left to test it, so it "
+            "has no evidence of its own"
+        )
     for artifact in (PREDICTIONS, SPLITS):
         if not has(run, artifact):
             raise NotShown(
