@@ -31,7 +31,7 @@ PIPENV := env -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL -u PIP_FIND_LINKS \
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup train mlflow repro reproduce test test-all test-container docs lint format serve predict promote data-push data-pull new-pipeline new-project lock clean-cache clean
+.PHONY: help setup train mlflow repro reproduce test test-all test-container docs lint format serve predict promote rollback data-push data-pull new-pipeline new-project lock clean-cache clean
 ifneq ($(ACCELERATOR),$(BUILT))
 .PHONY: $(STAMP)
 endif
@@ -106,11 +106,16 @@ predict: $(STAMP) ## classify an image (table) or a folder (CSV); IMAGE=path DEP
 	@test -n "$(IMAGE)" || { echo "name an image or a folder: make predict IMAGE=path" >&2; exit 1; }
 	@$(BIN)/python deploy/predict.py "$(IMAGE)" --deployment $(DEPLOYMENT) $(ARGS)
 
-promote: $(STAMP) ## choose what is served; MODEL=efficientnetliteft-kvasir4 VERSION=3 [FORCE="reason"]
+promote: $(STAMP) ## choose what is served, by evidence; MODEL=efficientnetliteft-kvasir4 VERSION=3 [FORCE="reason"]
 	@test -n "$(MODEL)" && test -n "$(VERSION)" || { \
 		echo "name both: make promote MODEL=efficientnetliteft-kvasir4 VERSION=3" >&2; exit 1; }
 	@$(BIN)/python deploy/promote.py --model "$(MODEL)" --version "$(VERSION)" \
 		$(if $(filter command,$(origin FORCE)),--force-because "$$FORCE")
+
+rollback: $(STAMP) ## go back to the champion before; MODEL=efficientnetliteft-kvasir4 [REASON="..."]
+	@test -n "$(MODEL)" || { echo "name it: make rollback MODEL=efficientnetliteft-kvasir4" >&2; exit 1; }
+	@$(BIN)/python deploy/promote.py --model "$(MODEL)" --rollback \
+		$(if $(filter command,$(origin REASON)),--because "$$REASON")
 
 ##@ Data
 data-push: $(STAMP) ## send the data that DVC tracks to a remote; REMOTE=s3

@@ -122,14 +122,22 @@ password=$(step "asking for a password" aws ecr get-login-password --region "$re
 step "logging in to $registry" \
     "$backend" login --username AWS --password-stdin "$registry" <<<"$password"
 
-step "importing the model" \
-    python "deploy/$deployment/create_bento_model.py" ${model_uri:+--model-uri "$model_uri"}
-built=$(step "building the Bento" bentoml build -f "$bentofile" -o tag .)
+imported=$(step "importing the model" \
+    python "deploy/$deployment/create_bento_model.py" ${model_uri:+--model-uri "$model_uri"})
+printf '%s' "${imported:+$imported$'\n'}"
+# Which model it is, and of which training, stands in the Bento and in the image too.
+labels=() annotations=(--opt "label=org.opencontainers.image.revision=$revision")
+while IFS== read -r key value; do
+    [[ $key == sonda.* && $value ]] || continue
+    labels+=(--label "${key#sonda.}=${value:0:63}") # BentoML takes no more
+    annotations+=(--opt "label=$key=$value")
+done <<<"$imported"
+built=$(step "building the Bento" bentoml build -f "$bentofile" "${labels[@]}" -o tag .)
 bento=$(sed -n 's/^__tag__://p' <<<"$built")
 [[ ! $dry_run ]] || bento=BENTO_TAG
 [[ $bento ]] || die "building the Bento: bentoml build printed no __tag__:name:version, but: $built"
 step "making the image of $bento" bentoml containerize "$bento" --backend "$backend" \
-    --image-tag "$image:$tag" --image-tag "$image:$revision"
+    --image-tag "$image:$tag" --image-tag "$image:$revision" "${annotations[@]}"
 step "pushing $image:$tag" "$backend" push "$image:$tag"
 step "pushing $image:$revision" "$backend" push "$image:$revision"
 

@@ -16,6 +16,8 @@ from pdoc.doc_ast import walk_tree
 from conf import schema
 from docs.markdown import code, table
 
+WORDS = "dataset.about."
+"""Texts of a dataset for the model card, too long for a table of what trainings set."""
 CONF = Path(schema.__file__).resolve().parents[1]
 KINDS = {"image": "Images", "table": "Tables"}
 """What recipes are of: the first word of their names, and the title of their section."""
@@ -188,7 +190,8 @@ def trainings() -> str:
         if not names:
             continue
         declared = described(schema.RECIPES[f"{kind}_{TRAINING}"], "", kind)
-        defaults = {s.key: s.default for s in declared if not _common(s.key)}
+        own = [s for s in declared if not _common(s.key) and not s.key.startswith(WORDS)]
+        defaults = {s.key: s.default for s in own}
         values = {name: _composed(name) for name in names}
         rows = []
         for key, default in defaults.items():

@@ -43,6 +43,7 @@ GOOD_TREE = {
     "deploy/serving/http/limits.py": "",
     "deploy/serving/images/decode.py": "import datasets.common.images\nfrom ..http import y\n",
     "deploy/serving/tables/records.py": "from ..http.servable import Facts\n",
+    "deploy/promote.py": "from train.common.tracking import promotion\n",
     "deploy/net/V1/ecr.sh": "",
     "deploy/net/V1/sample-input.json": "{}",
 }
@@ -93,6 +94,9 @@ BAD_CHANGES: dict[str, tuple[str, str, str | None, str]] = {
     "a deployment imports more of datasets than the reader": (
         "import_problems", "deploy/net/V1/common.py", "from datasets.common import folders\n",
         "only: datasets.common.images"),
+    "another command of deploy imports training": (
+        "import_problems", "deploy/serve.py", "from train.common.tracking import promotion\n",
+        "imports train.common.tracking.promotion"),
     "a model imports a deployment": (
         "import_problems", "models/net/model.py", "from deploy.serving import http\n",
         "imports deploy.serving.http"),

@@ -25,6 +25,7 @@ classDiagram
         metrics ~Metrics~
         abstention ~Abstention~
         publish ~Publish~
+        promotion ~PromotionRule~
     }
     class Env["Env"]{
         name ~str~
@@ -60,6 +61,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from conf.schema.base import (
+    About,
     Arithmetic,
     Cache,
     Config,
@@ -70,6 +72,7 @@ from conf.schema.base import (
     Part,
     Predict,
     Probes,
+    Promotion,
     Source,
 )
 from conf.schema.fitting import Augment, ClassWeights, Fit, Monitor, Phase, Schedule
@@ -90,7 +93,7 @@ from conf.schema.images import (
     SplitBy,
     Transform,
 )
-from conf.schema.publishing import Abstention, Precision, Publish
+from conf.schema.publishing import Abstention, Precision, PromotionRule, Publish
 from conf.schema.tables import (
     Estimator,
     Scoring,
@@ -108,6 +111,7 @@ from conf.schema.tables import (
 
 __all__ = [
     "RECIPES",
+    "About",
     "Abstention",
     "Archive",
     "Arithmetic",
@@ -138,6 +142,8 @@ __all__ = [
     "Precision",
     "Predict",
     "Probes",
+    "Promotion",
+    "PromotionRule",
     "Publish",
     "Schedule",
     "Scoring",

@@ -36,6 +36,37 @@ class Arithmetic(Enum):
     """On one GPU of compute capability 7.0 or higher, with loss scaling; refused on a CPU."""
 
 
+class Promotion(Enum):
+    """What a run may do to the alias `champion` of its registered model."""
+
+    refused = "refused"
+    """Its version needs `FORCE`, with a reason that is stored."""
+    allowed = "allowed"
+    """`make promote` takes its version, if the evidence speaks for it."""
+    automatic = "automatic"
+    """The run does the same at its end; a version that is refused stays challenger."""
+
+
+@dataclass
+class About:
+    """What the data of a dataset are, and what a model of them is for: the words of the model card.
+
+    An empty field stands in the card as not stated.
+    """
+
+    source: str = ""
+    """Where the data come from, and who collected them."""
+    licence: str = ""
+    """Name of the licence as Hugging Face writes it, such as `cc-by-4.0`; `other` for terms of
+    their own, which `source` names."""
+    citation: str = ""
+    """What to cite."""
+    intended_use: str = ""
+    """What a model of these data is for, and for whom."""
+    limits: list[str] = field(default_factory=list)
+    """What the data do not show, one sentence each."""
+
+
 @dataclass
 class Limits:
     """Upper bounds that an environment sets for every pipeline; `null` is no bound."""
@@ -76,7 +107,7 @@ class Env:
     """Default of `model.weights`."""
     activations: Cache = Cache.activations
     """Default of `fit.cache`."""
-    promotion: bool = False
+    promotion: Promotion = Promotion.refused
     """Whether a version that a run of this environment registers may become `champion`.
 
     The run stores it as its tag `promotion`, which `make promote` reads. Versions of

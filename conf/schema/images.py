@@ -5,9 +5,9 @@ from enum import Enum
 
 from omegaconf import II, MISSING, SI
 
-from conf.schema.base import Config, ModelStudy, Predict, Probes, Source
+from conf.schema.base import About, Config, ModelStudy, Predict, Probes, Source
 from conf.schema.fitting import Fit
-from conf.schema.publishing import Abstention, Publish
+from conf.schema.publishing import Abstention, PromotionRule, Publish
 
 
 @dataclass
@@ -61,6 +61,7 @@ class ImageDataset:
     """Share of unreadable images above which the run stops."""
     hash_distance: int = 4
     """Largest Hamming distance, in bits of a 64-bit perceptual hash, of near-duplicates."""
+    about: About = field(default_factory=About)
     titles: dict[str, str] = field(default_factory=dict)
     """Names of classes in reports, if the names of the folders are hard to read."""
     sample_images: int = 120
@@ -167,6 +168,7 @@ class ImageTraining(Config):
     metrics: Metrics = field(default_factory=Metrics)
     abstention: Abstention = field(default_factory=Abstention)
     publish: Publish = field(default_factory=Publish)
+    promotion: PromotionRule = field(default_factory=PromotionRule)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The classifier of images that is served: when it abstains, and its arithmetic."""
+"""The model that is served: when it abstains, its arithmetic, and what makes it champion."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -41,3 +41,17 @@ class Publish:
     ensemble: bool = False
     """With `split.folds`: register the networks of all folds as one graph, the mean of their
     logits. No image is left to test it: the figures of the run are those of single networks."""
+
+
+@dataclass
+class PromotionRule:
+    """The evidence that makes a version champion, compared with the champion on the same samples.
+
+    Both predicted the same test samples, so the interval is that of the paired difference of
+    accuracy, over whole near-duplicate clusters or groups.
+    """
+
+    margin: float = 0.01
+    """Largest loss of accuracy that the interval of the difference may include: its lower end must
+    be at least `-margin`. 0 asks for a version that is shown to be no worse at all, and two equal
+    models never show it on few samples; 0.01 accepts the loss of one sample in a hundred."""

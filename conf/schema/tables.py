@@ -5,7 +5,8 @@ from enum import Enum
 
 from omegaconf import MISSING, SI
 
-from conf.schema.base import Config, ModelStudy, Predict, Probes, Source
+from conf.schema.base import About, Config, ModelStudy, Predict, Probes, Source
+from conf.schema.publishing import PromotionRule
 
 
 @dataclass
@@ -22,6 +23,7 @@ class TableDataset:
     """CSV file of `source=directory`, or a folder with one CSV file in it."""
     features: list[str] = MISSING
     """Columns that the model sees."""
+    about: About = field(default_factory=About)
     titles: dict[str, str] = field(default_factory=dict)
     """Names of classes in reports, if the class names are hard to read."""
     sample_rows: int = SI("${cap:900,${env.limits.rows}}")
@@ -107,6 +109,7 @@ class TableTraining(Config):
     split: TableSplit = field(default_factory=TableSplit)
     fit: TableFit = field(default_factory=TableFit)
     metrics: TableMetrics = field(default_factory=TableMetrics)
+    promotion: PromotionRule = field(default_factory=PromotionRule)
 
 
 @dataclass

@@ -7,6 +7,10 @@ from datasets.common.images import READER
 
 from ..serving.http.servable import window_of
 from .connection import NotServable, connect, unusable
+from .promotion import promotion_of
+
+CARDS = {"card.md": "card_sha256", "card.html": "card_html_sha256"}
+"""The files of a model card, artifacts of the run, and the tags of the run with their sha256."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,11 @@ class Source:
     abstention: dict[str, Any] | None
     """Thresholds for abstention that the training chose; None: the model never abstains."""
     labels: dict[str, str]
-    """Where it comes from: run id, git revision, data digest, pipeline."""
+    """Where it comes from: run id, git revision, data digest, lock hash, pipeline."""
+    promotion: dict[str, Any]
+    """How it became champion, by `promotion_of`."""
+    cards: dict[str, str]
+    """Sha256 of each file of the model card; empty for a model of an older revision."""
 
 
 def champion(name: str) -> Source:
@@ -62,10 +70,11 @@ def find(uri: str, name: str) -> Source:
         raise NotServable(f"--model-uri {uri}: expected runs:/... or models:/...")
     client = connect()
     registered, version = name, "unregistered"
+    promoted: dict[str, str] = {}
     try:
         if uri.startswith("models:/"):
             found = _registered(client, uri)
-            registered, version = found.name, str(found.version)
+            registered, version, promoted = found.name, str(found.version), found.tags
         info = get_model_info(uri)
         tags = client.get_run(info.run_id).data.tags
     except (MlflowException, OSError) as error:
@@ -83,6 +92,7 @@ def find(uri: str, name: str) -> Source:
         "run_id": info.run_id,
         "git_revision": tags.get("git_revision", "unknown"),
         "data_digest": str(metadata.get("data_digest", "unknown")),
+        "lock_sha256": tags.get("lock_sha256", "unknown"),
         "pipeline": tags.get("pipeline", "unknown"),
     }
     if "image_size" in metadata and metadata.get("reader") != READER:
@@ -100,6 +110,8 @@ def find(uri: str, name: str) -> Source:
         window=window_of(metadata),
         abstention=metadata.get("abstention"),
         labels=labels,
+        promotion=promotion_of(promoted),
+        cards={file: tags[tag] for file, tag in CARDS.items() if tag in tags},
     )
 
 

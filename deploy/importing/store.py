@@ -3,11 +3,12 @@
 import argparse
 import shutil
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .connection import NotServable, run_command
-from .registry import Source, champion, find
+from .registry import CARDS, Source, champion, find
 
 if TYPE_CHECKING:
     import bentoml
@@ -17,7 +18,10 @@ FILES = ("model.onnx", "model.skops")
 
 
 def create(name: str, tag: str) -> None:
-    """The command line of every create_bento_model.py: import, and print the tag."""
+    """The command line of every create_bento_model.py: import, and print the tag.
+
+    And below it, for `ecr.sh`, the labels of the image, one `sonda.<name>=<value>` a line.
+    """
     parser = argparse.ArgumentParser(description=f"Import {name} from MLflow into BentoML's store.")
     parser.add_argument(
         "--model-uri",
@@ -29,6 +33,9 @@ def create(name: str, tag: str) -> None:
         source = find(chosen, name) if chosen else champion(name)
         model = import_model(source, tag)
         print(f"{model.tag}: {source.name} version {source.version}, run {source.run_id}")
+        facts = {"model": source.name, "version": source.version, **source.labels}
+        for key, value in (facts | {"promotion": source.promotion["how"]}).items():
+            print(f"sonda.{key}={value}")
 
     run_command(command)
 
@@ -42,24 +49,29 @@ def import_model(source: Source, tag: str) -> "bentoml.Model":
     from bentoml.exceptions import NotFound
     from mlflow.artifacts import download_artifacts
 
-    labels = {key: _label(value) for key, value in source.labels.items()}
+    facts = source.labels | {"version": source.version, "promotion": source.promotion["how"]}
+    labels = {key: _label(value) for key, value in facts.items()}
     metadata: dict[str, Any] = {
         "model_id": source.model_id,
         "name": source.name,
         "version": source.version,
         "run_id": source.run_id,
         "classes": list(source.classes),
+        "identity": source.labels,
+        "promotion": source.promotion,
+        "cards": source.cards,
     } | ({} if source.window is None else {"dicom_window": list(source.window)})
     if source.abstention:
         metadata["abstention"] = source.abstention
     try:
         latest = bentoml.models.get(f"{tag}:latest")
-        if latest.info.metadata == metadata and _stored(latest) <= {"MLmodel", *FILES}:
+        if latest.info.metadata == metadata and _stored(latest) <= {"MLmodel", *FILES, *CARDS}:
             return latest
     except NotFound:
         pass
     with tempfile.TemporaryDirectory() as folder:
         stripped = _stripped(Path(download_artifacts(source.uri, dst_path=folder)))
+        _add_cards(source, Path(stripped))
         imported = bentoml.mlflow.import_model(tag, stripped, labels=labels, metadata=metadata)
     return bentoml.models.get(imported.tag)  # the path of what was just created is temporary
 
@@ -85,6 +97,28 @@ def _stripped(folder: Path) -> str:
         shutil.move(folder / kept, target / kept)
     described.save(str(target / "MLmodel"))
     return str(target)
+
+
+def _add_cards(source: Source, folder: Path) -> None:
+    """Copy the model card to `folder`. Raises `NotServable` if it was changed since the run."""
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    for name, digest in source.cards.items():
+        try:
+            found = download_artifacts(
+                run_id=source.run_id, artifact_path=name, dst_path=str(folder)
+            )
+        except (MlflowException, OSError) as error:
+            raise NotServable(
+                f"{name}, the model card of run {source.run_id}, cannot be read ({error}): restore "
+                "it, or train again"
+            ) from None
+        if sha256(Path(found).read_bytes()).hexdigest() != digest:
+            raise NotServable(
+                f"{name}, the model card of run {source.run_id}, was changed after the run logged "
+                "it (its sha256 is another): restore the file, or train again"
+            )
 
 
 def _stored(model: "bentoml.Model") -> set[str]:

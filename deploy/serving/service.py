@@ -25,6 +25,8 @@ from .http.routes import Service
 from .http.sample import find
 from .http.servable import Facts
 
+CARD = "card.html"
+"""The model card, a file beside the model; models of older revisions have none."""
 SPARE_SECONDS = 10
 """How much longer BentoML's own time limit is than that of our routes."""
 
@@ -43,6 +45,8 @@ class Served:
         self.classifier = self.routes.kind(
             facts, folder, Limits.from_environment(self.routes.limits)
         )
+        card = Path(folder, CARD)
+        self.routes.card = card if card.is_file() else None
         self.routes.open(self.classifier)
 
     def __is_alive__(self) -> bool:

@@ -40,6 +40,10 @@ THRESHOLDS = Thresholds(unlikeness=8.0, classes=(0.6, 0.6, 0.6, 0.6))
 """When a model that judges abstains."""
 
 
+CARD = "---\nlicense: other\n---\n\n# A card\n\nFor research. <b>Not</b> for diagnosis.\n"
+"""The model card that its run logged."""
+
+
 @dataclass(frozen=True)
 class Trained:
     """A model as a training leaves it, in a store of its own."""

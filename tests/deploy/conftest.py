@@ -4,16 +4,19 @@ import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from datasets.common.images import READER
+from deploy.promote import promote
 from models.unlikeness import Reference
 from tests.common import configuration, new_store, pipelines
-from tests.deploy import tables
+from tests.deploy import registry, tables
 from tests.deploy.common import (
+    CARD,
     FIRST,
     LIMITS,
     READ_SECONDS,
@@ -35,6 +38,21 @@ def frames() -> list[bytes]:
     return [encoded(frame(label, 1)) for label in range(4)]
 
 
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A registry whose champion, version 1, is wrong for 40 of its 400 test samples."""
+    address = new_store(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    with registry.looked_up_at(address):
+        registry.add_version(
+            address, registry.MODEL, tmp_path / "1", registry.PRODUCTION, registry.predicted(40)
+        )
+        told = promote(registry.MODEL, "1")
+        assert "there was none before" in told
+        assert "on the evidence of its own run: accuracy 0.900" in told
+        yield address
+
+
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return logged(FIRST, tmp_path_factory)
@@ -52,6 +70,7 @@ def logged(
     import mlflow
 
     from models.common import export_onnx
+    from train.common.tracking.cards import log_card
     from train.common.tracking.register import log_models
 
     keras.utils.set_random_seed(0)
@@ -86,6 +105,7 @@ def logged(
         tags |= {"env": "production", "promotion": "allowed"}
         with mlflow.start_run(experiment_id=experiment, tags=tags) as run:
             log_models(model, onnx, config, metadata)
+            log_card(CARD)
         client = mlflow.MlflowClient()
         unfinished = client.create_run(experiment).info.run_id
         source = client.get_model_version(name, "1").source

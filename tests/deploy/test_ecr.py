@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.common import ROOT, deployments, log_smallest
 from tests.deploy.common import MODEL, names
@@ -242,9 +243,15 @@ def test_an_image_is_made_of_a_bento_that_stands_alone(site: Site, champion: str
     assert build.startswith("podman build ")
     tags = ("latest", revision(site))
     assert all(f"{image}:{tag}" in build for tag in tags)
+    facts = {"model": MODEL, "version": "1", "run_id": champion, "promotion": "none"}
+    said = {f"sonda.{key}": value for key, value in facts.items()}
+    said |= {"org.opencontainers.image.revision": revision(site)}
+    assert all(re.search(rf"--label[= ]{key}={value}( |$)", build) for key, value in said.items())
     assert pushes == [f"podman push {image}:{tag}" for tag in tags]
 
     bento = site.played / "context"
+    labels = yaml.safe_load((bento / "bento.yaml").read_text())["labels"]
+    assert facts.items() <= labels.items()
     assert len(list((bento / "models").rglob("model.onnx"))) == 1
     homes = ("deploy/serving", "deploy/resnet50v2ft/V1", "datasets/common/images")
     around = {Path("datasets/__init__.py"), Path("datasets/common/__init__.py")}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from deploy.serving.http.openapi import HOW
 from tests.datasets.test_dicom import dicom
 from tests.deploy.browsing import ANSWER_MS, PHONE, opening
 from tests.deploy.common import MODEL, dicom_bytes, encoded, frame
@@ -56,6 +57,27 @@ def test_a_chosen_image_gets_bars_heatmap_latency_and_model(open_page: Any, tmp_
     assert overlay.evaluate("e => getComputedStyle(e).opacity") == "0.25"
     assert page.locator("#opacity-value").inner_text() == "25 %"
     page.screenshot(path=tmp_path / "answer.png", full_page=True)
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "es-MX"])
+def test_the_page_says_how_its_model_was_promoted(open_page: Any, locale: str) -> None:
+    page = open_page(locale)
+    expect(page.locator("#promotion")).to_contain_text(
+        "Not promoted" if locale == "en-GB" else "No promovido"
+    )
+    expect(page.locator("#card")).to_be_visible()
+    assert page.request.get(page.url + page.locator("#card").get_attribute("href")).ok
+    evidence: dict[str, Any] = {"accuracy": 0.9, "difference": 0.012, "low": -0.003, "high": 0.027}
+    evidence |= {"samples": 800, "compared_with": "3"}
+    said = set()
+    for how in HOW:
+        promotion = {"how": how, "because": "a reason", "evidence": evidence}
+        page.evaluate("given => showPromotion(given)", promotion)
+        said.add(page.locator("#promotion").inner_text())
+        assert "undefined" not in page.locator("#promotion").inner_text()
+    assert len(said - {""}) == len(HOW)
+    assert any("+1" in text and "800" in text for text in said)
+    assert sum("a reason" in text for text in said) == 3
 
 
 @pytest.mark.parametrize(
@@ -166,10 +188,10 @@ def test_the_keyboard_reaches_everything_and_parts_have_names(open_page: Any) ->
     answered(page)
     page.evaluate("document.activeElement.blur()")
     reached = []
-    for _ in range(3):
+    for _ in range(4):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
-    assert reached == ["file", "opacity", "A"]
+    assert reached == ["file", "opacity", "card", "A"]
     assert page.get_by_role("slider", name="Opacity of the heatmap").count() == 1
     assert page.get_by_role("region", name="Answer").count() == 1
     assert page.get_by_label("Choose an image").count() == 1

@@ -120,6 +120,14 @@ def test_the_answer_names_model_version_and_run(
 ) -> None:
     answer = requests.post(f"{service}/predict", files={"image": frames[0]}).json()
     assert answer["model"] == {"name": MODEL, "version": "1", "run_id": trained.run_id}
+    served = requests.get(f"{service}/model").json()
+    assert answer["model"].items() <= served.items()
+    assert (served["git_revision"], served["data_digest"]) == ("a" * 40, "d" * 64)
+    assert served["promotion"] == {"how": "none"}
+    card = requests.get(f"{service}/card")
+    assert served["card"] and card.headers["Content-Type"].startswith("text/html")
+    assert "<h1>A card</h1>" in card.text and "license" not in card.text
+    assert "&lt;b&gt;Not" in card.text, "HTML of a card is text"
     assert answer["milliseconds"] > 0
     assert "overlay" not in answer["predictions"][0]
 

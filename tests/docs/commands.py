@@ -95,7 +95,7 @@ def _make(words: list[str]) -> str:
             return f"there is no pipeline {value}"
         if name == "DEPLOYMENT" and value not in deployments():
             return f"there is no deployment {value}"
-        if name == "MODEL" and "promote" in words:
+        if name == "MODEL" and {"promote", "rollback"} & set(words):
             known = {training.rpartition("_")[0] for training in trainings()}
             return "" if value in known else f"no training registers {value}"
     return ""

@@ -34,6 +34,9 @@ JOBS = "train.jobs"
 SLOW = {"tensorflow", "keras", "mlflow", "pandas", "matplotlib", "sklearn", "bentoml"}
 """Not at module level of what runs before the configuration is known to be valid."""
 
+PROMOTION = "deploy/promote.py"
+"""A command of developers that travels in no Bento; its rules are those of training."""
+
 STDLIB = set(sys.stdlib_module_names)
 READER_NEEDS = STDLIB | {"PIL", "datasets", "numpy", "pydicom"}
 
@@ -56,6 +59,8 @@ def allowed(relative: Path) -> tuple[str, ...] | None:
         shared = ("models.tables", "models.unlikeness") if layer == "models" else ()
         return ("conf", f"{layer}.common", *shared, own)
     if layer == "deploy":
+        if relative.as_posix() == PROMOTION:
+            return ("conf", "deploy", "train.common.tracking")
         if rest[0] != "serving":
             return (READER, "deploy")
         return (*SHARED, *ROOMS[rest[1]]) if rest[1] in ROOMS else (SERVING,)

@@ -24,6 +24,9 @@ from train.common.data.types import Splits, TrainedPipeline
 from train.common.evaluation.nested import OVERALL
 from train.common.evaluation.tables import by_group, evaluate, importances
 from train.common.fitting.search import cross_validated
+from train.common.tracking.cards import check_card
+from train.common.tracking.load import FoldRun
+from train.common.tracking.promotion import evidence_of
 
 QUICK = [
     "+pipeline=train_treesurvival",
@@ -177,7 +180,9 @@ def client(server: str) -> mlflow.MlflowClient:
 
 @pytest.fixture(scope="module")
 def run(server: str, client: mlflow.MlflowClient, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    status, output = finish(start(server, tmp_path_factory.mktemp("trees"), *QUICK))
+    status, output = finish(
+        start(server, tmp_path_factory.mktemp("trees"), *QUICK, "env.promotion=automatic")
+    )
     assert status == 0, output
     started = re.search(r"MLflow run (\w+) of experiment treesurvival/treesurvival", output)
     assert started, output
@@ -250,6 +255,31 @@ def test_the_registered_model_is_skops_with_a_typed_signature(
     first = {name: each["enum"][0] for name, each in properties.items() if "enum" in each}
     middle = {n: (e["minimum"] + e["maximum"]) / 2 for n, e in properties.items() if n not in first}
     assert example == first | middle, "made up from the schema, and no row of the table"
+
+
+def test_the_run_asks_to_be_promoted_and_its_rows_are_evidence(
+    run: Run, client: mlflow.MlflowClient
+) -> None:
+    [version] = client.search_model_versions(f"run_id='{run.info.run_id}'")
+    assert "is one of env=development" in version.tags["not_promoted_because"]
+    own = evidence_of(MODEL, str(version.version), "")
+    assert own.accuracy == pytest.approx(run.data.metrics["test_accuracy"])
+    same = evidence_of(MODEL, str(version.version), str(version.version))
+    assert same.passed and same.samples == own.samples and same.low == same.high == 0
+    splits = pd.read_csv(artifact(run, "data/splits.csv"))
+    assert own.groups == splits.loc[splits["split"] == "test", "group"].nunique()
+
+
+def test_the_run_has_a_model_card_of_its_own_figures(run: Run) -> None:
+    assert check_card(FoldRun(run.info.run_id, run.data.tags)) == ""
+    text = artifact(run, "card.md").read_text()
+    metrics = run.data.metrics
+    accuracy = [metrics[f"test_accuracy{end}"] for end in ("", "_low", "_high")]
+    assert "| accuracy | {:.3f} [{:.3f}, {:.3f}] |".format(*accuracy) in text
+    assert "pipeline_tag: tabular-classification" in text
+    for known in ("Generated data", run.info.run_id, run.data.tags["lock_sha256"]):
+        assert known in text
+    assert "<h2>Limits</h2>" in artifact(run, "card.html").read_text()
 
 
 def test_a_bad_table_fails_the_run_in_ingest(server: str, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from conf.schema import Metrics
+from conf.schema import Metrics, Promotion
 from tests.common import configuration, datasets, deployments, part
 from train.common.data.types import Report
 from train.common.evaluation import figures
@@ -169,7 +169,7 @@ def test_the_report_names_the_commands_that_serve_its_model(deployment: str) -> 
     name = f"{model}-{config.dataset.name}"
     promote = f"make promote MODEL={name} VERSION=..."
     assert f'{promote} FORCE="the reason, which is kept"' in told.values()
-    free = replace(config, env=replace(config.env, promotion=True))
+    free = replace(config, env=replace(config.env, promotion=Promotion.allowed))
     assert promote in serving(free, RUN).values()
     newest = deployed(name, model)
     assert newest and newest.startswith(f"{model}/V")

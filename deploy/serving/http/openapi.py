@@ -7,6 +7,9 @@ from typing import Any
 
 from ..version import VERSION
 
+HOW = ("evidence", "first", "forced", "rollback", "rolled_back", "allowed", "none")
+"""How a model became champion, in the words of `deploy/importing/promotion.py`."""
+
 
 def described(
     description: str, answer: dict[str, Any], errors: dict[int, tuple[str, str]]
@@ -45,11 +48,23 @@ def service_document(
         "servers": [{"url": "."}],
         "paths": {
             "/predict": {"post": predict},
+            "/model": {"get": _json("What is served, and how it was promoted.", "Served")},
             "/livez": {"get": _probe("200 while the process works.")},
             "/readyz": {"get": _probe("200 once the model is loaded and warm, 503 before.")},
             "/metrics": {"get": _probe("Counters in Prometheus' text format.")},
         },
         "components": {"schemas": schemas},
+    }
+
+
+def _json(description: str, name: str) -> dict[str, Any]:
+    content = {"application/json": {"schema": reference(name)}}
+    starting = {"application/json": {"schema": reference("Error")}}
+    return {
+        "responses": {
+            "200": {"description": description, "content": content},
+            "503": {"description": "not ready", "content": starting},
+        }
     }
 
 
@@ -79,6 +94,14 @@ def answer_schemas(
     return {
         "Error": _object({"error": text, "message": text}),
         "Model": _object({"name": text, "version": text, "run_id": text}),
+        "Served": _object(
+            {"name": text, "version": text, "run_id": text, "promotion": reference("Promotion")},
+            dict.fromkeys(("git_revision", "data_digest", "lock_sha256", "pipeline"), text),
+        ),
+        "Promotion": _object(
+            {"how": {"type": "string", "enum": list(HOW)}},
+            {"at": text, "because": text, "evidence": {"type": "object"}},
+        ),
         "Prediction": _object(prediction | (more or {}), optional),
         "Answer": _object(
             {

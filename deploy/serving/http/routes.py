@@ -1,4 +1,4 @@
-"""The routes that every service has: the page, `/predict`, `/model`, `/docs.json`, `/metrics`.
+"""The routes of every service: the page, `/predict`, `/model`, `/card`, `/docs.json`, `/metrics`.
 
 They are an ASGI application of their own that BentoML mounts at `/`. `images/service.py` and
 `tables/service.py` add how requests are read and what is answered.
@@ -85,6 +85,7 @@ class Service(ABC, Generic[Model]):
         self.labels = labels
         self.texts = texts
         self.sample: Path | None = None  # known once there is a deployment
+        self.card: Path | None = None  # and this once there is a model
         self.classifier: Model | None = None
         self.metrics: Metrics | None = None
         self._admission: Admission | None = None
@@ -101,6 +102,7 @@ class Service(ABC, Generic[Model]):
             routes=[
                 Route("/", self._page),
                 Route("/model", self._model),
+                Route("/card", self._card),
                 Route("/predict", self._predict, methods=["POST"]),
                 Route("/docs.json", self._docs),
                 Route("/metrics", self._metrics),
@@ -130,6 +132,12 @@ class Service(ABC, Generic[Model]):
             raise HTTPException(404)
         return FileResponse(self.sample, media_type=media_type(self.sample))
 
+    async def _card(self, _: Request) -> Response:
+        """The model card, as its run logged it."""
+        if self.card is None:
+            raise HTTPException(404)
+        return FileResponse(self.card, media_type="text/html")
+
     async def _model(self, _: Request) -> Response:
         """What the page shows about the model."""
         if self.classifier is None:
@@ -137,10 +145,11 @@ class Service(ABC, Generic[Model]):
         facts = self.classifier.facts
         return JSONResponse(
             {
-                **facts.public(),
+                **facts.served(),
                 "classes": facts.classes,
                 "labels": self.labels,
                 "texts": self.texts,
+                "card": self.card is not None,
                 "max_bytes": self.classifier.limits.max_bytes,
                 **self.described(self.classifier),
             }

@@ -3,7 +3,7 @@
 import logging
 import threading
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .limits import Limits
@@ -23,6 +23,10 @@ class Facts:
     """DICOM window centre and width of the training, () for each file's own; None: not known."""
     abstention: dict[str, Any] | None = None
     """Thresholds for abstention of a classifier of images; None: it never abstains."""
+    identity: dict[str, str] = field(default_factory=dict)
+    """Git revision, data digest, lock hash and pipeline of its run."""
+    promotion: dict[str, Any] = field(default_factory=lambda: {"how": "none"})
+    """How it became champion, by `deploy/importing/promotion.py`."""
 
     @classmethod
     def of(cls, known: dict[str, Any]) -> "Facts":
@@ -34,11 +38,17 @@ class Facts:
             tuple(known["classes"]),
             window_of(known),
             known.get("abstention"),
+            dict(known.get("identity", {})),
+            dict(known.get("promotion", {"how": "none"})),
         )
 
     def public(self) -> dict[str, Any]:
         """The facts that each answer carries."""
         return {"name": self.name, "version": self.version, "run_id": self.run_id}
+
+    def served(self) -> dict[str, Any]:
+        """The facts at `/model`: also where the model comes from, and how it became champion."""
+        return self.identity | self.public() | {"promotion": self.promotion}
 
 
 def window_of(metadata: dict[str, Any]) -> tuple[float, ...] | None:

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from conf.schema import Config, ImageTraining, TableTraining
+from conf.schema import Config, ImageTraining, Promotion, TableTraining
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -31,8 +31,9 @@ def serving(settings: Config, run: str) -> dict[str, str]:
             "lists its files.": ""
         }
     uri = f"runs:/{run}/serving"
-    # Without a reason, only runs of an environment with promotion=true may become champion.
-    reason = "" if settings.env.promotion else ' FORCE="the reason, which is kept"'
+    # Without a reason, only runs whose env.promotion allows it may become champion.
+    refused = settings.env.promotion is Promotion.refused
+    reason = ' FORCE="the reason, which is kept"' if refused else ""
     return {
         "Serve this model at http://127.0.0.1:3000:": (
             f'make serve DEPLOYMENT={deployment} ARGS="--model-uri {uri}"'

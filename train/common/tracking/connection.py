@@ -103,6 +103,25 @@ def subject(settings: Config, on: str, of: str) -> str:
     return chosen("pipeline").replace("_", of, 1)
 
 
+def title(settings: Config) -> str:
+    """The title of the reports on a run of `settings`."""
+    return f"{subject(settings, ' on ', ' ')}, {settings.version}, {settings.env.name}"
+
+
+def fold(settings: Config) -> str:
+    """The fold as a part of the run's name; empty without folds."""
+    if not isinstance(settings, ImageTraining) or not settings.split.folds:
+        return ""
+    return "-folds" if settings.split.fold is None else f"-fold{settings.split.fold}"
+
+
+def registers(settings: Config) -> TypeGuard[ImageTraining | TableTraining]:
+    """Whether a run of `settings` registers a model: a training, and of folds only an ensemble."""
+    if isinstance(settings, ImageTraining) and settings.split.folds:
+        return settings.split.fold is None and settings.publish.ensemble
+    return is_training(settings)
+
+
 def is_training(settings: Config) -> TypeGuard[ImageTraining | TableTraining]:
     """Whether `settings` are those of a training, not of a job."""
     return isinstance(settings, ImageTraining | TableTraining)

@@ -28,26 +28,31 @@ from omegaconf import OmegaConf
 
 from conf.errors import UserError
 from conf.redaction import redact
-from conf.schema import Config, ImageTraining, Split, plain
+from conf.schema import Config, Promotion, plain
 from datasets.common.fetching.disk import atomic_write
 from datasets.common.types import Dataset
 from train.common.data.types import Report, Splits
+from train.common.evaluation.card import card
 from train.common.evaluation.next_steps import serving
 from train.common.evaluation.report import png, render, render_failure
 from train.common.evaluation.words import titles
+from train.common.tracking.cards import log_card
 from train.common.tracking.connection import (
     check_refusal,
     check_registry,
     chosen,
     connect,
     experiment,
+    fold,
     impatient,
     is_training,
+    registers,
     status_of,
-    subject,
+    title,
     words,
 )
 from train.common.tracking.files import leave, log_table, log_text
+from train.common.tracking.promotion import after_training
 from train.common.tracking.provenance import provenance, settings_digest
 
 if TYPE_CHECKING:
@@ -79,6 +84,8 @@ def tracked_run(settings: Config) -> Iterator["Run"]:
         yield run
         run.conclude()
         mlflow.end_run()
+        if settings.env.promotion is Promotion.automatic:
+            after_training(run.id)
     except MlflowException as error:
         run.fail(error)
         uri = settings.env.tracking_uri
@@ -111,15 +118,15 @@ class Run:
         tags = self._facts | {
             "version": settings.version,
             "env": settings.env.name,
-            "promotion": "allowed" if settings.env.promotion else "refused",
+            "promotion": settings.env.promotion.name,
             "pipeline": chosen("pipeline"),
             "overrides": redact(shlex.join(words())),
             "settings_digest": settings_digest(settings),
         }
-        name = f"{settings.version}-{settings.env.name}{_fold(settings)}"
+        name = f"{settings.version}-{settings.env.name}{fold(settings)}"
         self.id = mlflow.start_run(run_name=name, tags=tags).info.run_id
         log.info("MLflow run %s of experiment %s", self.id, experiment(settings))
-        if is_training(settings) and not _folds(settings):
+        if registers(settings):
             check_registry(settings, self.id)
         log_text(_yaml(settings), "config.yaml")
         mlflow.log_params(_params(settings))
@@ -199,7 +206,7 @@ class Run:
             mlflow.set_tag("mlflow.note.content", " ".join(report.summary))
         commands = serving(self.settings, self.id)
         page = render(
-            _title(self.settings),
+            title(self.settings),
             {"run": self.id} | self._facts,
             _yaml(self.settings),
             report,
@@ -213,6 +220,9 @@ class Run:
             "serve it": next(filter(None, commands.values()), ""),
         }
         log_text(page, "report.html")
+        if registers(self.settings):
+            facts = {"run": self.id} | self._facts
+            log_card(card(self.settings, report, facts, title(self.settings)))
 
     def conclude(self) -> None:
         """End the log of a finished run: durations, result, report, and the command that serves."""
@@ -245,8 +255,8 @@ class Run:
         log.error("step %s failed: %s", step, reason.splitlines()[0])
         status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
         trace = "" if isinstance(error, UserError) else "".join(traceback.format_exception(error))
-        title, settings = _title(self.settings), _yaml(self.settings)
-        page = render_failure(title, self._facts, settings, step, reason, trace)
+        name, settings = title(self.settings), _yaml(self.settings)
+        page = render_failure(name, self._facts, settings, step, reason, trace)
         if path := leave(page, "report.html"):
             log.info("report: %s", path)
         if mlflow.active_run() is None:  # it could not start
@@ -261,24 +271,6 @@ class Run:
                 Exception
             ):  # already logged; a next run in this process must start
                 mlflow.end_run(status)
-
-
-def _title(settings: Config) -> str:
-    return f"{subject(settings, ' on ', ' ')}, {settings.version}, {settings.env.name}"
-
-
-def _folds(settings: Config) -> Split | None:
-    """The split of a training of folds, or None."""
-    if isinstance(settings, ImageTraining) and settings.split.folds:
-        return settings.split
-    return None
-
-
-def _fold(settings: Config) -> str:
-    """The fold as a part of the run's name; empty without folds."""
-    if not (split := _folds(settings)):
-        return ""
-    return "-folds" if split.fold is None else f"-fold{split.fold}"
 
 
 def _yaml(settings: Config) -> str:

@@ -17,6 +17,8 @@ from datasets.common.fetching.download import file_sha256
 from datasets.common.images import READER
 
 ROOT = Path(__file__).resolve().parents[3]
+UNDECISIVE = ("env", "metrics", "publish", "promotion")
+"""Parts of the settings that do not decide the predictions of a run."""
 PACKAGES = ("keras", "numpy", "pandas", "scikit-learn", "mlflow", "onnx", "pillow", "hydra-core")
 
 
@@ -66,9 +68,11 @@ def settings_digest(settings: Config) -> str:
     and the content of a file of weights.
     """
     parts = plain(settings)
-    for part, without in {"split": "fold", "fit": "resume", "dataset": "titles"}.items():
-        parts.get(part, {}).pop(without, None)
-    decisive = {k: v for k, v in parts.items() if k not in ("env", "metrics", "publish")}
+    named = {"dataset": ("titles", "about"), "split": ("fold",), "fit": ("resume",)}
+    for part, without in named.items():
+        for name in without:
+            parts.get(part, {}).pop(name, None)
+    decisive = {k: v for k, v in parts.items() if k not in UNDECISIVE}
     weights = Path(str(parts.get("model", {}).get("weights")))
     decisive |= {"reader": READER, "weights": file_sha256(weights) if weights.is_file() else None}
     # Redacted, because a URL with a new signature names the same data.

@@ -9,6 +9,7 @@ const language = (navigator.languages ?? [navigator.language])
 const texts = TEXTS[language];
 const percent = new Intl.NumberFormat(language, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const whole = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
+const signed = new Intl.NumberFormat(language, { signDisplay: "exceptZero", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const RETRY_MS = 500;
 
 let model = { labels: {}, max_bytes: Infinity };
@@ -50,6 +51,12 @@ function showModel({ name, version, run_id }) {
   byId("model").title = run_id;
 }
 
+function showPromotion({ how, because, evidence = {} }) {
+  const said = texts[`promoted_${how}`];
+  const points = (share) => signed.format(100 * share);
+  byId("promotion").textContent = typeof said === "function" ? said({ because, points, ...evidence }) : said;
+}
+
 // Asks what the model is, again and again until the service runs and the answer is complete.
 async function askModel(complete = () => true) {
   const answer = await fetch("model")
@@ -65,6 +72,8 @@ async function askModel(complete = () => true) {
   byId("title").textContent = title;
   byId("about").textContent = notice;
   showModel(model);
+  showPromotion(model.promotion);
+  byId("card").hidden = !model.card;
 }
 
 function clear() {
