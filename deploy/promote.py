@@ -4,9 +4,9 @@
     python deploy/promote.py --model ... --version 3 --force-because "demonstration for the course"
 
 The alias moves only to a version that can be served and whose run may become champion: a run of
-`env=production` whose `env.promotion` allows it. `--force-because` overrides the second condition.
-Tags of the version record who promoted it, when and why: `promoted_by`, `promoted_at` and
-`promoted_because`.
+`env=production` whose `env.promotion` allows it and whose leak gate passed. `--force-because`
+overrides the second condition. Tags of the version record who promoted it, when and why:
+`promoted_by`, `promoted_at` and `promoted_because`.
 """
 
 import argparse
@@ -86,10 +86,14 @@ def _not_allowed(tags: dict[str, str]) -> str:
     """Why a run with `tags` may not become champion; "" where it may."""
     if tags.get("env") == "development":
         return "which is one of env=development: small limits, no evidence"
-    match tags.get("promotion"):
-        case "allowed":
+    match tags.get("promotion"), tags.get("gate"):
+        case "allowed", "failed":
+            return "whose leak gate failed: the table gate of its report names the checks"
+        case "allowed", "off":
+            return "whose leak gate was off (gate.enabled=false)"
+        case "allowed", _:
             return ""
-        case None:
+        case None, _:
             return "which has no tag 'promotion': it does not say whether it may be served"
         case _:
             return "whose env.promotion was false"

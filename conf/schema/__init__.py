@@ -21,6 +21,7 @@ classDiagram
         model ~ImageModel~
         transform ~Transform~
         split ~Split~
+        gate ~Gate~
         fit ~Fit~
         metrics ~Metrics~
         abstention ~Abstention~
@@ -42,6 +43,7 @@ classDiagram
     Env <|-- Limits
     ImageTraining <|-- ImageDataset
     ImageTraining <|-- ImageModel
+    ImageTraining <|-- Gate
     ImageTraining <|-- Fit
     ImageTraining <|-- Abstention
     Fit <|-- Phase
@@ -77,6 +79,7 @@ from conf.schema.images import (
     Archive,
     Compare,
     Dicom,
+    Gate,
     ImageComparison,
     ImageDataset,
     ImageDatasetJob,
@@ -121,6 +124,7 @@ __all__ = [
     "Env",
     "Estimator",
     "Fit",
+    "Gate",
     "ImageComparison",
     "ImageDataset",
     "ImageDatasetJob",

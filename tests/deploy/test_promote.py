@@ -18,12 +18,14 @@ from tests.common import ROOT, log_smallest, new_store
 
 MODEL = "resnet50v2ft-kvasir4"
 RUNS = {
-    "1": {"env": "production", "promotion": "allowed"},
+    "1": {"env": "production", "promotion": "allowed", "gate": "passed"},
     "2": {"env": "development", "promotion": "refused"},
     "3": {"env": "development", "promotion": "allowed"},
     "4": {"env": "production", "promotion": "refused"},
     "5": {"env": "production"},
     "6": {},
+    "7": {"env": "production", "promotion": "allowed", "gate": "failed"},
+    "8": {"env": "production", "promotion": "allowed", "gate": "off"},
 }
 """Tags of the run of each version."""
 
@@ -89,6 +91,8 @@ def champion(uri: str) -> tuple[str, dict[str, str]]:
         ("4", "whose env.promotion was false"),
         ("5", "has no tag 'promotion'"),
         ("6", "has no tag 'promotion'"),
+        ("7", "whose leak gate failed: the table gate of its report"),
+        ("8", "whose leak gate was off"),
     ],
 )
 def test_a_version_that_may_not_be_served_is_refused_with_the_way_out(

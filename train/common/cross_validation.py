@@ -27,6 +27,7 @@ from conf.schema import ImageTraining
 from train.common.data.build import build_images
 from train.common.data.types import Predictions, Report, TrainedModel
 from train.common.evaluation import metrics, words
+from train.common.gate import OFF, Checked, pooled, with_gate
 from train.common.tracking.connection import connect
 from train.common.tracking.load import FoldRun, fetch_table, finished_folds
 from train.common.tracking.log import tracked_run
@@ -74,6 +75,9 @@ def cross_validate(
         )
     with tracked_run(settings) as run:
         report = run.step(pool, runs, judge, settings)
+        checked = gates(runs)
+        run.log_gate(checked.tag, checked.table)
+        report = with_gate(report, checked)
         run.log_folds(runs)
         run.log_report(report)
     return CrossValidation(report, runs)
@@ -99,6 +103,17 @@ def pool(runs: dict[int, FoldRun], judge: Judge, settings: ImageTraining) -> Rep
     report.facts["data digest"] = runs[0].tags["data_digest"][:16]
     report.facts["runs"] = ", ".join(f"fold {k}: {run.run_id}" for k, run in sorted(runs.items()))
     return report
+
+
+def gates(runs: dict[int, FoldRun]) -> Checked:
+    """The leak gates of all folds; a fold that an earlier version trained had none."""
+    tags = {number: run.tags.get("gate", OFF) for number, run in runs.items()}
+    tables = {
+        number: fetch_table(runs[number], "tables/gate.csv")
+        for number, tag in tags.items()
+        if tag != OFF
+    }
+    return pooled(tags.values(), tables)
 
 
 def _named(runs: dict[int, FoldRun], tag: str) -> str:

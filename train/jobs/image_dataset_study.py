@@ -9,10 +9,10 @@ from omegaconf import DictConfig
 
 from conf.schema import ImageDatasetStudy, typed
 from train.common.data.types import DecodedImages, Report
-from train.common.evaluation import words
+from train.common.evaluation import probes, words
 from train.common.evaluation.figures import COLUMNS, gallery
 from train.common.tracking.log import tracked_run
-from train.jobs import pictures, probes
+from train.jobs import pictures
 from train.jobs.common import contact_sheets, counts, decoded, facts, named
 
 CLUSTERS = 6

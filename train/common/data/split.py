@@ -17,8 +17,6 @@ from train.common.data.types import DecodedImages, Splits
 
 log = logging.getLogger(__name__)
 
-SHOWN = 3
-"""Number of examples in a message."""
 FEWEST_IMAGES = 2
 """Smallest number of images of a class in a split: with fewer, its metrics mean nothing."""
 Few = Callable[[int, int, int, str, float], str]
@@ -29,9 +27,9 @@ it has, how many are needed, and the name and share of the split."""
 def split_images(images: DecodedImages, settings: Split) -> Splits[DecodedImages]:
     """Official splits, or new ones that are drawn by cluster or by class alone.
 
-    Raises `UserError` when official splits are missing or share images (also near-duplicates,
-    unless `settings.allow_crossing`), when the fold does not exist, or when a class has too few
-    images for a split.
+    Near-duplicates may cross the splits: the leak gate (`train.common.gate`) judges that. Raises
+    `UserError` when official splits are missing or share images, when the fold does not exist, or
+    when a class has too few images for a split.
     """
     _check_fold(settings)
     official = settings.by == SplitBy.official
@@ -46,42 +44,13 @@ def split_images(images: DecodedImages, settings: Split) -> Splits[DecodedImages
                     f"least {FEWEST_IMAGES} are needed: add images, or raise split.validation and "
                     "split.test with split.by=cluster"
                 )
-    crossing, said = _crossing(images.frame, names)
-    if crossing and official and not settings.allow_crossing:
-        raise UserError(
-            f"{said}\nChoose split.by=cluster to make splits without them from all images, or "
-            "accept them with split.allow_crossing=true; the report then warns of them"
-        )
-    if crossing:
-        log.warning("%s\nsplit.by=cluster makes splits without them", said)
+    placed = pd.Series(names).groupby(images.frame["cluster"].to_numpy())
+    crossing = int((placed.nunique() > 1).sum())
     label = images.frame["label"].map(dict(enumerate(images.classes)))
     who = images.frame["file"] + images.frame["sha256"] + names + label
     digest = hashlib.sha256("\n".join(sorted(who)).encode()).hexdigest()
     log.info("split by %s: %s", settings.by.name, {name: len(rows) for name, rows in parts.items()})
     return Splits(images, parts["train"], parts["validation"], parts["test"], digest, crossing)
-
-
-def _crossing(table: pd.DataFrame, names: np.ndarray) -> tuple[int, str]:
-    """The number of near-duplicate clusters that cross the splits `names`, and a message.
-
-    The message has the number of test images in these clusters, and examples.
-    """
-    placed = table[["file", "cluster"]].assign(split=names).reset_index(drop=True)
-    counted = placed.groupby("cluster")["split"].transform("nunique")
-    across = placed[counted > 1]
-    if across.empty:
-        return 0, ""
-    clusters, test = across["cluster"].nunique(), int((across["split"] == "test").sum())
-    pairs = across.drop_duplicates(["cluster", "split"]).groupby("cluster")
-    examples = [
-        " and ".join(f"{row.file} ({row.split})" for row in pair.itertuples())
-        for _, pair in islice(pairs, SHOWN)
-    ]
-    return clusters, (
-        f"{clusters} near-duplicate clusters have images in more than one split, {test} of the "
-        f"{int((names == 'test').sum())} test images among them: figures on test are optimistic. "
-        f"For example: {'; '.join(examples)}"
-    )
 
 
 def _check_fold(settings: Split) -> None:

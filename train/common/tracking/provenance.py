@@ -68,7 +68,7 @@ def settings_digest(settings: Config) -> str:
     parts = plain(settings)
     for part, without in {"split": "fold", "fit": "resume", "dataset": "titles"}.items():
         parts.get(part, {}).pop(without, None)
-    decisive = {k: v for k, v in parts.items() if k not in ("env", "metrics", "publish")}
+    decisive = {k: v for k, v in parts.items() if k not in ("env", "gate", "metrics", "publish")}
     weights = Path(str(parts.get("model", {}).get("weights")))
     decisive |= {"reader": READER, "weights": file_sha256(weights) if weights.is_file() else None}
     # Redacted, because a URL with a new signature names the same data.
