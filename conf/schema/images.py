@@ -35,6 +35,15 @@ class Dicom:
     """DICOM window width, over 1; set both or none."""
 
 
+class Series(Enum):
+    """How the series of slices are found that neither manifest nor DICOM files name."""
+
+    none = "none"
+    """They are not: near-duplicates alone stay together."""
+    adjacent = "adjacent"
+    """From the numbers in the file names: neighbours that are alike are one series."""
+
+
 @dataclass
 class ImageDataset:
     """A classification set of images, one folder per class."""
@@ -59,6 +68,9 @@ class ImageDataset:
     """Largest accepted width times height."""
     max_bad_share: float = 0.01
     """Share of unreadable images above which the run stops."""
+    series: Series = Series.none
+    """Groups for images of which nothing names the series; `split.by=cluster` keeps them together.
+    """
     hash_distance: int = 4
     """Largest Hamming distance, in bits of a 64-bit perceptual hash, of near-duplicates."""
     titles: dict[str, str] = field(default_factory=dict)
