@@ -128,6 +128,8 @@ class SplitBy(Enum):
     """The splits of the dataset itself."""
     cluster = "cluster"
     """New splits; near-duplicates and the groups of a manifest stay together."""
+    source = "source"
+    """Each fold tests one source of the manifest: `folds` is the number of sources."""
     random = "random"
     """New splits by class alone: near-duplicates cross them, and the report warns."""
 

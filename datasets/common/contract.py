@@ -30,7 +30,9 @@ from datasets.common.types import SPLITS, Dataset
 
 log = logging.getLogger(__name__)
 
-COLUMNS = ["path", "file", "label", "split", "sha256", "cluster", "group", "width", "height"]
+COLUMNS = [
+    "path", "file", "label", "split", "sha256", "cluster", "group", "source", "width", "height",
+]  # fmt: skip
 NO_GROUP = -1
 """In the column `group`: nothing names a series or a patient of the image."""
 ALL = "all"
@@ -46,13 +48,14 @@ class Images(Dataset):
     `frame` has one row an image: path (absolute), file (relative), label (int), split (train,
     validation, test or ""), sha256, cluster (int, equal for near-duplicates), group (int, equal for
     images of a series or a patient, which the manifest, the file or `dataset.series` names;
-    `NO_GROUP` without),
-    width, height. Each frame of a multi-frame DICOM file is an image, and path and file name it:
-    `scan.dcm#3`.
+    `NO_GROUP` without), source (as the manifest names it, or ""), width, height. Each frame of a
+    multi-frame DICOM file is an image, and path and file name it: `scan.dcm#3`.
     `quarantined` has the columns file and reason. `digest` covers files, contents, labels, splits.
     """
 
-    SPLIT_COLUMNS: ClassVar[tuple[str, ...]] = ("file", "label", "sha256", "cluster", "group")
+    SPLIT_COLUMNS: ClassVar[tuple[str, ...]] = (
+        "file", "label", "sha256", "cluster", "group", "source",
+    )  # fmt: skip
     GROUP_COLUMN: ClassVar[str] = "cluster"
 
     duplicates: pd.DataFrame
@@ -66,7 +69,7 @@ def verify(
     cache: Path,
     expected: dict[str, int] | None = None,
 ) -> Images:
-    """Check `table` (path, file, label, split, group) and complete it.
+    """Check `table` (path, file, label, split, group, source) and complete it.
 
     `rejected` (file, reason) lists files that were left out earlier. `expected` is the number of
     files per split, per class, or of the whole set (`ALL`). Raises `UserError` for a violation.

@@ -136,6 +136,8 @@ def join(
     """
     classes = tuple(settings.dataset.classes)
     parts, known = [], ["file", "label", "cluster", "group"]
+    if all("source" in table for table in splits.values()):
+        known.append("source")
     if any(set(known) - set(table.columns) for table in splits.values()):
         raise UserError(
             "the splits of the folds lack columns of this version: an earlier version trained "

@@ -25,7 +25,7 @@ it has, how many are needed, and the name and share of the split."""
 
 
 def split_images(images: DecodedImages, settings: Split) -> Splits[DecodedImages]:
-    """Official splits, or new ones that are drawn by cluster or by class alone.
+    """Official splits, or new ones by cluster, by source or by class alone.
 
     Near-duplicates may cross the splits: the leak gate (`train.common.gate`) judges that. Raises
     `UserError` when official splits are missing or share images, when the fold does not exist, or
@@ -39,10 +39,15 @@ def split_images(images: DecodedImages, settings: Split) -> Splits[DecodedImages
         counts = images.frame["label"].iloc[rows].value_counts()
         for label, class_name in enumerate(images.classes):
             if counts.get(label, 0) < FEWEST_IMAGES:
+                way_out = (
+                    "choose classes that every source has (dataset.classes)"
+                    if settings.by == SplitBy.source
+                    else "add images, or raise split.validation and split.test with "
+                    "split.by=cluster"
+                )
                 raise UserError(
                     f"split {name} has {counts.get(label, 0)} images of class {class_name}; at "
-                    f"least {FEWEST_IMAGES} are needed: add images, or raise split.validation and "
-                    "split.test with split.by=cluster"
+                    f"least {FEWEST_IMAGES} are needed: {way_out}"
                 )
     placed = pd.Series(names).groupby(images.frame["cluster"].to_numpy())
     crossing = int((placed.nunique() > 1).sum())
@@ -96,12 +101,41 @@ def _drawn(images: Images, settings: Split) -> np.ndarray:
         )
 
     labels = images.frame["label"].to_numpy()
-    by_cluster = settings.by == SplitBy.cluster
-    groups = images.frame["cluster"].to_numpy() if by_cluster else np.arange(len(labels))
+    by_image = settings.by == SplitBy.random
+    groups = np.arange(len(labels)) if by_image else images.frame["cluster"].to_numpy()
     test = 1 / settings.folds if settings.folds else settings.test
+    held_out = None
+    if settings.by == SplitBy.source:
+        held_out = _of_source(images, settings)
+        test = float(held_out.mean())
     return split_names(
-        labels, groups, settings.validation, test, settings.seed, few, settings.fold or 0
+        labels, groups, settings.validation, test, settings.seed, few, settings.fold or 0, held_out
     )
+
+
+def _of_source(images: Images, settings: Split) -> np.ndarray:
+    """Whether each image (N,) is of the source that the fold tests.
+
+    A near-duplicate cluster of several sources belongs to the source of most of its images. Raises
+    `UserError` unless each image has a source, and each source its fold.
+    """
+    frame = images.frame
+    if missing := int((frame["source"] == "").sum()):
+        raise UserError(
+            f"split.by=source, but {missing} of {len(frame)} images of {images.name} have no "
+            "source: name it in the column source of manifest.csv"
+        )
+    sources = frame.groupby("cluster")["source"].transform(lambda names: names.mode().iat[0])
+    known = sorted(sources.unique())
+    if settings.folds != len(known) or len(known) < 2:
+        raise UserError(
+            f"split.by=source tests each source in one fold: split.folds={settings.folds}, but "
+            f"{images.name} has {len(known)} ({', '.join(known)}); give split.folds={len(known)}"
+            if len(known) > 1
+            else f"split.by=source, but all images of {images.name} are of one source, {known[0]}; "
+            "choose split.by=cluster"
+        )
+    return (sources == known[settings.fold or 0]).to_numpy()
 
 
 def split_table(table: Table, settings: TableSplit) -> Splits[Table]:
@@ -134,11 +168,13 @@ def split_names(
     seed: int,
     few: Few,
     fold: int = 0,
+    held_out: np.ndarray | None = None,
 ) -> np.ndarray:
     """The split of each sample (N,): test is fold number `fold`; validation is drawn from the rest.
 
-    `validation` and `test` are shares of the N samples. Raises `UserError` when they leave no
-    training samples, and with the message of `few` when a class has too few groups.
+    With `held_out` (N,), a mask of whole groups, these are test instead. `validation` and `test`
+    are shares of the N samples. Raises `UserError` when they leave no training samples, and with
+    the message of `few` when a class has too few groups.
     """
     if not 0 < validation + test < 1 or min(validation, test) <= 0:
         raise UserError(
@@ -147,7 +183,11 @@ def split_names(
         )
     names = np.full(len(labels), "train", dtype="<U10")
     rest, left = np.arange(len(labels)), 1.0
-    for name, share, number in (("test", test, fold), ("validation", validation, 0)):
+    parts = [("test", test, fold), ("validation", validation, 0)]
+    if held_out is not None:
+        names[held_out] = "test"
+        rest, left, parts = rest[~held_out], 1 - test, parts[1:]
+    for name, share, number in parts:
         folds = max(2, round(left / share))
         found = pd.Series(groups[rest]).groupby(labels[rest]).nunique()
         if found.min() < folds:
