@@ -1,5 +1,6 @@
 """The leak gate finds what is planted, and nothing in a clean set."""
 
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from train.common.data.pixels import decode
 from train.common.data.split import split_images
 from train.common.data.types import DecodedImages, Report, Splits
 from train.common.evaluation import leaks
+from train.common.evaluation.report import render
 from train.common.gate import Checked, gate, pooled, with_gate
 from train.common.tracking.log import tracked_run
 
@@ -216,6 +218,8 @@ def test_a_failed_gate_is_a_warning_in_development_and_where_it_is_accepted(
     assert ("accepted by split.allow_crossing=true" in report.notes[0]) == (len(words) == 2)
     rows = report.tables["gate"].set_index("check")["verdict"]
     assert rows["near-duplicates across splits"].startswith("failed")
+    page = render("title", {}, "", report, {}, {})
+    assert "<td>1</td>" in page and "1.000</td>" not in page
 
 
 def test_a_random_split_runs_in_production_with_a_warning(
@@ -242,5 +246,10 @@ def test_folds_pass_together() -> None:
     table = leaks.table([leaks.Check("near-duplicates across splits", "crossing", 0, 0)])
     assert pooled(["passed", "failed"], {0: table, 1: table}).tag == "failed"
     assert pooled(["passed", "off"], {0: table}).tag == "off"
-    both = pooled(["passed", "passed"], {0: table, 1: table})
-    assert both.tag == "passed" and both.table["fold"].tolist() == [0, 1]
+    probe = leaks.Check("probe of metadata", "metadata", 0.5, None, low=0.4, high=0.6, chance=0.25)
+    counted = leaks.Check("contradicting labels", "contradictions", 3, None)
+    written = leaks.table([probe, counted]).to_csv(index=False)
+    both = pooled(["passed", "passed"], {k: pd.read_csv(io.StringIO(written)) for k in range(2)})
+    assert both.tag == "passed" and both.table["fold"].tolist() == [0, 0, 1, 1]
+    assert both.table["value"].tolist() == [0.5, "3"] * 2
+    assert both.table["threshold"].tolist() == [""] * 4

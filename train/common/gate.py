@@ -80,9 +80,18 @@ def pooled(tags: Iterable[str], tables: dict[int, pd.DataFrame]) -> Checked:
     """The gates of all folds together: failed if one failed, off if one was off."""
     known = set(tags)
     tag = next((tag for tag in (FAILED, OFF) if tag in known), PASSED)
-    rows = [table.assign(fold=fold).astype(object).fillna("") for fold, table in tables.items()]
+    rows = [_as_logged(table).assign(fold=fold) for fold, table in tables.items()]
     joined = pd.concat(rows, ignore_index=True) if rows else leaks.table([])
     return Checked(tag, joined, [f"The leak gate of the folds: {tag}."])
+
+
+def _as_logged(table: pd.DataFrame) -> pd.DataFrame:
+    """The table of a fold as it was before it became CSV: counts are text again."""
+    counts, cells = pd.to_numeric(table["chance"]).isna(), table.astype(object).fillna("")
+    for name in ("value", "threshold"):
+        whole = [each if each == "" else f"{float(each):.0f}" for each in cells[name]]
+        cells[name] = cells[name].where(~counts, whole)
+    return cells
 
 
 def _why(failed: list[leaks.Check]) -> list[str]:

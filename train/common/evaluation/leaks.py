@@ -62,14 +62,19 @@ class Check:
 
 
 def table(checks: list[Check]) -> pd.DataFrame:
-    """One row per check: check, value, low, high, chance, threshold, verdict; "" for no number."""
+    """One row per check: check, value, low, high, chance, threshold, verdict.
+
+    Counts are text, so that no report shows them as 2.000; "" is no number.
+    """
     columns = ("name", "value", "low", "high", "chance", "threshold", "verdict")
     rows = [[_cell(getattr(check, name)) for name in columns] for check in checks]
     return pd.DataFrame(rows, columns=["check", *columns[1:]], dtype=object)
 
 
 def _cell(value: object) -> object:
-    return "" if value is None or value != value else value
+    if value is None or value != value:
+        return ""
+    return str(value) if isinstance(value, int) else value
 
 
 def check(splits: Splits[DecodedImages], settings: ImageTraining) -> list[Check]:
@@ -108,10 +113,10 @@ def crossing(splits: Splits[DecodedImages], settings: ImageTraining) -> list[Che
         if known.empty:
             continue
         across = known[known.groupby(column)["split"].transform("nunique") > 1]
-        count = across[column].nunique()
-        said = (
-            f"{count} {what} in more than one split, {_examples(across, column)}" if count else ""
-        )
+        count = int(across[column].nunique())
+        said = f"{count} {what} in more than one split" if count else ""
+        if said and column == "cluster":  # it holds the other two
+            said += f", {_examples(across, column)}"
         checks.append(
             Check(name, "crossing", count, settings.gate.crossing, said, way_out, accepted=accepted)
         )
