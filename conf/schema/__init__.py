@@ -21,6 +21,7 @@ classDiagram
         model ~ImageModel~
         transform ~Transform~
         split ~Split~
+        gate ~Gate~
         fit ~Fit~
         metrics ~Metrics~
         abstention ~Abstention~
@@ -43,6 +44,7 @@ classDiagram
     Env <|-- Limits
     ImageTraining <|-- ImageDataset
     ImageTraining <|-- ImageModel
+    ImageTraining <|-- Gate
     ImageTraining <|-- Fit
     ImageTraining <|-- Abstention
     Fit <|-- Phase
@@ -80,6 +82,7 @@ from conf.schema.images import (
     Archive,
     Compare,
     Dicom,
+    Gate,
     ImageComparison,
     ImageDataset,
     ImageDatasetJob,
@@ -89,6 +92,7 @@ from conf.schema.images import (
     ImagePrediction,
     ImageTraining,
     Metrics,
+    Series,
     Split,
     SplitBy,
     Transform,
@@ -125,6 +129,7 @@ __all__ = [
     "Env",
     "Estimator",
     "Fit",
+    "Gate",
     "ImageComparison",
     "ImageDataset",
     "ImageDatasetJob",
@@ -147,6 +152,7 @@ __all__ = [
     "Publish",
     "Schedule",
     "Scoring",
+    "Series",
     "Source",
     "Split",
     "SplitBy",

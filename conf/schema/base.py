@@ -112,8 +112,8 @@ class Env:
 
     The run stores it as its tag `promotion`, which `make promote` reads. Versions of
     `env=development` always need `FORCE`, with a reason that is stored."""
-    allow_crossing: bool = MISSING
-    """Default of `split.allow_crossing`: whether near-duplicates may cross official splits."""
+    enforce_gate: bool = MISSING
+    """Default of `gate.enforce`: whether a failed leak gate stops a training, or warns."""
     cache: str = ".cache"
     """Folder of decoded images, digests, activations and checkpoints."""
     cache_limit_gb: float | None = 20.0

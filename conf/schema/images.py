@@ -35,6 +35,15 @@ class Dicom:
     """DICOM window width, over 1; set both or none."""
 
 
+class Series(Enum):
+    """How the series of slices are found that neither manifest nor DICOM files name."""
+
+    none = "none"
+    """They are not: near-duplicates alone stay together."""
+    adjacent = "adjacent"
+    """From the numbers in the file names: neighbours that are alike are one series."""
+
+
 @dataclass
 class ImageDataset:
     """A classification set of images, one folder per class."""
@@ -59,6 +68,9 @@ class ImageDataset:
     """Largest accepted width times height."""
     max_bad_share: float = 0.01
     """Share of unreadable images above which the run stops."""
+    series: Series = Series.none
+    """Groups for images of which nothing names the series; `split.by=cluster` keeps them together.
+    """
     hash_distance: int = 4
     """Largest Hamming distance, in bits of a 64-bit perceptual hash, of near-duplicates."""
     about: About = field(default_factory=About)
@@ -117,6 +129,8 @@ class SplitBy(Enum):
     """The splits of the dataset itself."""
     cluster = "cluster"
     """New splits; near-duplicates and the groups of a manifest stay together."""
+    source = "source"
+    """Each fold tests one source of the manifest: `folds` is the number of sources."""
     random = "random"
     """New splits by class alone: near-duplicates cross them, and the report warns."""
 
@@ -134,10 +148,45 @@ class Split:
     """Number of folds of a cross-validation: each image is in test once; `null` makes one split."""
     fold: int | None = None
     """The only fold to train, from 0; `null` trains all folds and pools their predictions."""
-    allow_crossing: bool = II("env.allow_crossing")
-    """Whether a run continues, with a warning, when near-duplicates cross the official splits."""
+    allow_crossing: bool = False
+    """Whether near-duplicates that cross the official splits are accepted: the run goes on, the
+    report warns, and `gate` is `failed` all the same."""
     seed: int = 0
     """Seed of the drawn splits."""
+
+
+@dataclass
+class Gate:
+    """The leak gate: what is checked on the splits before the training starts.
+
+    A failed check stops a run with `enforce`, and is a warning in others. Each run has the tag
+    `gate`: `passed`, `failed` or `off`; `make promote` takes `passed` alone. The two probes report
+    and never fail by default: in many sets the properties of files differ by class (endoscopes and
+    hospitals differ), and which excess is acceptable depends on the set.
+    """
+
+    enabled: bool = True
+    """Whether the checks run; without them the tag `gate` is `off`."""
+    enforce: bool = II("env.enforce_gate")
+    """Whether a failed check stops the run."""
+    crossing: int = 0
+    """Largest accepted number of near-duplicate clusters with images in more than one split, and of
+    images and groups (series, patients). With `split.by=random` or `split.allow_crossing=true` more
+    of them never stop a run."""
+    contradictions: int | None = 0
+    """Largest accepted number of near-duplicate pairs with different labels; `null` reports them.
+
+    Pairs of one cluster whose thumbnails correlate at 0.99 or more. Neighbouring slices of a series
+    that changes its label in between can be such pairs."""
+    metadata: float | None = None
+    """Largest accepted excess over chance of what metadata alone predict; `null` reports it.
+
+    The mean recall of a forest on file size, sides, JPEG quality, border and corners, fitted on
+    training images and judged on validation images: the lower end of its interval counts."""
+    masked: float | None = None
+    """The same for images whose centre is masked; `null` reports it."""
+    images: int = 1000
+    """Largest number of training images, and of validation images, that the probes read."""
 
 
 @dataclass
@@ -164,6 +213,7 @@ class ImageTraining(Config):
     model: ImageModel = MISSING
     transform: Transform = field(default_factory=Transform)
     split: Split = field(default_factory=Split)
+    gate: Gate = field(default_factory=Gate)
     fit: Fit = field(default_factory=Fit)
     metrics: Metrics = field(default_factory=Metrics)
     abstention: Abstention = field(default_factory=Abstention)

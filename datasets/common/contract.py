@@ -23,14 +23,16 @@ import numpy as np
 import pandas as pd
 
 from conf.errors import UserError
-from conf.schema import ImageDataset
-from datasets.common import digests
+from conf.schema import ImageDataset, Series
+from datasets.common import digests, series
 from datasets.common.images import Window
 from datasets.common.types import SPLITS, Dataset
 
 log = logging.getLogger(__name__)
 
-COLUMNS = ["path", "file", "label", "split", "sha256", "cluster", "group", "width", "height"]
+COLUMNS = [
+    "path", "file", "label", "split", "sha256", "cluster", "group", "source", "width", "height",
+]  # fmt: skip
 NO_GROUP = -1
 """In the column `group`: nothing names a series or a patient of the image."""
 ALL = "all"
@@ -45,13 +47,15 @@ class Images(Dataset):
 
     `frame` has one row an image: path (absolute), file (relative), label (int), split (train,
     validation, test or ""), sha256, cluster (int, equal for near-duplicates), group (int, equal for
-    images of a series or a patient, which the manifest or else the file names; `NO_GROUP` without),
-    width, height. Each frame of a multi-frame DICOM file is an image, and path and file name it:
-    `scan.dcm#3`.
+    images of a series or a patient, which the manifest, the file or `dataset.series` names;
+    `NO_GROUP` without), source (as the manifest names it, or ""), width, height. Each frame of a
+    multi-frame DICOM file is an image, and path and file name it: `scan.dcm#3`.
     `quarantined` has the columns file and reason. `digest` covers files, contents, labels, splits.
     """
 
-    SPLIT_COLUMNS: ClassVar[tuple[str, ...]] = ("file", "label", "sha256", "cluster", "group")
+    SPLIT_COLUMNS: ClassVar[tuple[str, ...]] = (
+        "file", "label", "sha256", "cluster", "group", "source",
+    )  # fmt: skip
     GROUP_COLUMN: ClassVar[str] = "cluster"
 
     duplicates: pd.DataFrame
@@ -65,7 +69,7 @@ def verify(
     cache: Path,
     expected: dict[str, int] | None = None,
 ) -> Images:
-    """Check `table` (path, file, label, split, group) and complete it.
+    """Check `table` (path, file, label, split, group, source) and complete it.
 
     `rejected` (file, reason) lists files that were left out earlier. `expected` is the number of
     files per split, per class, or of the whole set (`ALL`). Raises `UserError` for a violation.
@@ -89,11 +93,13 @@ def verify(
     _check_share(quarantined, len(table), config)
     _check_classes(table, config)
     _check_labels(table, config)
-    looks, groups, series = (table[name].tolist() for name in ("look", "group", "series"))
-    table["cluster"] = digests.clusters(looks, groups, config.hash_distance, series)
-    named = table["group"].where(table["group"] != "", table["series"])
+    if config.series == Series.adjacent:
+        table["series"] = _with_adjacent(table, config, window, cache)
+    looks, groups, named = (table[name].tolist() for name in ("look", "group", "series"))
+    table["cluster"] = digests.clusters(looks, groups, config.hash_distance, named)
+    known = table["group"].where(table["group"] != "", table["series"])
     # Numbers, because a name may be that of a patient, and splits are logged.
-    table["group"] = pd.factorize(named.replace("", None))[0].astype(np.int64)
+    table["group"] = pd.factorize(known.replace("", None))[0].astype(np.int64)
     table = _limited(table, config)[COLUMNS].reset_index(drop=True)
     duplicates = _duplicates(table)
     log.info(
@@ -181,6 +187,20 @@ def _duplicates(table: pd.DataFrame) -> pd.DataFrame:
     splits = table.groupby("sha256")["split"].transform("nunique")
     found = table.loc[splits > 1, ["file", "sha256", "split", "label"]]
     return found.sort_values(["sha256", "file"], ignore_index=True)
+
+
+def _with_adjacent(
+    table: pd.DataFrame, config: ImageDataset, window: Window, cache: Path
+) -> pd.Series:
+    """The column `series`, completed by the numbering for images without group and series."""
+    unnamed = table[(table["group"] == "") & (table["series"] == "")]
+    small = series.thumbnails(unnamed, config.name, config.max_pixels, window, cache)
+    found = series.adjacent(unnamed["file"].tolist(), small)
+    log.info(
+        "%s: %d series by adjacency in the numbering of %d images",
+        config.name, len(set(found) - {""}), len(unnamed),
+    )  # fmt: skip
+    return pd.Series(found, index=unnamed.index).reindex(table.index).fillna(table["series"])
 
 
 def _limited(table: pd.DataFrame, config: ImageDataset) -> pd.DataFrame:

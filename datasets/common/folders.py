@@ -3,7 +3,7 @@
 ```text
 root/<class>/*            no official split
 root/<split>/<class>/*    train, validation (or val, valid) and test
-root/manifest.csv         optional: file, label, split, group
+root/manifest.csv         optional: file, label, split, group, source
 ```
 
 Archives often wrap a set in one or more folders. Such wrappers are skipped, even if loose files lie
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 SHOWN = 20
 """Folders named in a message."""
-COLUMNS = ["path", "file", "label", "split", "group"]
+COLUMNS = ["path", "file", "label", "split", "group", "source"]
 REJECTED = ["file", "reason"]
 
 
@@ -36,9 +36,9 @@ def scan(root: Path, classes: list[str], split: str = "") -> tuple[pd.DataFrame,
     """List the images below `root`; nothing is decoded.
 
     Returns two tables: the images, sorted by file, as path, file (relative, POSIX), label, split,
-    group; and the rejected files, as file, reason. If `root` is one official `split`, each `file`
-    begins with its name. An entry that cannot be opened as a file, or whose name is not UTF-8, is
-    rejected; its `file` is the name with the bytes escaped.
+    group, source; and the rejected files, as file, reason. If `root` is one official `split`, each
+    `file` begins with its name. An entry that cannot be opened as a file, or whose name is not
+    UTF-8, is rejected; its `file` is the name with the bytes escaped.
 
     Raises `UserError` for a missing folder, a class without a folder, and a manifest that is wrong.
     """
@@ -116,7 +116,7 @@ def _from_folders(top: Path, classes: list[str]) -> tuple[pd.DataFrame, pd.DataF
                 else:
                     rows.append((path, label, split))
     table = pd.DataFrame(
-        [(str(p), p.relative_to(top).as_posix(), label, s, "") for p, label, s in rows],
+        [(str(p), p.relative_to(top).as_posix(), label, s, "", "") for p, label, s in rows],
         columns=COLUMNS,
     )
     rejected += [(shown(path.relative_to(top)), "lies outside of every class") for path in loose]
@@ -160,7 +160,8 @@ def _from_manifest(listing: Path, classes: list[str]) -> tuple[pd.DataFrame, pd.
             rejected.append((row.file, f"listed in {MANIFEST}, but {reason}"))
         else:
             name = path.relative_to(top).as_posix()
-            rows.append((str(path), name, classes.index(row.label), row.split, row.group))
+            label = classes.index(row.label)
+            rows.append((str(path), name, label, row.split, row.group, row.source))
     table = pd.DataFrame(rows, columns=COLUMNS).astype({"label": int})
     known = set(listed["file"]) | set(table["file"])
     for path in files(top):

@@ -6,6 +6,7 @@
 | `label` | name of the class | the folder of the file says it |
 | `split` | train, validation (or val, valid) or test | the first folder of the file may say it |
 | `group` | what must never be separated: a patient, a series | the image has no group |
+| `source` | hospital, device or set that the image comes from | `dataset` says it, or nothing |
 
 Other columns are ignored. A pandera schema verifies the rows. The text of each check is its
 message, with the values of the row filled in.
@@ -25,7 +26,9 @@ MANIFEST = "manifest.csv"
 
 
 def read(path: Path, classes: list[str]) -> pd.DataFrame:
-    """The rows of the manifest `path`: file, label (the name), split, group; all text, "" for none.
+    """The rows of the manifest `path`: file, label (the name), split, group, source.
+
+    All of them are text, "" for none.
 
     Rows whose label is not in `classes` are included. Raises `UserError` for a file that is not
     CSV, and for rows that break the schema: the message names the file, the row and the value.
@@ -36,7 +39,7 @@ def read(path: Path, classes: list[str]) -> pd.DataFrame:
     except pa.errors.SchemaErrors as error:
         raise UserError(f"{path}, {_explain(error.failure_cases, rows)}") from None
     split = rows["split"].str.casefold().map(SPLITS).fillna("")
-    return rows[["file", "label"]].assign(split=split, group=rows["group"])
+    return rows[["file", "label"]].assign(split=split, group=rows["group"], source=rows["source"])
 
 
 def _completed(given: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
@@ -48,7 +51,13 @@ def _completed(given: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
     none = pd.Series("", index=given.index)
     label, split, group = (given.get(name, none) for name in ("label", "split", "group"))
     label = label.where(label != "", folder.where(folder != "", home))
-    columns = {"label": label, "split": split.where(split != "", first), "group": group}
+    source = given.get("source", given.get("dataset", none))  # merged sets name their datasets
+    columns = {
+        "label": label,
+        "split": split.where(split != "", first),
+        "group": group,
+        "source": source,
+    }
     return given[["file"]].assign(**columns, folder=folder).astype("str")
 
 

@@ -25,8 +25,9 @@ NOT_ALLOWED = {
     "3": ({"env": "production", "promotion": "refused"}, "whose env.promotion was refused"),
     "4": ({"env": "production"}, "has no tag 'promotion'"),
     "5": ({}, "has no tag 'promotion'"),
-    "6": (PRODUCTION | {"gate": "failed"}, "whose gate failed"),
+    "6": (PRODUCTION | {"gate": "failed"}, "whose leak gate failed: the table gate of its report"),
     "7": (PRODUCTION, "logged no tables/predictions.csv"),
+    "8": (PRODUCTION | {"gate": "off"}, "whose leak gate was off"),
 }
 """Tags of the run of each version, and why it is refused; none logged predictions."""
 

@@ -135,7 +135,7 @@ def test_the_table_of_settings_shows_type_default_and_choices() -> None:
     [folds] = [row for row in rows if row.startswith("| `split.folds`")]
     assert folds.startswith("| `split.folds` | `int, null` | `null` |")
     [how] = [row for row in rows if row.startswith("| `split.by`")]
-    assert "`official, cluster, random` | `official`" in how
+    assert "`official, cluster, source, random` | `official`" in how
     # A part that a recipe fills with other defaults: those of the recipe.
     resamples = [row for row in rows if row.startswith("| `probes.bootstrap`")]
     assert [re.findall(r"cap:(\d+),", row) for row in resamples] == [["1000"], ["200"]]

@@ -25,7 +25,7 @@ ROOMS = {
 }
 """Rooms of `deploy/serving`, and what each imports beside `SHARED`."""
 SHARED = (f"{SERVING}.http", f"{SERVING}.version")
-ORDER = ("data", "evaluation", "tracking", "fitting", "export", "cross_validation")
+ORDER = ("data", "evaluation", "tracking", "fitting", "export", "gate", "cross_validation")
 """Rooms of `train/common`; each imports those before it."""
 TRACKING = "train/common/tracking"
 """The room that logs runs, registers models and reads them back: it alone imports MLflow."""

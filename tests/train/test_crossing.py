@@ -13,16 +13,17 @@ ALIKE = [*TINY, "dataset.hash_distance=40", "fit.finetune.epochs=1"]
 
 
 def test_they_stop_a_run_that_does_not_allow_them(server: str, tmp_path: Path) -> None:
-    status, output = finish(start(server, tmp_path, *ALIKE, "env.allow_crossing=false"))
+    status, output = finish(start(server, tmp_path, *ALIKE, "env.enforce_gate=true"))
     assert status == 1 and "Traceback" not in output
-    assert "of the 16 test images among them" in output
+    assert "test images among them" in output
     assert "split.by=cluster" in output and "split.allow_crossing=true" in output
     page = (tmp_path / "outputs" / "report.html").read_text()
-    assert "The step split failed" in page and "of the 16 test images among them" in page
+    assert "The step gate failed" in page and "test images among them" in page
 
 
 def test_the_report_says_that_they_were_accepted(server: str, tmp_path: Path) -> None:
-    status, output = finish(start(server, tmp_path, *ALIKE))
+    accepted = ["env.enforce_gate=true", "split.allow_crossing=true"]
+    status, output = finish(start(server, tmp_path, *ALIKE, *accepted))
     assert status == 0, output
     page = (tmp_path / "outputs" / "report.html").read_text()
     assert "the figures are optimistic" in page

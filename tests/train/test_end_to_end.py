@@ -84,6 +84,7 @@ def check_metrics(run: Run) -> None:
 def check_report(run: Run) -> None:
     """The report is one file that loads nothing, and shows figures and classes."""
     page = artifact(run, "report.html").read_text()
+    assert "probe of masked images" in page and run.data.tags["gate"] in ("passed", "failed")
     loaded = re.findall(r"""(?:src|href)=["'](?!#)(.{5})|url\(|@import""", page)
     assert set(loaded) == {"data:"}
     assert page.count("data:image/png;base64,") == 7

@@ -95,6 +95,15 @@ def test_the_figure_of_groups_is_that_of_the_mean_answers_of_all_folds(report: R
     assert report.summary[-1] == "This figure leaves out 80 images without a group."
 
 
+def test_sources_of_all_folds_stand_in_one_table() -> None:
+    predictions, splits = logged()
+    sources = np.where(np.arange(IMAGES) % 4 < 2, "x", "y")
+    named = {number: table.assign(source=sources) for number, table in splits.items()}
+    table = join(predictions, named, judge, CONFIG).tables["by_source"].set_index("source")
+    assert table["images"].to_dict() == {"x": IMAGES // 2, "y": IMAGES // 2}
+    assert "by_source" not in join(predictions, splits, judge, CONFIG).tables
+
+
 def test_folds_of_an_earlier_version_are_refused() -> None:
     predictions, splits = logged()
     splits[0] = splits[0].drop(columns="group")

@@ -1,6 +1,5 @@
 """Splits that hold, and pixels decoded once."""
 
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from datasets.common.images import read_image, resize
 from tests.common import configuration
 from train.common.data.pixels import decode
 from train.common.data.split import split_images
-from train.common.data.types import DecodedImages, Splits
+from train.common.data.types import DecodedImages
 
 NOTHING = pd.DataFrame(columns=["file", "sha256", "split", "label"])
 
@@ -48,7 +47,7 @@ def samples(
 
 
 def by(kind: SplitBy, **settings: Any) -> Split:
-    return replace(Split(by=kind, allow_crossing=False), **settings)
+    return replace(Split(by=kind), **settings)
 
 
 @given(seed=st.integers(0, 1000), groups=st.integers(40, 90), most=st.integers(1, 4))
@@ -76,16 +75,13 @@ def test_shares_and_classes_are_kept_and_the_seed_decides() -> None:
     assert splits.digest == again.digest != other.digest
 
 
-def test_a_random_split_keeps_classes_and_lets_near_duplicates_cross(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_a_random_split_keeps_classes_and_lets_near_duplicates_cross() -> None:
     given_samples = samples([0] * 300 + [1] * 100, np.repeat(np.arange(100), 4).tolist())
     splits = split_images(given_samples, by(SplitBy.random))
     for rows in (splits.validation, splits.test):
         assert len(rows) == pytest.approx(0.15 * 400, abs=10)
         assert splits.labels(rows).mean() == pytest.approx(0.25, abs=0.03)
     assert splits.crossing > 50
-    assert f"{splits.crossing} near-duplicate clusters" in caplog.text
     assert split_images(given_samples, by(SplitBy.random)).digest == splits.digest
     assert split_images(given_samples, by(SplitBy.random, seed=1)).digest != splits.digest
 
@@ -105,38 +101,10 @@ def test_every_image_is_test_in_one_fold(kind: SplitBy) -> None:
 def test_official_splits_are_honoured_and_crossing_clusters_counted() -> None:
     official = ["train"] * 4 + ["validation"] * 4 + ["test"] * 4
     given_samples = samples([0, 1] * 6, [0, 1, 2, 3, 0, 5, 6, 7, 8, 9, 10, 11], official)
-    splits = split_images(given_samples, by(SplitBy.official, allow_crossing=True))
+    splits = split_images(given_samples, by(SplitBy.official))
     assert splits.train.tolist() == [0, 1, 2, 3]
     assert splits.test.tolist() == [8, 9, 10, 11]
     assert splits.crossing == 1
-
-
-def test_near_duplicates_across_official_splits_stop_production_and_warn_in_development(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
-    official = ["train"] * 4 + ["validation"] * 4 + ["test"] * 4
-    given_samples = samples([0, 1] * 6, [0, 1, 2, 3, 0, 5, 6, 7, 0, 3, 10, 11], official)
-
-    def split(*words: str) -> Splits:
-        return split_images(
-            given_samples, configuration("+pipeline=train_resnet50v2ft", *words).split
-        )
-
-    said = (
-        r"2 near-duplicate clusters have images in more than one split, 2 of the 4 test images "
-        r"among them.*0\.png \(train\) and 4\.png \(validation\) and 8\.png \(test\); "
-        r"3\.png \(train\) and 9\.png \(test\)"
-    )
-    with pytest.raises(UserError, match=rf"(?s){said}.*split\.by=cluster.*allow_crossing=true"):
-        split("env=production")
-    assert not caplog.text
-    assert split("env=development").crossing == 2
-    assert re.search(said, caplog.text) and "split.by=cluster" in caplog.text
-    accepted = split("env=production", "split.allow_crossing=true")
-    assert accepted.crossing == 2 and accepted.test.tolist() == [8, 9, 10, 11]
-    with pytest.raises(UserError, match="near-duplicate clusters"):
-        split("env=development", "split.allow_crossing=false")
 
 
 def test_images_that_stand_in_two_official_splits_stop_the_run() -> None:

@@ -2,8 +2,8 @@
 
 ```mermaid
 flowchart TD
-    pipeline["a pipeline and its steps"] --> cross_validation & export & fitting & tracking
-    cross_validation --> tracking
+    pipeline["a pipeline and its steps"] --> cross_validation & gate & export & fitting & tracking
+    cross_validation --> gate --> tracking
     export --> fitting & tracking
     fitting --> tracking
     tracking --> evaluation --> data

@@ -28,6 +28,7 @@ from train.common.data.build import build_images
 from train.common.data.types import Predictions, Report, TrainedModel
 from train.common.evaluation import abstention, metrics, words
 from train.common.export.ensemble import check, export_ensemble
+from train.common.gate import OFF, Checked, pooled, with_gate
 from train.common.tracking.connection import connect
 from train.common.tracking.load import FoldRun, fetch_table, finished_folds, keras_uri
 from train.common.tracking.log import tracked_run
@@ -78,6 +79,9 @@ def cross_validate(
         )
     with tracked_run(settings) as run:
         report = run.step(pool, runs, judge, settings)
+        checked = gates(runs)
+        run.log_gate(checked.tag, checked.table)
+        report = with_gate(report, checked)
         run.log_folds(runs)
         run.log_report(report)
         if settings.publish.ensemble:
@@ -107,6 +111,17 @@ def pool(runs: dict[int, FoldRun], judge: Judge, settings: ImageTraining) -> Rep
     return report
 
 
+def gates(runs: dict[int, FoldRun]) -> Checked:
+    """The leak gates of all folds; a fold that an earlier version trained had none."""
+    tags = {number: run.tags.get("gate", OFF) for number, run in runs.items()}
+    tables = {
+        number: fetch_table(runs[number], "tables/gate.csv")
+        for number, tag in tags.items()
+        if tag != OFF
+    }
+    return pooled(tags.values(), tables)
+
+
 def _named(runs: dict[int, FoldRun], tag: str) -> str:
     return ", ".join(f"fold {k} {run.tags[tag][:12]}" for k, run in sorted(runs.items()))
 
@@ -127,6 +142,8 @@ def join(
     """
     classes = tuple(settings.dataset.classes)
     parts, known = [], ["file", "label", "cluster", "group"]
+    if all("source" in table for table in splits.values()):
+        known.append("source")
     if any(set(known) - set(table.columns) for table in splits.values()):
         raise UserError(
             "the splits of the folds lack columns of this version: an earlier version trained "

@@ -10,6 +10,7 @@ from train.common.cross_validation import CrossValidation, cross_validate
 from train.common.data.types import TrainedModel
 from train.common.export.images import export
 from train.common.fitting.calibrate import calibrate
+from train.common.gate import gate, with_gate
 from train.common.tracking.log import tracked_run
 from train.common.tracking.origin import pinned
 
@@ -34,9 +35,10 @@ def train_once(settings: ImageTraining) -> TrainedModel:
         images = run.step(ingest, settings, run)
         pixels = run.step(transform, images, settings)
         splits = run.step(split, pixels, settings, run)
+        checked = run.step(gate, splits, settings, run)
         trained = run.step(fit, splits, settings, run)
         trained = run.step(calibrate, trained, splits, settings)
         report = run.step(metrics, trained, splits, settings)
-        run.log_report(report)
+        run.log_report(with_gate(report, checked))
         run.step(export, trained, splits, settings)
     return trained

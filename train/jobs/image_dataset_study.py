@@ -8,11 +8,14 @@ from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
 from conf.schema import ImageDatasetStudy, typed
+from datasets.common import series
+from datasets.common.contract import NO_GROUP
+from datasets.common.images import resize
 from train.common.data.types import DecodedImages, Report
-from train.common.evaluation import words
+from train.common.evaluation import probes, words
 from train.common.evaluation.figures import COLUMNS, gallery
 from train.common.tracking.log import tracked_run
-from train.jobs import pictures, probes
+from train.jobs import pictures
 from train.jobs.common import contact_sheets, counts, decoded, facts, named
 
 CLUSTERS = 6
@@ -21,6 +24,8 @@ SIZES = 15
 """Number of sizes listed."""
 FEW = 5
 """If a size has fewer images, a single class may be chance."""
+MOSTLY = 0.5
+"""Share of alike neighbours above which numbered files are taken for slices of series."""
 CAPTIONS = {
     "leak_probes": "How often a property other than the finding predicts the class. At random, "
     "a probe may learn from near-copies of an image; by cluster it may not. High at random and low "
@@ -130,9 +135,27 @@ def _caveats(images: DecodedImages, found: pd.DataFrame, looked_at: int) -> list
         notes.append(f"{several} near-duplicate clusters are in several classes: wrong labels?")
     if several := int((clusters["split"].nunique() > 1).sum()):
         notes.append(f"{several} near-duplicate clusters are in several official splits.")
+    notes += unnamed_series(images)
     if looked_at < len(table):
         notes.append(f"The probes used {looked_at} of {len(table)} images (probes.images).")
     return notes
+
+
+def unnamed_series(images: DecodedImages) -> list[str]:
+    """A proposal if nothing names groups, and files with neighbouring numbers are alike."""
+    if (images.frame["group"] != NO_GROUP).any():
+        return []
+    files = images.frame["file"].tolist()
+    small = np.stack([resize(image, series.SIDE).mean(axis=2) for image in images.load()])
+    share = series.alike(files, small)
+    if share < MOSTLY:
+        return []
+    found = len(set(series.adjacent(files, small)) - {""})
+    return [
+        f"{share:.1%} of the files are like their neighbour in the numbering, as slices of a "
+        f"series are, and nothing names the series: dataset.series=adjacent groups them into "
+        f"{found}, which split.by=cluster keeps together."
+    ]
 
 
 def sizes(images: DecodedImages) -> pd.DataFrame:

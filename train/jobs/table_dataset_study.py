@@ -13,9 +13,9 @@ from datasets.common.tables import Table, load
 from train.common.data.types import Report
 from train.common.evaluation import words
 from train.common.evaluation.metrics import interval, macro_auc
+from train.common.evaluation.probes import LEAF, TREES, held_out
 from train.common.tracking.log import tracked_run
 from train.jobs import pictures
-from train.jobs.probes import LEAF, TREES, held_out
 from train.jobs.table_common import counts, described, facts, reasons, verified
 
 LEAVES = 8

@@ -58,12 +58,14 @@ __all__ = [
     "Window",
     "files",
     "header",
+    "located",
     "opened",
     "read",
     "read_image",
     "resize",
     "score_files",
     "shown",
+    "sniff",
     "verdicts",
     "why_not",
 ]
@@ -107,12 +109,17 @@ def read_image(
 
     Without a frame it is the first; `scan.dcm#3` is the fourth. Raises `BadImage`.
     """
-    path, frame = Path(path), 0
-    if "#" in path.name and not path.exists() and (named := FRAME.fullmatch(path.name)):
-        path, frame = path.with_name(named[1]), int(named[2])
+    path, frame = located(Path(path))
     with opened(path) as file:
         if sniff(file) != "DICOM":
             return next(read(file, max_pixels, window, size)).pixels
         from datasets.common.images import dicom  # takes a second, and only DICOM needs it
 
         return next(dicom.read(file, max_pixels, window, size, [frame])).pixels
+
+
+def located(path: Path) -> tuple[Path, int]:
+    """The file of the image `path` and its frame: `scan.dcm` and 3 for `scan.dcm#3`, else 0."""
+    if "#" in path.name and not path.exists() and (named := FRAME.fullmatch(path.name)):
+        return path.with_name(named[1]), int(named[2])
+    return path, 0

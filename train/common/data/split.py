@@ -17,8 +17,6 @@ from train.common.data.types import DecodedImages, Splits
 
 log = logging.getLogger(__name__)
 
-SHOWN = 3
-"""Number of examples in a message."""
 FEWEST_IMAGES = 2
 """Smallest number of images of a class in a split: with fewer, its metrics mean nothing."""
 Few = Callable[[int, int, int, str, float], str]
@@ -27,11 +25,11 @@ it has, how many are needed, and the name and share of the split."""
 
 
 def split_images(images: DecodedImages, settings: Split) -> Splits[DecodedImages]:
-    """Official splits, or new ones that are drawn by cluster or by class alone.
+    """Official splits, or new ones by cluster, by source or by class alone.
 
-    Raises `UserError` when official splits are missing or share images (also near-duplicates,
-    unless `settings.allow_crossing`), when the fold does not exist, or when a class has too few
-    images for a split.
+    Near-duplicates may cross the splits: the leak gate (`train.common.gate`) judges that. Raises
+    `UserError` when official splits are missing or share images, when the fold does not exist, or
+    when a class has too few images for a split.
     """
     _check_fold(settings)
     official = settings.by == SplitBy.official
@@ -41,47 +39,23 @@ def split_images(images: DecodedImages, settings: Split) -> Splits[DecodedImages
         counts = images.frame["label"].iloc[rows].value_counts()
         for label, class_name in enumerate(images.classes):
             if counts.get(label, 0) < FEWEST_IMAGES:
+                way_out = (
+                    "choose classes that every source has (dataset.classes)"
+                    if settings.by == SplitBy.source
+                    else "add images, or raise split.validation and split.test with "
+                    "split.by=cluster"
+                )
                 raise UserError(
                     f"split {name} has {counts.get(label, 0)} images of class {class_name}; at "
-                    f"least {FEWEST_IMAGES} are needed: add images, or raise split.validation and "
-                    "split.test with split.by=cluster"
+                    f"least {FEWEST_IMAGES} are needed: {way_out}"
                 )
-    crossing, said = _crossing(images.frame, names)
-    if crossing and official and not settings.allow_crossing:
-        raise UserError(
-            f"{said}\nChoose split.by=cluster to make splits without them from all images, or "
-            "accept them with split.allow_crossing=true; the report then warns of them"
-        )
-    if crossing:
-        log.warning("%s\nsplit.by=cluster makes splits without them", said)
+    placed = pd.Series(names).groupby(images.frame["cluster"].to_numpy())
+    crossing = int((placed.nunique() > 1).sum())
     label = images.frame["label"].map(dict(enumerate(images.classes)))
     who = images.frame["file"] + images.frame["sha256"] + names + label
     digest = hashlib.sha256("\n".join(sorted(who)).encode()).hexdigest()
     log.info("split by %s: %s", settings.by.name, {name: len(rows) for name, rows in parts.items()})
     return Splits(images, parts["train"], parts["validation"], parts["test"], digest, crossing)
-
-
-def _crossing(table: pd.DataFrame, names: np.ndarray) -> tuple[int, str]:
-    """The number of near-duplicate clusters that cross the splits `names`, and a message.
-
-    The message has the number of test images in these clusters, and examples.
-    """
-    placed = table[["file", "cluster"]].assign(split=names).reset_index(drop=True)
-    counted = placed.groupby("cluster")["split"].transform("nunique")
-    across = placed[counted > 1]
-    if across.empty:
-        return 0, ""
-    clusters, test = across["cluster"].nunique(), int((across["split"] == "test").sum())
-    pairs = across.drop_duplicates(["cluster", "split"]).groupby("cluster")
-    examples = [
-        " and ".join(f"{row.file} ({row.split})" for row in pair.itertuples())
-        for _, pair in islice(pairs, SHOWN)
-    ]
-    return clusters, (
-        f"{clusters} near-duplicate clusters have images in more than one split, {test} of the "
-        f"{int((names == 'test').sum())} test images among them: figures on test are optimistic. "
-        f"For example: {'; '.join(examples)}"
-    )
 
 
 def _check_fold(settings: Split) -> None:
@@ -127,12 +101,41 @@ def _drawn(images: Images, settings: Split) -> np.ndarray:
         )
 
     labels = images.frame["label"].to_numpy()
-    by_cluster = settings.by == SplitBy.cluster
-    groups = images.frame["cluster"].to_numpy() if by_cluster else np.arange(len(labels))
+    by_image = settings.by == SplitBy.random
+    groups = np.arange(len(labels)) if by_image else images.frame["cluster"].to_numpy()
     test = 1 / settings.folds if settings.folds else settings.test
+    held_out = None
+    if settings.by == SplitBy.source:
+        held_out = _of_source(images, settings)
+        test = float(held_out.mean())
     return split_names(
-        labels, groups, settings.validation, test, settings.seed, few, settings.fold or 0
+        labels, groups, settings.validation, test, settings.seed, few, settings.fold or 0, held_out
     )
+
+
+def _of_source(images: Images, settings: Split) -> np.ndarray:
+    """Whether each image (N,) is of the source that the fold tests.
+
+    A near-duplicate cluster of several sources belongs to the source of most of its images. Raises
+    `UserError` unless each image has a source, and each source its fold.
+    """
+    frame = images.frame
+    if missing := int((frame["source"] == "").sum()):
+        raise UserError(
+            f"split.by=source, but {missing} of {len(frame)} images of {images.name} have no "
+            "source: name it in the column source of manifest.csv"
+        )
+    sources = frame.groupby("cluster")["source"].transform(lambda names: names.mode().iat[0])
+    known = sorted(sources.unique())
+    if settings.folds != len(known) or len(known) < 2:
+        raise UserError(
+            f"split.by=source tests each source in one fold: split.folds={settings.folds}, but "
+            f"{images.name} has {len(known)} ({', '.join(known)}); give split.folds={len(known)}"
+            if len(known) > 1
+            else f"split.by=source, but all images of {images.name} are of one source, {known[0]}; "
+            "choose split.by=cluster"
+        )
+    return (sources == known[settings.fold or 0]).to_numpy()
 
 
 def split_table(table: Table, settings: TableSplit) -> Splits[Table]:
@@ -165,11 +168,13 @@ def split_names(
     seed: int,
     few: Few,
     fold: int = 0,
+    held_out: np.ndarray | None = None,
 ) -> np.ndarray:
     """The split of each sample (N,): test is fold number `fold`; validation is drawn from the rest.
 
-    `validation` and `test` are shares of the N samples. Raises `UserError` when they leave no
-    training samples, and with the message of `few` when a class has too few groups.
+    With `held_out` (N,), a mask of whole groups, these are test instead. `validation` and `test`
+    are shares of the N samples. Raises `UserError` when they leave no training samples, and with
+    the message of `few` when a class has too few groups.
     """
     if not 0 < validation + test < 1 or min(validation, test) <= 0:
         raise UserError(
@@ -178,7 +183,11 @@ def split_names(
         )
     names = np.full(len(labels), "train", dtype="<U10")
     rest, left = np.arange(len(labels)), 1.0
-    for name, share, number in (("test", test, fold), ("validation", validation, 0)):
+    parts = [("test", test, fold), ("validation", validation, 0)]
+    if held_out is not None:
+        names[held_out] = "test"
+        rest, left, parts = rest[~held_out], 1 - test, parts[1:]
+    for name, share, number in parts:
         folds = max(2, round(left / share))
         found = pd.Series(groups[rest]).groupby(labels[rest]).nunique()
         if found.min() < folds:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from conf.schema import ImageTraining, SplitBy
 from train.common.data.types import DecodedImages, Predictions, Report, Splits, TrainedModel
-from train.common.evaluation import explain, figures, groups, metrics, operating, words
+from train.common.evaluation import explain, figures, groups, metrics, operating, sources, words
 from train.common.evaluation.abstention import with_trust
 
 OF_TRAINING = ("curves", "worst_mistakes", "grad_cam")
@@ -57,6 +57,9 @@ def evaluate(
     names = np.array(classes)
     found = groups.grouped(predictions, settings.metrics, settings.seed)
     shared = groups.beside(scored, found) if found and found.count else None
+    places = sources.by_source(predictions, settings.metrics, settings.seed)
+    more = {"by_group": (shared, BY_GROUP), "by_source": (places, sources.BY_SOURCE)}
+    more = {name: (table, said) for name, (table, said) in more.items() if table is not None}
     return Report(
         scalars=metrics.flat(scored, "test")
         | (metrics.flat(found.metrics, "test_group") if found else {}),
@@ -68,15 +71,19 @@ def evaluate(
                 label=names[labels],
                 answer=names[judged.answers],
             ),
-            **({} if shared is None else {"by_group": shared}),
+            **{name: table for name, (table, _) in more.items()},
         },
         figures={name: plot(labels, probabilities, titles) for name, plot in drawn.items()},
         facts={
             "intervals": f"{settings.metrics.confidence:.0%}, {settings.metrics.bootstrap} "
             "bootstrap resamples of near-duplicate clusters",
         },
-        notes=[*words.drawn(settings.dataset), *words.few_groups(judged.groups, judged.group)],
-        captions={} if shared is None else {"by_group": BY_GROUP},
+        notes=[
+            *words.drawn(settings.dataset),
+            *words.few_groups(judged.groups, judged.group),
+            *sources.confounded(predictions.frame, titles),
+        ],
+        captions={name: said for name, (_, said) in more.items()},
         summary=[*words.summary(judged), *(words.of_groups(found) if found else [])],
         first=words.look_first(judged, OF_TRAINING if not joined else ()),
     )

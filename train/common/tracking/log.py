@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PARAMS = ("seed", "model", "split", "fit", "probes", "study", "predict")
+PARAMS = ("seed", "model", "split", "gate", "fit", "probes", "study", "predict")
 """Parts of the configuration logged as parameters; the artifact config.yaml has all parts."""
 
 Given = ParamSpec("Given")
@@ -156,6 +156,11 @@ class Run:
         """Log which sample is in which split, as `splits.csv`."""
         mlflow.set_tag("splits_digest", splits.digest)
         log_table(splits.table(), "data/splits.csv")
+
+    def log_gate(self, tag: str, table: pd.DataFrame) -> None:
+        """Log the outcome of the leak gate, which `make promote` reads, and its checks."""
+        mlflow.set_tag("gate", tag)
+        log_table(table, "tables/gate.csv")
 
     def log_epoch(self, epoch: int, values: dict[str, Any]) -> None:
         """Log the metrics of one finished epoch, 1-based."""

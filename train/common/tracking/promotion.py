@@ -163,8 +163,11 @@ def _check_allowed(tags: dict[str, str]) -> None:
         raise NotShown(f"whose env.promotion was {given}. Train it with env.promotion=allowed")
     if tags.get("gate") == "failed":
         raise NotShown(
-            "whose gate failed: its report says which check. Correct what it names, and train again"
+            "whose leak gate failed: the table gate of its report names the checks. Correct what "
+            "they name, and train again"
         )
+    if tags.get("gate") == "off":
+        raise NotShown("whose leak gate was off (gate.enabled=false). Train it with the gate")
 
 
 def _tested(name: str, version: str) -> tuple[FoldRun, Tested]:

@@ -17,7 +17,7 @@ from datasets.common.fetching.download import file_sha256
 from datasets.common.images import READER
 
 ROOT = Path(__file__).resolve().parents[3]
-UNDECISIVE = ("env", "metrics", "publish", "promotion")
+UNDECISIVE = ("env", "gate", "metrics", "publish", "promotion")
 """Parts of the settings that do not decide the predictions of a run."""
 PACKAGES = ("keras", "numpy", "pandas", "scikit-learn", "mlflow", "onnx", "pillow", "hydra-core")
 

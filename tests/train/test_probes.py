@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from conf.schema import Probes
-from train.jobs import probes
+from train.common.evaluation import probes
 
 SETTINGS = Probes(bootstrap=200), 0
 IMAGES, COPIES = 120, 6
@@ -87,13 +88,24 @@ def test_metadata_see_the_inset_the_border_and_the_file(tmp_path: Path) -> None:
     inset, framed = plain.copy(), plain.copy()
     inset[72:, :24] = (20, 200, 60)
     framed[:4], framed[-4:], framed[:, :4], framed[:, -4:] = 0, 0, 0, 0
-    paths = [tmp_path / f"{number}" for number in range(3)]
-    for number, path in enumerate(paths):
-        path.write_bytes(bytes(10 * number))
-    table = pd.DataFrame({"path": [str(p) for p in paths], "width": [7, 8, 9], "height": 5})
+    paths = [tmp_path / "plain.png", tmp_path / "half.jpg", tmp_path / "fine.jpg"]
+    for path, quality in zip(paths, (0, 50, 90), strict=True):  # PNG takes no notice of it
+        Image.fromarray(plain).save(path, quality=quality)
+    table = pd.DataFrame({"path": [str(p) for p in paths], "width": [5, 10, 20], "height": 5})
     found = probes.metadata(table, np.stack([plain, inset, framed]))
-    assert found["bytes"].tolist() == [0, 10, 20]
-    assert found["width"].tolist() == [7, 8, 9] and (found["height"] == 5).all()
+    assert found["bytes"].tolist() == [path.stat().st_size for path in paths]
+    assert found["width"].tolist() == [5, 10, 20] and (found["height"] == 5).all()
+    assert found["aspect"].tolist() == [1, 2, 4]
+    assert found["JPEG quality"].tolist() == [0, pytest.approx(50, 0.02), pytest.approx(90, 0.02)]
     assert found["lower left greenness"].tolist() == [0, pytest.approx(160), 0]
     assert (found[["top left greenness", "lower right greenness"]] == 0).all(axis=None)
     assert found["border brightness"].tolist() == [90, pytest.approx(93, abs=6), 0]
+
+
+def test_a_masked_image_shows_its_edge_and_not_its_centre() -> None:
+    plain = np.full((96, 96, 3), 90, np.uint8)
+    changed, framed = plain.copy(), plain.copy()
+    changed[16:-16, 16:-16] = 250
+    framed[:2], framed[-2:], framed[:, :2], framed[:, -2:] = 0, 0, 0, 0
+    one, same, other = probes.masked(np.stack([plain, changed, framed]))
+    assert np.array_equal(one, same) and np.abs(one - other).max() > 20
