@@ -18,9 +18,11 @@ import pytest
 from datasets.common.fetching.download import file_sha256
 from tests.common import ROOT
 from tests.servers import free_port
-from tests.train.conftest import TINY, finish, mlflow_server, start
+from tests.train.conftest import SMALL, finish, mlflow_server, start
 from tests.train.test_failures import photographs
 
+SLIM = ["+pipeline=train_mobilenetv2ft", *SMALL]
+"""A small network, because every file that a run leaves is searched."""
 PASSWORD = "canary/of@the server"  # pragma: allowlist secret
 SIGNATURE = "canary2of2the2signature"
 TOKEN = "canary-of-the-token"
@@ -81,9 +83,9 @@ def test_a_run_leaves_no_secret_anywhere(signed: list[str], tmp_path: Path) -> N
     served.mkdir()
     with mlflow_server(served, PASSWORD) as address:
         uri = address.replace("://", f"://admin:{quote(PASSWORD, safe='')}@")
-        status, output = finish(start(uri, folder, *TINY, *signed, "fit.finetune.epochs=0"))
+        status, output = finish(start(uri, folder, *SLIM, *signed, "fit.finetune.epochs=0"))
         assert status == 0, output
-        failed = [*TINY, *signed, "dataset.archives.test.sha256=" + 64 * "0"]
+        failed = [*SLIM, *signed, "dataset.archives.test.sha256=" + 64 * "0"]
         status, failure = finish(start(uri, tmp_path / "failed", *failed))
         assert status == 1
         assert "has sha256" in failure
@@ -101,7 +103,7 @@ def test_a_run_leaves_no_secret_anywhere(signed: list[str], tmp_path: Path) -> N
 
 def test_a_database_with_a_password_that_is_not_there_is_not_told(tmp_path: Path) -> None:
     uri = f"postgresql://ana:{quote(PASSWORD, safe='')}@127.0.0.1:{free_port()}/runs"
-    status, output = finish(start(uri, tmp_path, *TINY))
+    status, output = finish(start(uri, tmp_path, *SLIM))
     assert status == 1
     assert "env.tracking_uri=postgresql://***@127.0.0.1" in output
     assert_nothing_tells(tmp_path, said=output)
@@ -110,7 +112,7 @@ def test_a_database_with_a_password_that_is_not_there_is_not_told(tmp_path: Path
 @pytest.mark.parametrize("what", ["job", "hydra", "all"])
 def test_what_would_run_is_printed_without_secrets(what: str, signed: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "train", *TINY, *signed, "--cfg", what, "--resolve"],
+        [sys.executable, "-m", "train", *SLIM, *signed, "--cfg", what, "--resolve"],
         cwd=ROOT,
         env=os.environ | {"MLFLOW_TRACKING_URI": f"http://ana:{quote(PASSWORD, safe='')}@host"},
         capture_output=True,

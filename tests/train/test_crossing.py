@@ -4,11 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.train.conftest import TINY, finish, start
+from tests.train.conftest import SMALL, finish, start
 
 pytestmark = pytest.mark.slow
 
-ALIKE = [*TINY, "dataset.hash_distance=40", "fit.finetune.epochs=1"]
+ALIKE = [
+    "+pipeline=train_mobilenetv2ft",
+    *SMALL,
+    "dataset.hash_distance=40",
+    "fit.finetune.epochs=1",
+]
 """So coarse a measure that drawn images are near-duplicates of each other, across the splits."""
 
 
