@@ -173,7 +173,11 @@ REFUSED = {
         predicted(0),
         "version 2 is the ensemble of folds: no image is left to test it",
     ),
-    "one whose gate failed": (PRODUCTION | {"gate": "failed"}, predicted(0), "whose gate failed"),
+    "one whose gate failed": (
+        PRODUCTION | {"gate": "failed"},
+        predicted(0),
+        "whose leak gate failed",
+    ),
     "one that has seen the test images": (
         PRODUCTION | {"started_from_seen_test": "7"},
         predicted(0),

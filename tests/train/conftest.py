@@ -2,14 +2,16 @@
 
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from werkzeug.security import generate_password_hash
 
 from tests.common import ROOT, new_store
 from tests.servers import free_port, running
@@ -51,7 +53,19 @@ def mlflow_server(folder: Path, password: str = "") -> Iterator[str]:
         key = "of the form in which users sign up"
         environment |= {"MLFLOW_FLASK_SERVER_SECRET_KEY": key}
     with running(command, port, "/health", environment, folder / "server.log", folder) as started:
+        if password:
+            ease_password(folder / "basic_auth.db", password)
         yield started.address
+
+
+def ease_password(database: Path, password: str) -> None:
+    """Store the hash of `admin` with one round: the server checks it at each request, in 0.1 s."""
+    hashed = generate_password_hash(password, "pbkdf2:sha256:1")
+    with closing(sqlite3.connect(database)) as connection, connection:
+        changed = connection.execute(
+            "UPDATE users SET password_hash = ? WHERE username = 'admin'", (hashed,)
+        )
+        assert changed.rowcount == 1
 
 
 @pytest.fixture(scope="session")

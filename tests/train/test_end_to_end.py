@@ -87,7 +87,7 @@ def check_report(run: Run) -> None:
     assert "probe of masked images" in page and run.data.tags["gate"] in ("passed", "failed")
     loaded = re.findall(r"""(?:src|href)=["'](?!#)(.{5})|url\(|@import""", page)
     assert set(loaded) == {"data:"}
-    assert page.count("data:image/png;base64,") == 7
+    assert page.count("data:image/png;base64,") == 8
     for text in (*logged(run).dataset.classes, "bootstrap", run.info.run_id, "sample"):
         assert text in page
 

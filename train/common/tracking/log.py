@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PARAMS = ("seed", "model", "split", "gate", "fit", "probes", "study", "predict")
+PARAMS = ("seed", "model", "split", "fit", "probes", "study", "predict")
 """Parts of the configuration logged as parameters; the artifact config.yaml has all parts."""
 
 Given = ParamSpec("Given")
