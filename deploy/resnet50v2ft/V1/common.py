@@ -22,13 +22,13 @@ LABELS = {
 PAGE = {
     "en": {
         "title": "Endoscopy",
-        "notice": "The model was trained on frames of the large bowel and the oesophagus. It also "
-        "answers for any other image, but that answer means nothing.",
+        "notice": "The model was trained on frames of the large bowel and the oesophagus. It "
+        "refuses most other images, but not all: a prediction for one means nothing.",
     },
     "es": {
         "title": "Endoscopia",
-        "notice": "El modelo se entrenó con imágenes del colon y del esófago. También responde a "
-        "cualquier otra imagen, pero esa respuesta no significa nada.",
+        "notice": "El modelo se entrenó con imágenes del colon y del esófago. Rechaza casi todas "
+        "las demás, pero no todas: una predicción para ellas no significa nada.",
     },
 }
 """Title and notice of the page, by language."""

@@ -13,14 +13,14 @@ PAGE = {
     "en": {
         "title": "Kidney CT",
         "notice": "The model was trained on single slices of abdominal CT, exported as pictures. "
-        "It does not see the neighbouring slices. It also answers for any other image, but that "
-        "answer means nothing.",
+        "It does not see the neighbouring slices. It refuses most other images, but not all: a "
+        "prediction for one means nothing.",
     },
     "es": {
         "title": "TC de riñón",
         "notice": "El modelo se entrenó con cortes sueltos de TC abdominal, exportados como "
-        "imagen. No ve los cortes vecinos. También responde a cualquier otra imagen, pero esa "
-        "respuesta no significa nada.",
+        "imagen. No ve los cortes vecinos. Rechaza casi todas las demás imágenes, pero no todas: "
+        "una predicción para ellas no significa nada.",
     },
 }
 """Title and notice of the page, by language."""

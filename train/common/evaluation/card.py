@@ -69,7 +69,7 @@ def card(
         facts=data,
         intervals=report.facts.get("intervals", "not computed"),
         overall=_table(_with_intervals(tables.get("overall"))),
-        per_class=_table(tables.get("per_class")),
+        per_class=_table(_named(tables.get("per_class"), titles(settings.dataset))),
         by_group=_table(tables.get("by_group")),
         calibration=_table(tables.get("calibration_errors")),
         temperature=report.facts.get("temperature", ""),
@@ -130,6 +130,11 @@ def _with_intervals(table: pd.DataFrame | None) -> pd.DataFrame | None:
         return table
     cells = [f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]" for row in table.itertuples()]
     return pd.DataFrame({"metric": table["metric"], "value": cells})
+
+
+def _named(table: pd.DataFrame | None, names: Mapping[str, str]) -> pd.DataFrame | None:
+    """The table by class with readable `names` of the classes."""
+    return None if table is None else table.replace({"class": dict(names)})
 
 
 def _table(frame: pd.DataFrame | None) -> str:
