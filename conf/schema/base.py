@@ -178,6 +178,8 @@ class ModelStudy:
     """Largest number of images that are read, the same share of every class."""
     pictures: int = 12
     """Pictures in each gallery."""
+    unlike: list[str] = field(default_factory=list)
+    """Folders with images of other kinds than those of the training: does the model refuse them?"""
     embedding: Embedding = Embedding.tsne
     permutations: int = 10
     """Permutations of each feature of a table, for its importance."""

@@ -246,6 +246,7 @@ class ImageModelStudy(Config):
     dataset: ImageDataset = MISSING
     model: ImageModel = MISSING
     study: ModelStudy = field(default_factory=ModelStudy)
+    metrics: Metrics = field(default_factory=Metrics)
 
 
 @dataclass

@@ -26,6 +26,7 @@ from train.common.evaluation.calibration import bins, error
 from train.common.tracking.load import Registered, fetch_keras, fetch_table, registered
 from train.common.tracking.log import tracked_run
 from train.jobs import pictures
+from train.jobs import unlike as others
 from train.jobs.common import NOTES, check_digest, named, verified
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def job(config: DictConfig) -> Report:
         certain = np.argsort(-probabilities.max(axis=1), kind="stable")
         most, least = certain[: study.pictures], certain[::-1][: study.pictures]
         cams = [*least[: study.pictures // 2], *most[: study.pictures // 2]]
+        unlike = others.table(model, pixels, images.frame["cluster"].to_numpy(), settings)
         shown = named(images, settings)
         titles = _titles(shown, probabilities)
         report = Report(
@@ -72,6 +74,7 @@ def job(config: DictConfig) -> Report:
                 "scores": pd.DataFrame(kept.items(), columns=["metric", "value"]),
                 "calibration": calibrated,
                 "predictions": predictions(images, probabilities, points),
+                **({} if unlike is None else {"other_kinds": unlike}),
             },
             figures={
                 "grad_cam": figures.grad_cams(
@@ -98,7 +101,7 @@ def job(config: DictConfig) -> Report:
                 "images": f"{len(images.frame)} of {study.part.name}",
                 "embedding by": study.embedding.name,
             },
-            captions=CAPTIONS,
+            captions=CAPTIONS | {"other_kinds": others.CAPTION},
             summary=[
                 f"{model.name} version {model.version} is right for "
                 f"{words.percent(scores['accuracy'])} of "

@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from conf.errors import UserError
-from conf.schema import ImagePrediction, typed
+from conf.schema import ImageModelStudy, ImagePrediction, typed
 from datasets.common.digests import why
 from datasets.common.images import (
     Scored,
@@ -148,7 +148,7 @@ def score(
             scores.write(rows)
 
 
-def window_of(model: Registered, settings: ImagePrediction) -> Window:
+def window_of(model: Registered, settings: ImagePrediction | ImageModelStudy) -> Window:
     """The DICOM window of the training; that of the dataset if the model has none."""
     ours = Window(settings.dataset.dicom.centre, settings.dataset.dicom.width)
     known = model.metadata.get("dicom_window")
