@@ -107,7 +107,7 @@ def main() -> None:
     if not tables:
         sys.exit("docs: the benchmark printed no table; nothing was written")
     # A path of this machine tells nobody anything.
-    words = (Path(w).name if Path(w).is_absolute() else w for w in given.command)
+    words = (re.sub(r"(^|=)/\S*/(?=[^/\s]+$)", r"\1", word) for word in given.command)
     said = f"python {' '.join(words)}"
     today = datetime.now(UTC).date().isoformat()
     kept = Benchmark(said, revision(), machine(), today, tables, lines)
