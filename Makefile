@@ -82,7 +82,7 @@ reproduce: $(STAMP) ## train a finished run again from its revision, and compare
 test: $(STAMP) ## run the fast tests (9 minutes); ARGS="tests/test_setup.py -k hash" selects
 	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
 
-test-all: $(STAMP) ## run all that make test leaves out: kills, browsers, new projects (20 minutes)
+test-all: $(STAMP) ## run all that make test leaves out: kills, browsers, new projects (25 minutes)
 	@$(BIN)/python -m pytest -m slow $(ARGS)
 
 test-container: $(STAMP) ## test ecr.sh with podman and a registry (root, Debian packages; 3 minutes)

@@ -2,10 +2,11 @@
 
     python tests/benchmarks/first_run.py                  endoscopy4 below SONDA_DATA
     python tests/benchmarks/first_run.py --sample         the drawn sample of development
+    python tests/benchmarks/first_run.py --beside         other ways on the same split
 
 The command runs as a user runs it, first with an empty cache, then with the stored activations of
-the first run. Beside it, on the same split: logistic regression on frozen features, and the same
-network in plain Keras (`train_seeds.py`: ImageDataGenerator and `model.fit`, without a report).
+the first run. The other ways are logistic regression on frozen features, and the same network in
+plain Keras (`train_seeds.py`: ImageDataGenerator and `model.fit`, without a report).
 """
 
 import argparse
@@ -101,6 +102,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--pipeline", default="train_efficientnetliteft")
     parser.add_argument("--sample", action="store_true", help="the drawn sample of development")
+    parser.add_argument("--beside", action="store_true", help="other ways too, 10 minutes")
     parser.add_argument("overrides", nargs="*", help="settings, such as fit.views=2")
     given = parser.parse_intermixed_args()
     data = os.environ.get("SONDA_DATA")
@@ -123,8 +125,9 @@ def main() -> None:
         rows = [[name, f"{first[name]:.1f}", f"{second[name]:.1f}"] for name in first]
         rows.append(["all", f"{sum(first.values()):.1f}", f"{sum(second.values()):.1f}"])
         show(["stage, seconds", "first run", "again, activations stored"], rows)
-        print(f"\nthe first run: {result}")
-        beside(given, chosen, folder)
+        print(f"\n- the first run: {result}")
+        if given.beside:
+            beside(given, chosen, folder)
 
 
 def beside(given: argparse.Namespace, chosen: list[str], folder: Path) -> None:
