@@ -1,7 +1,7 @@
 """How well a registered model refuses images of other kinds: the table of its study.
 
     python tests/benchmarks/other_kinds.py study_efficientnetliteft --unlike /path/to/kidney4 \
-        -- env=production study.model_uri=models:/efficientnetliteft-kvasir4/1 dataset.path=...
+        env=production study.model_uri=models:/efficientnetliteft-kvasir4/1 dataset.path=...
 
 The tracking server is that of `MLFLOW_TRACKING_URI`.
 """
@@ -25,10 +25,10 @@ def main() -> None:
     """Run the study, and print its table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("pipeline", help="study_<model>")
-    parser.add_argument("--unlike", nargs="*", type=Path, default=[], help="folders of images")
-    parser.add_argument("overrides", nargs="*", help="settings of the study, behind --")
-    given = parser.parse_args()
-    folders = ",".join(str(folder.resolve()) for folder in given.unlike)
+    parser.add_argument("--unlike", action="append", type=Path, help="a folder of images")
+    parser.add_argument("overrides", nargs="*", help="settings of the study")
+    given = parser.parse_intermixed_args()
+    folders = ",".join(str(folder.resolve()) for folder in given.unlike or [])
     with tempfile.TemporaryDirectory() as home:
         command = [
             *("-m", "models", f"+pipeline={given.pipeline}", f"study.unlike=[{folders}]"),
