@@ -61,11 +61,12 @@ def gate(splits: Splits[DecodedImages], settings: ImageTraining, run: Run) -> Ch
         raise UserError("\n".join(["the leak gate failed, before the training:", *_why(stopping)]))
     for line in _why(failed):
         log.warning("leak gate: %s", line)
-    return Checked(tag, table, [_summary(checks), *_notes(checks)])
+    return Checked(tag, table, [*_summary(failed), *_notes(checks)])
 
 
 def with_gate(report: Report, checked: Checked) -> Report:
-    """`report` with the table `gate` and its notes."""
+    """`report` with the outcome of the gate, its table `gate` and its notes."""
+    report = replace(report, facts=report.facts | {"leak gate": checked.tag})
     if checked.table.empty:
         return replace(report, notes=[*report.notes, *checked.notes])
     return replace(
@@ -82,7 +83,8 @@ def pooled(tags: Iterable[str], tables: dict[int, pd.DataFrame]) -> Checked:
     tag = next((tag for tag in (FAILED, OFF) if tag in known), PASSED)
     rows = [_as_logged(table).assign(fold=fold) for fold, table in tables.items()]
     joined = pd.concat(rows, ignore_index=True) if rows else leaks.table([])
-    return Checked(tag, joined, [f"The leak gate of the folds: {tag}."])
+    notes = [] if tag == PASSED else [f"The leak gate of the folds: {tag}."]
+    return Checked(tag, joined, notes)
 
 
 def _as_logged(table: pd.DataFrame) -> pd.DataFrame:
@@ -103,15 +105,13 @@ def _why(failed: list[leaks.Check]) -> list[str]:
     ]
 
 
-def _summary(checks: list[leaks.Check]) -> str:
-    failed = [
-        f"{check.name}" + (f" (accepted by {check.accepted})" if check.accepted else "")
-        for check in checks
-        if check.failed
+def _summary(failed: list[leaks.Check]) -> list[str]:
+    """The warning of a gate that failed, or nothing."""
+    names = [
+        check.name + (f" (accepted by {check.accepted})" if check.accepted else "")
+        for check in failed
     ]
-    if failed:
-        return f"The leak gate failed: {', '.join(failed)}."
-    return "The leak gate passed: no check was over its threshold."
+    return [f"The leak gate failed: {', '.join(names)}."] if names else []
 
 
 def _notes(checks: list[leaks.Check]) -> list[str]:
