@@ -1,5 +1,6 @@
 """The study of a model says how well it refuses images of other kinds."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,13 @@ def settings(server: str) -> Any:
 
 
 @pytest.fixture
-def model(settings: Any, unbroken: Trained, server: str) -> Registered:
+def model(settings: Any, unbroken: Trained, server: str) -> Iterator[Registered]:
     import mlflow
 
+    before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(server)
-    return registered(settings, f"runs:/{unbroken.run_id}/serving")
+    yield registered(settings, f"runs:/{unbroken.run_id}/serving")
+    mlflow.set_tracking_uri(before)
 
 
 def studied(settings: Any, unlike: list[Path]) -> Any:
