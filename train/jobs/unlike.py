@@ -121,10 +121,9 @@ def folder(home: Path, side: int, model: Registered, settings: ImageModelStudy) 
         raise UserError(f"study.unlike: {str(home)!r} is no folder; name one with images in it")
     found = sorted(files(home))
     count = min(len(found), settings.study.images)
-    read = []
+    window, limit, read = window_of(model, settings), settings.dataset.max_pixels, []
     for place in np.linspace(0, len(found) - 1, count).round().astype(int):
         try:
-            window, limit = window_of(model, settings), settings.dataset.max_pixels
             read.append(read_image(found[place], limit, window, side))
         except BadImage:
             log.warning("study.unlike: %s is no readable image", found[place])

@@ -12,12 +12,10 @@ import socket
 from typing import Any
 
 import mlflow
-from mlflow.exceptions import MlflowException
 
 from conf.errors import UserError
 from train.common.evaluation.evidence import Evidence
-from train.common.tracking.connection import NOT_FOUND, status_of
-from train.common.tracking.load import NO_ALIAS
+from train.common.tracking.load import version_with
 
 HISTORY = "champions"
 """Tag of the registered model: versions that were champion, oldest first, separated by spaces."""
@@ -31,12 +29,7 @@ STALE = (NOT_PROMOTED, "rolled_back_by", "rolled_back_at", "rolled_back_because"
 
 def champion(name: str) -> str:
     """The version of `name` with the alias `champion`; "" if there is none."""
-    try:
-        return str(mlflow.MlflowClient().get_model_version_by_alias(name, "champion").version)
-    except MlflowException as error:
-        if status_of(error) in (NO_ALIAS, NOT_FOUND):
-            return ""
-        raise
+    return version_with(name, "champion")
 
 
 def versions(name: str) -> dict[str, str]:

@@ -259,10 +259,15 @@ def finished_folds(settings: ImageTraining, data_digest: Callable[[], str]) -> d
 
 def _alias(name: str, alias: str) -> str:
     """The URI of the version of `name` with `alias`; "" if there is none."""
+    version = version_with(name, alias)
+    return f"models:/{name}/{version}" if version else ""
+
+
+def version_with(name: str, alias: str) -> str:
+    """The version of `name` with `alias`; "" if there is none."""
     try:
-        version = mlflow.MlflowClient().get_model_version_by_alias(name, alias).version
+        return str(mlflow.MlflowClient().get_model_version_by_alias(name, alias).version)
     except MlflowException as error:
         if status_of(error) in (NO_ALIAS, NOT_FOUND):
             return ""
         raise
-    return f"models:/{name}/{version}"
