@@ -27,6 +27,9 @@ endif
 PIPENV := env -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL -u PIP_FIND_LINKS \
 	PIP_CONFIG_FILE=/dev/null PIPENV_VENV_IN_PROJECT=1 PIPENV_IGNORE_VIRTUALENVS=1 $(BIN)/pipenv
 
+# A process of the tests needs 2 GB at most.
+PARALLEL := --numprocesses=auto --maxprocesses=4
+
 # Tools called by hooks and tests by their bare name are those of the environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -80,10 +83,10 @@ reproduce: $(STAMP) ## train a finished run again from its revision, and compare
 
 ##@ Check and document
 test: $(STAMP) ## run the fast tests (9 minutes); ARGS="tests/test_setup.py -k hash" selects
-	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	@$(BIN)/python -m pytest -m "not slow" $(PARALLEL) $(ARGS)
 
 test-all: $(STAMP) ## run all that make test leaves out: kills, browsers, new projects (25 minutes)
-	@$(BIN)/python -m pytest -m slow $(ARGS)
+	@$(BIN)/python -m pytest -m slow $(PARALLEL) $(ARGS)
 
 test-container: $(STAMP) ## test ecr.sh with podman and a registry (root, Debian packages; 3 minutes)
 	@tests/container/run.sh $(ARGS)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,9 @@ settings.register_profile("sonda", deadline=None)
 settings.load_profile("sonda")
 
 
+TRAINED_ONCE = ("unbroken", "trained", "table")
+"""Session fixtures that train a model: files that use the same one run in the same process."""
+
 CHROMIUM_FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -31,6 +35,25 @@ CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each file to one process, and all files that share a trained model to the same one."""
+    used: dict[Path, set[str]] = {}
+    for item in items:
+        used.setdefault(item.path, set()).update(getattr(item, "fixturenames", ()))
+    for item in items:
+        shared = next((name for name in TRAINED_ONCE if name in used[item.path]), str(item.path))
+        item.add_marker(pytest.mark.xdist_group(shared))
+
+
+@pytest.fixture(autouse=True)
+def no_experiment() -> Iterator[None]:
+    """A training in the test's own process chooses MLflow's experiment, which no test inherits."""
+    yield
+    if fluent := sys.modules.get("mlflow.tracking.fluent"):
+        fluent._active_experiment_id = None
 
 
 @pytest.fixture(scope="module")

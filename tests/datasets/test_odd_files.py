@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import pandas as pd
@@ -104,8 +105,9 @@ for row in rejected.itertuples():
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
 def test_a_file_and_a_folder_of_somebody_else_say_that_they_cannot_be_read(tmp_path: Path) -> None:
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(0o755)
+    for parent in (tmp_path, *tmp_path.parents):
+        if parent.stat().st_uid == os.getuid() and parent.is_relative_to(gettempdir()):
+            parent.chmod(parent.stat().st_mode | 0o055)
     root = image_set(tmp_path / "set")
     (root / CLASSES[0] / "0.png").chmod(0o600)
     save(root / CLASSES[1] / "private" / "a.png", 5).parent.chmod(0o700)
