@@ -120,6 +120,11 @@ def main(entry: str, find: Callable[[DictConfig], str]) -> None:
     except (HydraException, OmegaConfBaseException) as error:
         sys.exit(f"error: {explain(error, entry)}")
     except OSError as error:
+        if error.errno in (errno.EROFS, errno.EACCES):
+            sys.exit(
+                f"error: {error.filename or error}: {os.strerror(error.errno)}; env.cache= and "
+                "hydra.run.dir= move what a run writes, dataset.path= what it reads"
+            )
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         sys.exit(

@@ -63,6 +63,10 @@ class Lock:
         """Free the lock; a second call does nothing."""
         self._release()
 
+    def leave(self) -> None:
+        """Hold the lock until the process ends, and leave its file to whoever takes it next."""
+        self._release.detach()
+
     def __enter__(self) -> "Lock":
         return self
 

@@ -30,14 +30,14 @@ WAY_OUT = "start the server, or name another one: MLFLOW_TRACKING_URI=sqlite:///
 def connect(settings: Config) -> None:
     """Point MLflow at `env.tracking_uri`. Raises `UserError` if it cannot be used."""
     uri = settings.env.tracking_uri
-    os.environ.setdefault(RETRIES, "4")  # 7 would hang for minutes
     for chatty in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent", "tf2onnx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     if uri.startswith(("http://", "https://")):
         _check_health(uri)
     mlflow.set_tracking_uri(uri)
     try:
-        mlflow.set_experiment(experiment(settings))
+        with impatient():  # later, in mid-run, MLflow tries again for 4 minutes
+            mlflow.set_experiment(experiment(settings))
     except Exception as error:  # the stores raise whatever their drivers raise
         check_refusal(status_of(error), uri, f"the experiment {experiment(settings)}")
         raise UserError(f"env.tracking_uri={uri} cannot be used: {error}; {WAY_OUT}") from error

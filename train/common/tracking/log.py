@@ -51,7 +51,9 @@ from train.common.tracking.connection import (
     title,
     words,
 )
+from train.common.tracking.epochs import EpochMetrics
 from train.common.tracking.files import leave, log_table, log_text
+from train.common.tracking.liveness import Alive, close
 from train.common.tracking.promotion import after_training
 from train.common.tracking.provenance import provenance, settings_digest
 
@@ -83,7 +85,7 @@ def tracked_run(settings: Config) -> Iterator["Run"]:
         run.start()
         yield run
         run.conclude()
-        mlflow.end_run()
+        run.end("FINISHED")
         if settings.env.promotion is Promotion.automatic:
             after_training(run.id)
     except MlflowException as error:
@@ -105,6 +107,8 @@ class Run:
     def __init__(self, settings: Config) -> None:
         self.settings = settings
         self.id = ""
+        self._alive: Alive | None = None
+        self._epochs = EpochMetrics()
         self._facts = provenance()
         self._step = "before the first step" if is_training(settings) else chosen("recipe")
         self._seconds: dict[str, float] = {}
@@ -126,6 +130,8 @@ class Run:
         name = f"{settings.version}-{settings.env.name}{fold(settings)}"
         self.id = mlflow.start_run(run_name=name, tags=tags).info.run_id
         log.info("MLflow run %s of experiment %s", self.id, experiment(settings))
+        self._alive = Alive(Path(settings.env.cache), settings.env.tracking_uri, self.id)
+        self._alive.close_dead()
         if registers(settings):
             check_registry(settings, self.id)
         log_text(_yaml(settings), "config.yaml")
@@ -163,20 +169,13 @@ class Run:
         log_table(table, "tables/gate.csv")
 
     def log_epoch(self, epoch: int, values: dict[str, Any]) -> None:
-        """Log the metrics of one finished epoch, 1-based."""
-        numbers = {name: value for name, value in values.items() if isinstance(value, float)}
-        mlflow.log_metrics(numbers, step=epoch)
+        """Log the metrics of one finished epoch, 1-based; a server that is away gets them later."""
+        self._epochs.log(self.id, epoch, values)
 
     def log_resumed(self, earlier: str) -> None:
         """Log that this run continues the killed run `earlier`, and close that run."""
         mlflow.set_tag("resumed_from", earlier)
-        client = mlflow.MlflowClient()
-        try:
-            if client.get_run(earlier).info.status == "RUNNING":
-                client.set_terminated(earlier, "KILLED")
-            client.set_tag(earlier, "resumed_by", self.id)
-        except MlflowException as error:
-            log.warning("the run %s that is resumed is not on this server: %s", earlier, error)
+        close(earlier, resumed_by=self.id)
 
     def log_origin(self, origin: "Registered", weights: str, seen: int) -> None:
         """Log the registered model that this run starts from, and the sha256 of its `weights`.
@@ -197,6 +196,7 @@ class Run:
 
         The report and `metrics.json` are also written to the output folder, where DVC finds them.
         """
+        self._epochs.send(self.id)
         mlflow.log_metrics(report.scalars)
         leave(json.dumps(report.scalars, indent=2) + "\n", "metrics.json")
         for name, frame in report.tables.items():
@@ -237,6 +237,11 @@ class Run:
             if said:
                 log.info("%s: %s", name, said)
 
+    def end(self, status: str) -> None:
+        """End the run as `FINISHED`, `FAILED` or `KILLED`; if that fails, the next run does it."""
+        with self._alive.ending() if self._alive else contextlib.nullcontext():
+            mlflow.end_run(status)
+
     def log_parquet(self, table: "pa.Table", name: str) -> None:
         """Log `table` as `tables/<name>.parquet`, and write it to the output folder too."""
         import pyarrow.parquet as pq
@@ -268,14 +273,13 @@ class Run:
             return
         with impatient():
             try:
+                self._epochs.send(self.id)
                 log_text(page, "report.html")
                 mlflow.set_tag("failed_step", step)
             except Exception as second:  # a second error must not hide the first one
                 log.error("the failure could not be logged either: %s", second)
-            with contextlib.suppress(
-                Exception
-            ):  # already logged; a next run in this process must start
-                mlflow.end_run(status)
+            with contextlib.suppress(Exception):  # already logged; a next run must start
+                self.end(status)
 
 
 def _yaml(settings: Config) -> str:
