@@ -1,21 +1,27 @@
 """Write what the image of a service installs: the packages it needs, as Pipfile.lock pins them.
 
-    python .ci/image_requirements.py > deploy/serving/requirements.txt
-    python .ci/image_requirements.py tables > deploy/serving/requirements-tables.txt
+    python .ci/image_requirements.py
 
-What needs what is read from the installed packages, so the environment must be that of the lock.
-BentoML is not in the list: it adds itself to every image.
+For each kind of service it writes `deploy/serving/requirements*.txt`, with the hashes of the lock,
+and the bill of materials `deploy/serving/sbom*.json` (CycloneDX 1.6), which both go into every
+Bento. What needs what is read from the installed packages, so the environment must be that of the
+lock. BentoML is in the bill only: it adds itself to every image.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
-from importlib.metadata import requires
+from collections.abc import Iterable
+from importlib.metadata import metadata, requires
 from pathlib import Path
 from typing import Any
 
+from cyclonedx.model.bom import Bom
+from cyclonedx.model.component import Component
+from cyclonedx.model.license import DisjunctiveLicense
+from cyclonedx.output.json import BY_SCHEMA_VERSION as OUTPUT
+from cyclonedx.schema import SchemaVersion
+from packageurl import PackageURL
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -24,7 +30,8 @@ DIRECT = {
     "tables": ("bentoml", "numpy", "pandas", "scikit-learn", "skops"),
 }
 """What each kind of service imports; the rest of what it imports BentoML cannot do without."""
-LOCK = Path(__file__).parents[1] / "Pipfile.lock"
+SUFFIX = {"images": "", "tables": "-tables"}
+ROOT = Path(__file__).parents[1]
 HEADER = "# Written by .ci/image_requirements.py from Pipfile.lock; not to be edited.\n"
 
 
@@ -45,13 +52,49 @@ def closure(names: tuple[str, ...]) -> set[str]:
     return set(known)
 
 
-def requirements(lock: dict[str, Any], kind: str) -> str:
-    """The text of the requirements file. Raises KeyError for a package that is not locked."""
-    names = sorted(closure(DIRECT[kind]) - {"bentoml"})
-    return HEADER + "".join(f"{name}{lock['default'][name]['version']}\n" for name in names)
+def requirements(lock: dict[str, Any], names: Iterable[str]) -> str:
+    """One line for each package, with its hashes. Raises KeyError for one that is not locked."""
+    lines = []
+    for name in sorted(names):
+        entry = lock["default"][name]
+        hashes = " ".join(f"--hash={each}" for each in sorted(entry["hashes"]))
+        lines.append(f"{name}{entry['version']} {hashes}\n")
+    return "".join(lines)
+
+
+def bill(lock: dict[str, Any], names: Iterable[str]) -> str:
+    """The bill of materials of the packages `names`, in CycloneDX's JSON; the same for each call."""
+    components = []
+    for name in sorted(names):
+        release = lock["default"][name]["version"].removeprefix("==")
+        purl = PackageURL("pypi", name=name, version=release)
+        known = metadata(name)
+        licence = known.get("License-Expression") or known.get("License")
+        components.append(
+            Component(
+                name=name,
+                version=release,
+                purl=purl,
+                bom_ref=str(purl),
+                licenses=[DisjunctiveLicense(name=licence.splitlines()[0])] if licence else [],
+            )
+        )
+    text = OUTPUT[SchemaVersion.V1_6](Bom(components=components)).output_as_string(indent=1)
+    facts = json.loads(text)
+    del facts["serialNumber"], facts["metadata"]["timestamp"]
+    return json.dumps(facts, indent=1) + "\n"
+
+
+def files(lock: dict[str, Any]) -> dict[str, str]:
+    """Name and text of each file that this writes to `deploy/serving`."""
+    written = {}
+    for kind, suffix in SUFFIX.items():
+        needed = closure(DIRECT[kind])
+        written[f"requirements{suffix}.txt"] = HEADER + requirements(lock, needed - {"bentoml"})
+        written[f"sbom{suffix}.json"] = bill(lock, needed)
+    return written
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("kind", nargs="?", choices=DIRECT, default="images")
-    sys.stdout.write(requirements(json.loads(LOCK.read_text()), parser.parse_args().kind))
+    for name, text in files(json.loads((ROOT / "Pipfile.lock").read_text())).items():
+        (ROOT / "deploy" / "serving" / name).write_text(text)

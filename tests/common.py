@@ -1,11 +1,12 @@
 """What the tests share: the folders say which models, datasets and pipelines there are."""
 
+import os
 import shutil
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -114,6 +115,13 @@ def _compose(*overrides: str) -> DictConfig:
     register()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose("config", list(overrides))
+
+
+def open_to_all(folder: Path) -> None:
+    """Let other users into `folder`, which lies below the system's temporary folder."""
+    for each in (folder, *folder.parents):
+        if each.is_relative_to(gettempdir()) and each.stat().st_uid == os.getuid():
+            each.chmod(each.stat().st_mode | 0o055)
 
 
 def new_store(folder: Path) -> str:

@@ -5,10 +5,13 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
+
+from tests.common import ROOT
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -22,9 +25,6 @@ settings.register_profile("sonda", deadline=None)
 settings.load_profile("sonda")
 
 
-TRAINED_ONCE = ("unbroken", "trained", "table")
-"""Session fixtures that train a model: files that use the same one run in the same process."""
-
 CHROMIUM_FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -37,15 +37,19 @@ CHROMIUM_FLAGS = [
 ]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each file to one process, and all files that share a trained model to the same one."""
-    used: dict[Path, set[str]] = {}
-    for item in items:
-        used.setdefault(item.path, set()).update(getattr(item, "fixturenames", ()))
-    for item in items:
-        shared = next((name for name in TRAINED_ONCE if name in used[item.path]), str(item.path))
-        item.add_marker(pytest.mark.xdist_group(shared))
+class ByFile(LoadScopeScheduling):
+    """One process runs all tests of a file, and all files that share a model trained once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        if file.startswith("tests/deploy/"):  # its session fixtures start services
+            return "tests/deploy"
+        return "unbroken" if "unbroken" in (ROOT / file).read_text("utf-8") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """Choose how pytest-xdist distributes the tests."""
+    return ByFile(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from tempfile import gettempdir
 from typing import Any
 
 import pandas as pd
@@ -16,7 +15,7 @@ from datasets.common.contract import Images
 from datasets.common.images import BadImage, Kind, files, opened, read_image, shown
 from datasets.common.manifest import MANIFEST
 from datasets.common.sources import load
-from tests.common import ROOT
+from tests.common import ROOT, open_to_all
 from tests.datasets.common import CLASSES, config, image_set, picture, save
 from tests.datasets.odd_files import LATIN, REASONS, lay
 
@@ -105,9 +104,7 @@ for row in rejected.itertuples():
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
 def test_a_file_and_a_folder_of_somebody_else_say_that_they_cannot_be_read(tmp_path: Path) -> None:
-    for parent in (tmp_path, *tmp_path.parents):
-        if parent.stat().st_uid == os.getuid() and parent.is_relative_to(gettempdir()):
-            parent.chmod(parent.stat().st_mode | 0o055)
+    open_to_all(tmp_path)
     root = image_set(tmp_path / "set")
     (root / CLASSES[0] / "0.png").chmod(0o600)
     save(root / CLASSES[1] / "private" / "a.png", 5).parent.chmod(0o700)

@@ -34,21 +34,29 @@ FEW_LAYERS = ["+pipeline=train_vgg16ft", *SMALL]
 
 
 @contextmanager
-def mlflow_server(folder: Path, password: str = "", port: int = 0) -> Iterator[str]:
+def mlflow_server(
+    folder: Path,
+    password: str = "",
+    port: int = 0,
+    store: str = "",
+    artifacts: str = "",
+    **environment: str,
+) -> Iterator[str]:
     """The address of a tracking server that keeps everything in `folder`, also for the next one.
 
     With the `password` of its user `admin` it has accounts: MLflow's own basic auth.
     """
     port = port or free_port()
     database = folder / "mlflow.db"
-    store = f"sqlite:///{database}" if database.exists() else new_store(folder)
+    if not store:
+        store = f"sqlite:///{database}" if database.exists() else new_store(folder)
     command = [
         "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
         "--workers", "1", "--backend-store-uri", store,
-        "--artifacts-destination", str(folder / "artifacts"),
+        "--artifacts-destination", artifacts or str(folder / "artifacts"),
     ]  # fmt: skip
     # Its job runners are a handful of processes that no run here needs.
-    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"} | environment
     if password:
         command += ["--app-name", "basic-auth"]
         environment |= {"MLFLOW_AUTH_ADMIN_PASSWORD": password}
