@@ -34,7 +34,7 @@ PARALLEL := --numprocesses=auto --maxprocesses=4
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup train mlflow repro reproduce test test-all test-container docs lint format serve predict promote rollback data-push data-pull new-pipeline new-project lock clean-cache clean
+.PHONY: help setup train mlflow repro reproduce test test-all test-container docs lint audit format serve predict promote rollback data-push data-pull new-pipeline new-project lock clean-cache clean
 ifneq ($(ACCELERATOR),$(BUILT))
 .PHONY: $(STAMP)
 endif
@@ -96,6 +96,10 @@ docs: $(STAMP) ## write the documentation to site/
 
 lint: $(STAMP) ## run every pre-commit hook on every tracked file
 	@$(BIN)/pre-commit run --all-files $(ARGS)
+
+audit: $(STAMP) ## compare Pipfile.lock with the published advisories; needs the network
+	@$(BIN)/python .ci/requirements.py | \
+		$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement /dev/stdin
 
 format: $(STAMP) ## format the code and apply the safe fixes of ruff
 	@$(BIN)/ruff format .
