@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import UserError
-from conf.schema import ImageComparison, typed
+from conf.schema import ImageComparison, Transform, typed
 from datasets.common.contract import Images
 from train.common.data.pixels import decode
 from train.common.data.types import Report
@@ -28,8 +28,6 @@ LEFT_OUT = ("env.", "split.fold")
 
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-WORKERS = 2
-"""Threads that read the pictures."""
 
 
 @dataclass(frozen=True)
@@ -199,8 +197,9 @@ def _gallery(
     """The first disagreements as pictures."""
     table = _disagreements(pair, files, "B").head(settings.compare.pictures)
     frame = images.frame[images.frame["file"].isin(table["file"])].reset_index(drop=True)
-    shown, size = replace(images, frame=frame), settings.compare.image_size
-    pixels = decode(shown, settings.dataset, size, WORKERS, Path(settings.env.cache)).load()
+    shown = replace(images, frame=frame)
+    stored = Transform(image_size=settings.compare.image_size)
+    pixels = decode(shown, settings.dataset, stored, Path(settings.env.cache)).load()
     places = [int(frame.index[frame["file"] == file][0]) for file in table["file"]]
     titles = [f"A {r.A}\nB {r.B}\nis {r.label}" for r in table.itertuples()]
     return figures.gallery([pixels[place] for place in places], titles, "no disagreement")

@@ -17,7 +17,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from conf.errors import UserError
-from conf.schema import Embedding, ImageModelStudy, typed
+from conf.schema import Embedding, ImageModelStudy, Transform, typed
 from datasets.common.contract import Images
 from train.common.data.pixels import decode
 from train.common.data.types import Report
@@ -52,8 +52,9 @@ def job(config: DictConfig) -> Report:
     with tracked_run(settings) as run:
         model = registered(settings, settings.study.model_uri)
         images = studied(verified(settings, run), model, settings)
-        size, study = model.metadata["image_size"], settings.study
-        decoded = decode(images, settings.dataset, size, study.workers, Path(settings.env.cache))
+        study = settings.study
+        stored = Transform(image_size=model.metadata["image_size"], workers=study.workers)
+        decoded = decode(images, settings.dataset, stored, Path(settings.env.cache))
         pixels = decoded.load()
         network = fetch_keras(model)
         probabilities, pooled = explain.features(network, pixels)

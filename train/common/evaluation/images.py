@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from conf.schema import ImageTraining, SplitBy
+from models import cover
 from train.common.data.types import DecodedImages, Predictions, Report, Splits, TrainedModel
 from train.common.evaluation import explain, figures, groups, metrics, operating, sources, words
 from train.common.evaluation.abstention import with_trust
@@ -138,6 +139,7 @@ def with_training(
             "images": ", ".join(f"{len(part)} {name}" for name, part in splits.parts.items()),
             "quarantined": len(images.quarantined),
             "split by": settings.split.by.name,
+            **cover.said(settings.transform),
             "backbone weights": settings.model.weights,
             "best epoch": f"{trained.best_epoch} of {len(trained.history)}, by "
             f"{settings.fit.monitor.name}",
