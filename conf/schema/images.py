@@ -137,7 +137,8 @@ class SplitBy(Enum):
     cluster = "cluster"
     """New splits; near-duplicates and the groups of a manifest stay together."""
     source = "source"
-    """Each fold tests one source of the manifest: `folds` is the number of sources."""
+    """Each fold tests one source of the manifest, and trains on the others: `folds` is the number
+    of sources, and each class needs two of them."""
     random = "random"
     """New splits by class alone: near-duplicates cross them, and the report warns."""
 

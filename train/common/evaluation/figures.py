@@ -66,10 +66,12 @@ def confusion(labels: np.ndarray, probabilities: np.ndarray, classes: tuple[str,
 
 
 def roc(labels: np.ndarray, probabilities: np.ndarray, classes: tuple[str, ...]) -> Figure:
-    """One curve per class against the rest."""
+    """One curve per class against the rest, if both are in `labels`."""
     figure = Figure(figsize=(5.4, 4.8), layout="constrained")
     axes = figure.subplots()
     for k, name in enumerate(classes):
+        if not 0 < (labels == k).sum() < len(labels):
+            continue
         RocCurveDisplay.from_predictions(labels == k, probabilities[:, k], name=name, ax=axes)
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":")
     axes.set(xlabel="false positive rate", ylabel="true positive rate (recall)")
