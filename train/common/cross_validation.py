@@ -155,8 +155,7 @@ def join(
         answers = answers[["file", *classes, *judged]].assign(fold=number)
         parts.append(tested.merge(answers, on="file", validate="one_to_one"))
     table = pd.concat(parts, ignore_index=True)
-    given = table[list(classes)]
-    table[list(classes)] = given.div(given.sum(axis=1), axis=0)  # float32, rounded in a CSV
+    table[list(classes)] = metrics.normalised(table[list(classes)])
     if table["file"].duplicated().any() or len(table) != len(splits[0]):
         raise UserError(
             f"the folds have {len(table)} predictions for {len(splits[0])} images, not one for "

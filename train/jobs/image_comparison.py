@@ -17,7 +17,7 @@ from conf.schema import ImageComparison, Transform, typed
 from datasets.common.contract import Images
 from train.common.data.pixels import decode
 from train.common.data.types import Report
-from train.common.evaluation import figures, paired, words
+from train.common.evaluation import figures, metrics, paired, words
 from train.common.tracking.load import FoldRun, fetch_config, fetch_table, finished_run, has
 from train.common.tracking.log import tracked_run
 from train.jobs.common import verified
@@ -73,9 +73,8 @@ def read(run_id: str, letter: str, images: Images) -> Compared:
     table = fetch_table(run, "tables/predictions.csv").set_index("file")
     classes = list(images.classes)
     known = images.frame.set_index("file")[["label", "cluster"]]
-    given = table[classes].div(table[classes].sum(axis=1), axis=0)  # float32, rounded in a CSV
     name = f"{letter} ({run.tags.get('pipeline', run_id).removeprefix('train_')})"
-    return Compared(name, run, known.join(given, how="inner"))
+    return Compared(name, run, known.join(metrics.normalised(table[classes]), how="inner"))
 
 
 def compared(runs: list[Compared], images: Images, settings: ImageComparison) -> Report:

@@ -68,7 +68,7 @@ def job(config: DictConfig) -> Report:
         learning, verdict = found or (None, "")
         unlike = others.table(model, pixels, images.frame["cluster"].to_numpy(), settings)
         shown = named(images, settings)
-        titles = _titles(shown, probabilities)
+        titles = figures.titles(labels, probabilities, shown.classes, images.frame["file"].tolist())
         report = Report(
             scalars={f"{study.part.name}_{name}": value for name, value in kept.items()},
             tables={
@@ -166,10 +166,3 @@ def predictions(images: Images, probabilities: np.ndarray, points: np.ndarray) -
 def gallery(pixels: np.ndarray, titles: list[str], rows: Sequence[int] | np.ndarray) -> Figure:
     """The images of `rows` under their titles."""
     return figures.gallery([pixels[r] for r in rows], [titles[r] for r in rows], "no image")
-
-
-def _titles(images: Images, probabilities: np.ndarray) -> list[str]:
-    """Predicted class, true class and file of each image."""
-    names, answers = images.classes, probabilities.argmax(axis=1)
-    given = zip(answers, probabilities.max(axis=1), images.frame.itertuples(), strict=True)
-    return [f"{names[a]} {p:.2f}\nis {names[r.label]}\n{r.file[-24:]}" for a, p, r in given]

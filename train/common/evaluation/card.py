@@ -19,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from conf.schema import ImageTraining, Source, TableTraining
 from train.common.data.types import Report
 from train.common.evaluation import guidelines
+from train.common.evaluation.metrics import cell
 from train.common.evaluation.words import titles
 
 METADATA = {"accuracy": "accuracy", "f1": "f1_macro", "roc_auc": "roc_auc_macro", "mcc": "mcc"}
@@ -40,7 +41,7 @@ def card(
     about, tables = settings.dataset.about, report.tables
     name = f"{settings.model.name}-{settings.dataset.name}"
     known = _known(settings, report)
-    asked = {"TRIPOD+AI": guidelines.TRIPOD}
+    asked: dict[str, tuple[guidelines.Item, ...]] = {"TRIPOD+AI": guidelines.TRIPOD}
     if isinstance(settings, ImageTraining):
         asked = {"CLAIM 2024": guidelines.CLAIM} | asked
     data = {k: v for k, v in report.facts.items() if k not in ("intervals", "run time")}
@@ -125,7 +126,7 @@ def _with_intervals(table: pd.DataFrame | None) -> pd.DataFrame | None:
     """The table of metrics with value and interval in one column."""
     if table is None or not {"value", "low", "high"} <= set(table.columns):
         return table
-    cells = [f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]" for row in table.itertuples()]
+    cells = [cell(row.value, row.low, row.high) for row in table.itertuples()]
     return pd.DataFrame({"metric": table["metric"], "value": cells})
 
 

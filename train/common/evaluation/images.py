@@ -169,12 +169,7 @@ def with_grad_cam(
     other = explain.with_random_head(trained.model, pixels, targets, settings.seed)
     same = explain.similarity(cams, other)
     names = tuple(words.titles(settings.dataset).values())
-    titles = [
-        f"{names[answer]} {given:.2f}\nis {names[label]}"
-        for answer, given, label in zip(
-            targets, probabilities.max(axis=1), predictions.labels[chosen], strict=True
-        )
-    ]
+    titles = figures.titles(predictions.labels[chosen], probabilities, names)
     notes = []
     if same > SAME_MAP:
         notes.append(
