@@ -4,8 +4,8 @@
 
 A table stands between `<!-- table: name -->` and `<!-- end -->`. Its source is the schema and the
 YAML files (`settings`, `environments`, `trainings`), `docs/results/` (`results`, `recall`,
-`origins`, `tables`, `calibration`, `coverage`), the limits of a service (`limits`), or what a benchmark printed
-(`benchmark/<name>`).
+`origins`, `tables`, `calibration`, `coverage`), the limits of a service (`limits`), or what a
+benchmark printed (`benchmark/<name>`).
 """
 
 import ast
