@@ -27,8 +27,6 @@ from train.common.fitting.devices import used
 from train.common.fitting.engines import engine
 from train.common.fitting.inputs import CachedInputs
 from train.common.fitting.progress import EpochBar
-from train.common.fitting.start import _carry_over
-from train.common.tracking.load import Registered
 
 SIDE = 32
 INSET = "[0,0.7,0.35,1]"
@@ -99,17 +97,6 @@ def test_a_saved_network_hides_the_same(
     hiding.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
     np.testing.assert_array_equal(predicted(again, pixels), predicted(hiding, pixels))
-
-
-def test_weights_carry_over_between_networks_that_hide_different_parts(
-    plain: keras.Model, hiding: keras.Model, pixels: np.ndarray
-) -> None:
-    known = Registered("vgg16ft-kidney2", "1", "models:/v/1", "run", {"classes": ["a", "b"]}, {})
-    keras.utils.set_random_seed(1)
-    other = keras.models.clone_model(plain)
-    assert np.abs(predicted(other, pixels) - predicted(plain, pixels)).max() > EXACT
-    _carry_over(hiding, other, known, ["a", "b"])
-    np.testing.assert_array_equal(predicted(other, pixels), predicted(plain, pixels))
 
 
 @pytest.mark.parametrize(
