@@ -10,6 +10,7 @@ import pytest
 
 from conf.errors import UserError
 from conf.schema import Transform
+from deploy.serving.images.engine import Engine
 from models import cover
 from models.common import PROBABILITIES, export_onnx, onnx_predict
 from models.vgg16ft.model import build
@@ -23,6 +24,7 @@ from tests.train.test_gate import (
     splits_of,
     training,
 )  # fmt: skip
+from train.common.evaluation.explain import grad_cam
 from train.common.fitting.devices import used
 from train.common.fitting.engines import engine
 from train.common.fitting.inputs import CachedInputs
@@ -81,6 +83,12 @@ def test_the_exported_graph_hides_the_same(
     ours = predicted(hiding, pixels)
     theirs = onnx_predict(tmp_path / "hiding.onnx", pixels)[PROBABILITIES]
     np.testing.assert_allclose(theirs, ours, atol=EXACT)
+    service = Engine(tmp_path / "hiding.onnx", threads=1)
+    served, maps = service.run(pixels)[:2]
+    np.testing.assert_allclose(served, ours, atol=EXACT)
+    targets = ours.argmax(axis=1)
+    cams = grad_cam(hiding, pixels, targets)
+    np.testing.assert_allclose(service.head.grad_cam(maps, targets), cams, atol=1e-3 * cams.max())
     bare = onnx_predict(tmp_path / "plain.onnx", pixels)[PROBABILITIES]
     assert np.abs(bare - ours).max() > EXACT
 
