@@ -2,8 +2,8 @@
 
 Logistic regression on frozen features is fitted on growing parts of the training images and judged
 on the validation images. The layers that the features come from have never trained, so a small part
-of the images is as new to them as all of them. Fine-tuning starts from another level, but it is
-short of images where the curve still rises at its end [1].
+of the images is as new to them as all of them. Fine-tuning reaches another level, but is likely to
+be short of images too where the curve still rises at its end [1].
 
 1. Viering, Loog: *The Shape of Learning Curves: a Review*, IEEE TPAMI 45 (2023).
 """
@@ -25,8 +25,8 @@ ITERATIONS = 1000
 CAPTION = (
     "Accuracy on validation images of logistic regression on the frozen features, fitted on a part "
     "of the training images: whole near-duplicate clusters, the same share of each class, the mean "
-    f"of {DRAWS} draws. Intervals resample the clusters of the validation images. The fine-tuned "
-    "network is more accurate; its curve rises where this one does."
+    f"of {DRAWS} draws. Intervals resample the clusters of the validation images. Fine-tuning "
+    "reaches another accuracy; where this curve still rises, it is likely to lack images too."
 )
 
 
