@@ -21,6 +21,9 @@ RESULTS = Path(__file__).resolve().parent / "results"
 FIGURE = re.compile(r"\[\s+([-\d.,\s]+?)\s+\]")
 OF_EACH_FOLD = "best of each fold"
 """The model of a comparison: in each outer fold, the estimator whose search scored best."""
+COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7)
+"""Shares of the test images, the surest predictions first, whose error is kept as `risk_<share>`.
+"""
 GROUPED = "cluster"
 """How `split.by` calls splits that keep near-duplicates and series together."""
 
@@ -109,6 +112,8 @@ def of_run(run_id: str, note: str = "") -> list[Result]:
         rows = mlflow.artifacts.download_artifacts(f"runs:/{run_id}/{listed}", dst_path=scratch)
         with Path(rows).open() as file:
             count = sum(1 for _ in file) - 1
+        if "ece_after" in named:
+            named |= risks(Path(rows), list(config.dataset.classes))
     source = OmegaConf.select(config, "dataset.path")
     data = Path(source) if source else Path(config.dataset.name)
     weights = OmegaConf.select(config, "model.weights", default="")
@@ -131,6 +136,17 @@ def of_run(run_id: str, note: str = "") -> list[Result]:
         metrics=_metrics(own),
     )
     return [first, *(replace(first, model=name, metrics=part) for name, part in parts.items())]
+
+
+def risks(predictions: Path, classes: list[str]) -> dict[str, float]:
+    """The share of wrong predictions among the surest ones, for each of `COVERAGES`."""
+    import numpy as np
+    import pandas as pd
+
+    table = pd.read_csv(predictions)
+    order = np.argsort(-table[classes].max(axis=1).to_numpy(), kind="stable")
+    wrong = (table["answer"] != table["label"]).to_numpy()[order]
+    return {f"risk_{c:g}": float(wrong[: round(c * len(wrong))].mean()) for c in COVERAGES}
 
 
 def _below(named: dict[str, float], part: str) -> dict[str, float]:
@@ -160,12 +176,14 @@ def main(arguments: list[str] | None = None) -> Any:
     parser.add_argument("--run", required=True, help="id of the run in MLflow")
     parser.add_argument("--name", help="of the file; default <data>-<model>[-<split>]")
     parser.add_argument("--note", default="", help="what sets this run apart from the recipe")
+    parser.add_argument("--footnote", action="store_true", help="leave it out of the README")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the file")
     given = parser.parse_args(arguments)
     os.environ.setdefault("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
     first, *others = of_run(given.run, given.note)
     for found in (first, *others):
         name = given.name if found is first else None
+        found = replace(found, footnote=given.footnote)
         print(f"docs: wrote {write(found, name or _name(found), given.results)}")
     print("docs: next: python -m docs.tables")
 

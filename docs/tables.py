@@ -4,8 +4,8 @@
 
 A table stands between `<!-- table: name -->` and `<!-- end -->`. Its source is the schema and the
 YAML files (`settings`, `environments`, `trainings`), `docs/results/` (`results`, `recall`,
-`origins`, `tables`), the limits of a service (`limits`), or what a benchmark printed
-(`benchmark/<name>`).
+`origins`, `tables`, `calibration`, `coverage`), the limits of a service (`limits`), or what a
+benchmark printed (`benchmark/<name>`).
 """
 
 import ast
@@ -105,6 +105,38 @@ def _run(found: results.Result) -> str:
     return code(found.run[:SHORT]) if found.run.isalnum() else found.run
 
 
+def calibration() -> str:
+    """Markdown: calibration errors before and after the temperature, a row a result."""
+    names = [f"{error}_{when}" for error in ("ece", "brier") for when in ("before", "after")]
+    return table(
+        ["data", "model", "test", "ECE before", "after", "Brier score before", "after"],
+        [
+            [code(found.data), _said(found), found.protocol, *(_cell(found, n) for n in names)]
+            for found in _images()
+            if "ece_after" in found.metrics
+        ],
+    )
+
+
+def coverage() -> str:
+    """Markdown: the error of the surest predictions, and of those that the model gives."""
+    shares = [f"{100 * share:g} %" for share in results.COVERAGES]
+    rows = []
+    for found in _images():
+        if "abstention_refused" not in found.metrics or "risk_1" not in found.metrics:
+            continue
+        (refused, *_), (right, *_) = (
+            found.metrics[f"abstention_{name}"] for name in ("refused", "accuracy")
+        )
+        errors = [found.metrics[f"risk_{share:g}"][0] for share in results.COVERAGES]
+        said = [f"{100 * error:.1f} %" for error in (*errors, refused, 1 - right)]
+        rows.append([code(found.data), _said(found), found.protocol, *said])
+    return table(
+        ["data", "model", "test", *(f"error of {share}" for share in shares), "abstains", "error"],
+        rows,
+    )
+
+
 def table_results() -> str:
     """Markdown: one row a result on tables."""
     return table(
@@ -143,6 +175,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "recall": recalls,
     "origins": origins,
     "tables": table_results,
+    "calibration": calibration,
+    "coverage": coverage,
     "limits": limits,
 }
 

@@ -180,6 +180,9 @@ class ModelStudy:
     """Pictures in each gallery."""
     unlike: list[str] = field(default_factory=list)
     """Folders with images of other kinds than those of the training: does the model refuse them?"""
+    curve: int = 4000
+    """Largest number of training images of the learning curve, which says whether more of them
+    would help; 0 draws none."""
     embedding: Embedding = Embedding.tsne
     permutations: int = 10
     """Permutations of each feature of a table, for its importance."""

@@ -120,6 +120,13 @@ class Transform:
     """Side of the stored pixels, equal to that of the model's input."""
     workers: int = 2
     """Threads that read images."""
+    hide_border: float = 0.0
+    """Width of the border that is made black, at each side, as a fraction of the side.
+
+    With `hide_inset` it neutralises what gives the class away: training, the probes of the leak
+    gate and the served model see none of it. The border stays in the image, so positions stay."""
+    hide_inset: list[float] | None = None
+    """A rectangle that is made black, `[left, top, right, bottom]` in fractions of the image."""
 
 
 class SplitBy(Enum):
@@ -130,7 +137,8 @@ class SplitBy(Enum):
     cluster = "cluster"
     """New splits; near-duplicates and the groups of a manifest stay together."""
     source = "source"
-    """Each fold tests one source of the manifest: `folds` is the number of sources."""
+    """Each fold tests one source of the manifest, and trains on the others: `folds` is the number
+    of sources, and each class needs two of them."""
     random = "random"
     """New splits by class alone: near-duplicates cross them, and the report warns."""
 

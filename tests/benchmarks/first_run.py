@@ -71,10 +71,8 @@ def frozen_features(config: Any) -> tuple[float, np.ndarray, Any]:
 
     started = time.perf_counter()
     images = build(config.dataset, Path(config.env.cache))
-    size, workers = config.transform.image_size, config.transform.workers
-    splits = split_images(
-        decode(images, config.dataset, size, workers, Path(config.env.cache)), config.split
-    )
+    pixels = decode(images, config.dataset, config.transform, Path(config.env.cache))
+    splits = split_images(pixels, config.split)
     network = importlib.import_module(f"models.{config.model.name}.model").build(
         config.model, len(images.classes)
     )

@@ -70,7 +70,7 @@ def main() -> None:
     )
 
     def ours() -> None:
-        decode(images, config.dataset, given.size, config.transform.workers, Path(cache))
+        decode(images, config.dataset, config.transform, Path(cache))
         shutil.rmtree(cache)
 
     readers: dict[str, Callable[[], None]] = {

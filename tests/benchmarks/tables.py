@@ -21,7 +21,12 @@ def spread(value: float, low: float, high: float) -> str:
     return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def judge(answers: dict[str, np.ndarray], table: pd.DataFrame, classes: tuple[str, ...]) -> None:
+def judge(
+    answers: dict[str, np.ndarray],
+    table: pd.DataFrame,
+    classes: tuple[str, ...],
+    what: str = "answers on test",
+) -> None:
     """Print accuracy and macro F1 of each, and the paired difference to the first.
 
     `answers` are probabilities (len(table), classes) by name; clusters are drawn whole.
@@ -40,6 +45,6 @@ def judge(answers: dict[str, np.ndarray], table: pd.DataFrame, classes: tuple[st
         )  # fmt: skip
         lines.append([name, *cells, spread(*difference)])
     show(
-        [f"{len(labels)} answers on test", "accuracy", "macro F1", "accuracy minus the first's"],
+        [f"{len(labels)} {what}", "accuracy", "macro F1", "accuracy minus the first's"],
         lines,
     )

@@ -31,8 +31,7 @@ def train(config: Any) -> None:
     images = build_images(config.dataset, cache)
     say("ready")
     started = time.perf_counter()
-    size, workers = config.transform.image_size, config.transform.workers
-    splits = chosen(decode(images, config.dataset, size, workers, cache), config)
+    splits = chosen(decode(images, config.dataset, config.transform, cache), config)
     say("read", seconds=time.perf_counter() - started)
     build = importlib.import_module(f"models.{config.model.name}.model").build
     fitted = fine_tune(splits, config, build, Heard())

@@ -63,8 +63,7 @@ def main() -> None:
             )  # fmt: skip
             build = importlib.import_module(f"models.{config.model.name}.model").build
             images = build_images(config.dataset, Path(cache))
-            size, workers = config.transform.image_size, config.transform.workers
-            decoded = decode(images, config.dataset, size, workers, Path(cache))
+            decoded = decode(images, config.dataset, config.transform, Path(cache))
             splits = split_images(decoded, config.split)
             started = time.perf_counter()
             fitted = fine_tune(splits, config, build, Unheard())

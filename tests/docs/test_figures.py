@@ -168,6 +168,26 @@ def test_every_figure_that_an_experiment_names_is_a_result() -> None:
     assert {name: set(shown) - kept for name, shown in named.items() if set(shown) - kept} == {}
 
 
+def test_the_error_of_the_surest_predictions_is_that_of_the_file(tmp_path: Path) -> None:
+    rows = ["a,b,file,label,answer"]
+    for k in range(20):  # the two least sure predictions are wrong
+        wrong = k >= 18
+        rows.append(f"{0.99 - 0.02 * k:.2f},{0.01 + 0.02 * k:.2f},{k},{'b' if wrong else 'a'},a")
+    (tmp_path / "predictions.csv").write_text("\n".join(rows))
+    found = results.risks(tmp_path / "predictions.csv", ["a", "b"])
+    assert found == {
+        "risk_1": 0.1, "risk_0.95": pytest.approx(1 / 19), "risk_0.9": 0, "risk_0.8": 0,
+        "risk_0.7": 0,
+    }  # fmt: skip
+
+
+def test_calibration_and_coverage_have_a_row_for_each_result_that_measured_them() -> None:
+    for shown in (tables.calibration(), tables.coverage()):
+        head, _, *rows = shown.splitlines()
+        assert rows and all(row.count("|") == head.count("|") for row in rows)
+    assert " 6.9 %" in tables.coverage() and "0.016 [" in tables.calibration()
+
+
 def test_the_table_of_recalls_names_classes_alone() -> None:
     shown = tables.recalls()
     assert "3_esophagitis" in shown

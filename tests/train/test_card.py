@@ -1,16 +1,19 @@
 """The model card: what the run knows, what the dataset says once, and what is missing."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 import pytest
 import yaml
+from matplotlib.figure import Figure
 
 from conf.schema import About
 from tests.common import configuration, part
 from train.common.data.types import Report
-from train.common.evaluation.card import MISSING, card, page
+from train.common.evaluation.card import card, page
+from train.common.evaluation.guidelines import CLAIM, TRIPOD, count
 
 RUN = {"run": "0123abc", "git_revision": "f" * 40, "lock_sha256": "e" * 64, "memory_gib": "8"}
 OVERALL = pd.DataFrame({"metric": ["accuracy"], "value": [0.9], "low": [0.85], "high": [0.94]})
@@ -54,7 +57,6 @@ def test_the_card_says_what_the_run_and_the_dataset_know(settings: Any) -> None:
     for known in (*told, "e" * 64, "0.900 [0.850, 0.940]", "0.9 [0.8, 1.0]", "Split by: cluster"):
         assert known in text, known
     assert "memory" not in text
-    assert all(topic in text for topic in MISSING)
     assert "never abstains" in text and "No temperature was fitted" in text
 
 
@@ -87,3 +89,32 @@ def test_the_page_is_the_card_without_its_block_and_runs_nothing(settings: Any) 
 def test_every_dataset_states_what_its_card_needs(dataset: str) -> None:
     about = part("dataset", dataset).about
     assert all((about.source, about.licence, about.citation, about.intended_use, about.limits))
+
+
+def test_every_item_of_the_guidelines_stands_in_the_card(settings: Any) -> None:
+    assert [item.number for item in CLAIM] == [str(number) for number in range(1, 45)]
+    main = {int(re.match(r"\d+", item.number)[0]) for item in TRIPOD}  # type: ignore[index]
+    assert main == set(range(1, 28))
+    text = card(settings, report(), RUN, "title")
+    _, _, claim, tripod = re.split("## Reporting guidelines|### ", text)
+    for section, items in ((claim, CLAIM), (tripod, TRIPOD)):
+        assert all(f"| {item.number} | {item.title} |" in section for item in items)
+    assert "<td>De-identification</td>" in page(text) and "<td>Fairness</td>" in page(text)
+    assert "| 11 | De-identification | **missing**: only who collected the data knows |" in claim
+    assert "| 3b | Background: population and purpose | Intended use; **missing**: the" in tripod
+    table = configuration("+pipeline=train_treesurvival")
+    assert "CLAIM" not in card(table, report(), RUN, "title")
+
+
+def test_an_answer_counts_only_if_the_run_or_the_dataset_has_it(settings: Any) -> None:
+    bare = replace(settings, dataset=replace(settings.dataset, about=About()))
+    text = card(bare, report(), RUN, "title")
+    assert "| 7 | Data sources | **missing**: not stated (about.source) |" in text
+    assert "| 31 | Explainability | **missing**: not in this run (grad_cam) |" in text
+    more = replace(report(by_source=CLASSES), figures={"grad_cam": Figure()})
+    full = card(settings, more, RUN, "title")
+    assert "| 7 | Data sources | Data |" in full and "| 31 | Explainability | Grad-CAM" in full
+    assert "| 23b | Heterogeneity of performance | by source in the report |" in full
+    counted = re.findall(r"(\d+) of 44 are covered", text + full)
+    assert int(counted[0]) < int(counted[1])
+    assert count(CLAIM, set()) in text

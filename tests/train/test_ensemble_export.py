@@ -54,7 +54,7 @@ def test_the_registered_model_has_the_mean_logits_of_all_folds(
         with tracked_run(given) as run:
             images: Any = build_images(given.dataset, tmp_path / "cache")
             run.log_data(images)
-            pixels = decode(images, given.dataset, SIDE, 1, tmp_path / "cache")
+            pixels = decode(images, given.dataset, given.transform, tmp_path / "cache")
             splits = split_images(pixels, given.split)
             run.log_splits(splits)
             keras.utils.set_random_seed(0)

@@ -66,7 +66,7 @@ def training(root: Path, *words: str) -> Any:
 def splits_of(settings: Any) -> Splits[DecodedImages]:
     cache = Path(settings.env.cache)
     images = build_images(settings.dataset, cache)
-    pixels = decode(images, settings.dataset, settings.transform.image_size, 1, cache)
+    pixels = decode(images, settings.dataset, settings.transform, cache)
     return split_images(pixels, settings.split)
 
 

@@ -153,9 +153,8 @@ def pictured(folder: Path, count: int = 80) -> tuple[DecodedImages, Any]:
 
 
 def decoded(images: DecodedImages, config: Any) -> DecodedImages:
-    side = config.transform.image_size
     made = {name: value for name, value in vars(images).items() if name != "pixels"}
-    return decode(Images(**made), config.dataset, side, 2, Path(config.env.cache))
+    return decode(Images(**made), config.dataset, config.transform, Path(config.env.cache))
 
 
 def test_pixels_are_decoded_once_in_the_order_of_the_table(tmp_path: Path) -> None:

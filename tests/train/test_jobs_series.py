@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from conf.schema import Transform
 from datasets.common.contract import NO_GROUP
 from tests.common import configuration
 from train.common.data.build import build_images
@@ -18,7 +19,8 @@ def sample(pipeline: str, folder: Path) -> DecodedImages:
     settings = configuration(
         f"+pipeline={pipeline}", "dataset.sample_images=20", f"env.cache={folder}"
     )
-    images = decode(build_images(settings.dataset, folder), settings.dataset, 64, 1, folder)
+    found = build_images(settings.dataset, folder)
+    images = decode(found, settings.dataset, Transform(image_size=64), folder)
     frame = images.frame
     names = [f"{label}/slice-{row}.png" for row, label in enumerate(frame["label"])]
     return replace(images, frame=frame.assign(file=names))

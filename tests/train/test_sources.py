@@ -1,5 +1,6 @@
 """Figures by source, and folds that test one source each."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from conf.errors import UserError
 from conf.schema import Metrics
 from tests.common import configuration
 from tests.datasets.common import CLASSES, build, image_set, write_manifest
+from train.common.cross_validation import join
 from train.common.data.build import build_images
 from train.common.data.split import split_images
-from train.common.data.types import Predictions
+from train.common.data.types import Predictions, Report
+from train.common.evaluation import figures, operating
 from train.common.evaluation.images import evaluate
 from train.common.evaluation.sources import by_source, confounded
 
@@ -127,7 +130,8 @@ def test_near_duplicates_of_several_sources_stay_together(tmp_path: Path) -> Non
         (["a", "b", "c"] * 16, None, "split.folds=None, but .* give split.folds=3"),
         (["a"] * 48, 2, "of one source, a; choose split.by=cluster"),
         (["a", "b", ""] * 16, 2, "16 of 48 images of kidney2 have no source"),
-        (["a"] * 24 + ["b"] * 24, 2, "has 0 images of class .*dataset.classes"),
+        (["a"] * 24 + ["b"] * 24, 2, rf"{CLASSES[0]} \(a\), {CLASSES[1]} \(b\).*Add images of it"),
+        (["a"] * 24 + ["a", "b"] * 12, 2, rf"one source: {CLASSES[0]} \(a\)\. The fold"),
     ],
 )
 def test_sources_that_make_no_folds_are_refused(
@@ -140,3 +144,55 @@ def test_sources_that_make_no_folds_are_refused(
     images: Any = build_images(config.dataset, tmp_path / "cache")
     with pytest.raises(UserError, match=message):
         split_images(images, config.split)
+
+
+def test_a_class_of_one_source_can_be_left_out(tmp_path: Path) -> None:
+    root = image_set(tmp_path / "set", COUNT, classes=["first", "second", "third"])
+    write_manifest(root, source=["a", "b"] * COUNT + ["a"] * COUNT)
+    words = ["dataset.classes=[first,second,third]", "split.folds=2", "split.fold=0"]
+    config = settings(root, *words)
+    images: Any = build_images(config.dataset, tmp_path / "cache")
+    with pytest.raises(UserError, match=r"third \(a\).*dataset.classes=\[first,second"):
+        split_images(images, config.split)
+
+
+def test_a_source_without_a_class_is_tested_too(tmp_path: Path) -> None:
+    root = image_set(tmp_path / "set", COUNT)
+    write_manifest(root, source=["a", "b"] * (COUNT // 2) + ["a", "b", "c"] * (COUNT // 3))
+    tested: list[int] = []
+    for fold in range(3):
+        config = settings(root, "split.folds=3", f"split.fold={fold}", "metrics.bootstrap=20")
+        images: Any = build_images(config.dataset, tmp_path / "cache")
+        splits = split_images(images, config.split)
+        assert set(splits.labels(splits.train)) == set(splits.labels(splits.validation)) == {0, 1}
+        tested.extend(splits.test)
+    assert sorted(tested) == list(range(2 * COUNT))
+    assert set(splits.labels(splits.test)) == {1}
+    answers = np.random.default_rng(0).dirichlet([1, 1], len(splits.test))
+    predictions = Predictions(images.frame.iloc[splits.test], answers, images.classes)
+    drawn = {"confusion": figures.confusion, "roc": figures.roc}
+    report = evaluate(predictions, config, ("accuracy", "recall_macro"), drawn)
+    points = operating.with_points(report, predictions, (0.5, 0.5), config)
+    assert 0 <= points.scalars["test_accuracy"] <= 1 and "test_roc_auc_macro" not in points.scalars
+    assert points.tables["operating_points"]["sensitivity"].iat[0] == ""
+
+
+def judged(predictions: Predictions, config: Any) -> Report:
+    return evaluate(predictions, config, ("accuracy",), {})
+
+
+def test_the_report_of_all_folds_says_what_it_measures(tmp_path: Path) -> None:
+    root = three_sources(tmp_path / "set")
+    predictions, parts = {}, {}
+    config = settings(root, "split.folds=3", "metrics.bootstrap=20")
+    images: Any = build_images(config.dataset, tmp_path / "cache")
+    for fold in range(3):
+        splits = split_images(images, replace(config.split, fold=fold))
+        files = images.frame["file"].iloc[splits.test]
+        given = np.eye(2)[splits.labels(splits.test) if fold else 1 - splits.labels(splits.test)]
+        predictions[fold] = pd.DataFrame(given, columns=list(CLASSES)).assign(file=files.tolist())
+        parts[fold] = splits.table()
+    report = join(predictions, parts, judged, config)
+    table = report.tables["by_source"].set_index("source")["accuracy"].str[:5]
+    assert table.to_dict() == {"a": "0.000", "b": "1.000", "c": "1.000"}
+    assert any("trained on the other sources" in note for note in report.notes)

@@ -11,6 +11,7 @@ import pytest
 
 from conf.errors import UserError
 from models.common import export_onnx
+from models.cover import mask
 from tests.common import configuration, new_store
 from tests.train.test_fit import SIZE, build, toy
 from train.common.data.types import Splits
@@ -103,6 +104,22 @@ def test_a_version_an_alias_and_a_run_name_the_keras_model_of_their_run(
         assert tags["started_from_weights"] == start.digest
         assert tags["device"] == "1 x CPU"
     assert origin(f"models:/{NAME}@challenger").uri == f"models:/{NAME}/2"
+
+
+def test_a_training_hides_what_it_says_whatever_it_starts_from(
+    versions: list[tuple[str, Any]], splits: Splits
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
+    hiding = configured(f"model.weights=models:/{NAME}/1", "transform.hide_border=0.3")
+    seen = mask(hiding.transform, SIZE)
+    with mlflow.start_run():
+        start = begin(build, splits, hiding)
+        anew = begin(build, splits, configured("transform.hide_border=0.3"))
+    _, theirs = versions[0]
+    assert all(same(start.model, theirs))
+    np.testing.assert_array_equal(start.model(pixels), theirs(pixels * seen))
+    assert np.abs(start.model(pixels) - theirs(pixels)).max() > 0
+    np.testing.assert_array_equal(anew.model(pixels), anew.model(pixels * seen))
 
 
 def test_an_alias_is_pinned_to_its_version_before_anything_is_logged(

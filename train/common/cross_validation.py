@@ -26,7 +26,7 @@ from conf.errors import UserError
 from conf.schema import ImageTraining
 from train.common.data.build import build_images
 from train.common.data.types import Predictions, Report, TrainedModel
-from train.common.evaluation import abstention, metrics, words
+from train.common.evaluation import abstention, metrics, sources, words
 from train.common.export.ensemble import check, export_ensemble
 from train.common.gate import OFF, Checked, pooled, with_gate
 from train.common.tracking.connection import connect
@@ -155,8 +155,7 @@ def join(
         answers = answers[["file", *classes, *judged]].assign(fold=number)
         parts.append(tested.merge(answers, on="file", validate="one_to_one"))
     table = pd.concat(parts, ignore_index=True)
-    given = table[list(classes)]
-    table[list(classes)] = given.div(given.sum(axis=1), axis=0)  # float32, rounded in a CSV
+    table[list(classes)] = metrics.normalised(table[list(classes)])
     if table["file"].duplicated().any() or len(table) != len(splits[0]):
         raise UserError(
             f"the folds have {len(table)} predictions for {len(splits[0])} images, not one for "
@@ -191,6 +190,7 @@ def join(
             *metrics.caveats(labels, titles, _crossing(splits)),
             f"{len(splits)} models predicted, each the images that it was not trained on: the "
             "figures are those of the recipe, not of one model.",
+            *sources.left_out(settings.split),
         ],
         facts={
             "data": f"{settings.dataset.name}, {settings.dataset.source.name}",

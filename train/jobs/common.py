@@ -72,9 +72,8 @@ def verified(settings: OfImages, run: Run) -> Images:
 
 def decoded(settings: ImageDatasetJob, run: Run) -> DecodedImages:
     """The images of `settings.dataset`, with pixels for the pictures of the report."""
-    images, cache = verified(settings, run), Path(settings.env.cache)
-    size, workers = settings.transform.image_size, settings.transform.workers
-    return decode(images, settings.dataset, size, workers, cache)
+    images = verified(settings, run)
+    return decode(images, settings.dataset, settings.transform, Path(settings.env.cache))
 
 
 def counts(images: Images) -> pd.DataFrame:

@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import UserError
-from conf.schema import ImageComparison, typed
+from conf.schema import ImageComparison, Transform, typed
 from datasets.common.contract import Images
 from train.common.data.pixels import decode
 from train.common.data.types import Report
-from train.common.evaluation import figures, paired, words
+from train.common.evaluation import figures, metrics, paired, words
 from train.common.tracking.load import FoldRun, fetch_config, fetch_table, finished_run, has
 from train.common.tracking.log import tracked_run
 from train.jobs.common import verified
@@ -28,8 +28,6 @@ LEFT_OUT = ("env.", "split.fold")
 
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-WORKERS = 2
-"""Threads that read the pictures."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +73,8 @@ def read(run_id: str, letter: str, images: Images) -> Compared:
     table = fetch_table(run, "tables/predictions.csv").set_index("file")
     classes = list(images.classes)
     known = images.frame.set_index("file")[["label", "cluster"]]
-    given = table[classes].div(table[classes].sum(axis=1), axis=0)  # float32, rounded in a CSV
     name = f"{letter} ({run.tags.get('pipeline', run_id).removeprefix('train_')})"
-    return Compared(name, run, known.join(given, how="inner"))
+    return Compared(name, run, known.join(metrics.normalised(table[classes]), how="inner"))
 
 
 def compared(runs: list[Compared], images: Images, settings: ImageComparison) -> Report:
@@ -199,8 +196,9 @@ def _gallery(
     """The first disagreements as pictures."""
     table = _disagreements(pair, files, "B").head(settings.compare.pictures)
     frame = images.frame[images.frame["file"].isin(table["file"])].reset_index(drop=True)
-    shown, size = replace(images, frame=frame), settings.compare.image_size
-    pixels = decode(shown, settings.dataset, size, WORKERS, Path(settings.env.cache)).load()
+    shown = replace(images, frame=frame)
+    stored = Transform(image_size=settings.compare.image_size)
+    pixels = decode(shown, settings.dataset, stored, Path(settings.env.cache)).load()
     places = [int(frame.index[frame["file"] == file][0]) for file in table["file"]]
     titles = [f"A {r.A}\nB {r.B}\nis {r.label}" for r in table.itertuples()]
     return figures.gallery([pixels[place] for place in places], titles, "no disagreement")

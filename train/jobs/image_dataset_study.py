@@ -11,6 +11,7 @@ from conf.schema import ImageDatasetStudy, typed
 from datasets.common import series
 from datasets.common.contract import NO_GROUP
 from datasets.common.images import resize
+from models import cover
 from train.common.data.types import DecodedImages, Report
 from train.common.evaluation import probes, words
 from train.common.evaluation.figures import COLUMNS, gallery
@@ -83,7 +84,7 @@ def leaks(
     table = images.frame.iloc[rows]
     labels, clusters = table["label"].to_numpy(), table["cluster"].to_numpy()
     how = settings.probes, settings.seed
-    pixels = images.load()[rows]
+    pixels = cover.inside(images.load()[rows], settings.transform)
     known, small = probes.metadata(table, pixels), probes.thumbnails(pixels)
 
     def of_metadata(groups: np.ndarray | None, names: list[str]) -> np.ndarray | None:

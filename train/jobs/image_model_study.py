@@ -7,7 +7,6 @@ the model's run lists them, and the digest of the data must be that of the run.
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,20 +16,19 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from conf.errors import UserError
-from conf.schema import Embedding, ImageModelStudy, typed
+from conf.schema import Embedding, ImageModelStudy, Transform, typed
 from datasets.common.contract import Images
 from train.common.data.pixels import decode
 from train.common.data.types import Report
 from train.common.evaluation import explain, figures, metrics, words
 from train.common.evaluation.calibration import bins, error
+from train.common.evaluation.learning import CAPTION
 from train.common.tracking.load import Registered, fetch_keras, fetch_table, registered
 from train.common.tracking.log import tracked_run
 from train.jobs import pictures
 from train.jobs import unlike as others
 from train.jobs.common import NOTES, check_digest, named, verified
-
-if TYPE_CHECKING:
-    pass
+from train.jobs.learning import learned
 
 PERPLEXITY = 30
 """Perplexity of t-SNE, scikit-learn's default; a third of the images if there are few."""
@@ -51,9 +49,10 @@ def job(config: DictConfig) -> Report:
     settings = typed(config, ImageModelStudy)
     with tracked_run(settings) as run:
         model = registered(settings, settings.study.model_uri)
-        images = studied(verified(settings, run), model, settings)
-        size, study = model.metadata["image_size"], settings.study
-        decoded = decode(images, settings.dataset, size, study.workers, Path(settings.env.cache))
+        everything = verified(settings, run)
+        images, study = studied(everything, model, settings), settings.study
+        stored = Transform(image_size=model.metadata["image_size"], workers=study.workers)
+        decoded = decode(images, settings.dataset, stored, Path(settings.env.cache))
         pixels = decoded.load()
         network = fetch_keras(model)
         probabilities, pooled = explain.features(network, pixels)
@@ -65,9 +64,11 @@ def job(config: DictConfig) -> Report:
         certain = np.argsort(-probabilities.max(axis=1), kind="stable")
         most, least = certain[: study.pictures], certain[::-1][: study.pictures]
         cams = [*least[: study.pictures // 2], *most[: study.pictures // 2]]
+        found = learned(everything, model, network, settings)
+        learning, verdict = found or (None, "")
         unlike = others.table(model, pixels, images.frame["cluster"].to_numpy(), settings)
         shown = named(images, settings)
-        titles = _titles(shown, probabilities)
+        titles = figures.titles(labels, probabilities, shown.classes, images.frame["file"].tolist())
         report = Report(
             scalars={f"{study.part.name}_{name}": value for name, value in kept.items()},
             tables={
@@ -75,6 +76,7 @@ def job(config: DictConfig) -> Report:
                 "calibration": calibrated,
                 "predictions": predictions(images, probabilities, points),
                 **({} if unlike is None else {"other_kinds": unlike}),
+                **({} if learning is None else {"learning_curve": learning}),
             },
             figures={
                 "grad_cam": figures.grad_cams(
@@ -88,6 +90,7 @@ def job(config: DictConfig) -> Report:
                     points, labels, probabilities.argmax(axis=1), shown.classes
                 ),
                 "calibration": figures.reliability(labels, probabilities, shown.classes),
+                **({} if learning is None else {"learning_curve": pictures.learning(learning)}),
                 "layer_activations": pictures.activations(
                     pixels[most[0]], explain.activations(network, pixels[most[0]])
                 ),
@@ -101,12 +104,13 @@ def job(config: DictConfig) -> Report:
                 "images": f"{len(images.frame)} of {study.part.name}",
                 "embedding by": study.embedding.name,
             },
-            captions=CAPTIONS | {"other_kinds": others.CAPTION},
+            captions=CAPTIONS | {"other_kinds": others.CAPTION, "learning_curve": CAPTION},
             summary=[
                 f"{model.name} version {model.version} is right for "
                 f"{words.percent(scores['accuracy'])} of "
                 f"{len(labels):,} {study.part.name} images; its probabilities are "
-                f"{100 * gap:.1f} points off on average."
+                f"{100 * gap:.1f} points off on average.",
+                *([verdict] if verdict else []),
             ],
             first=("grad_cam", "do the predictions depend on the finding?"),
         )
@@ -162,10 +166,3 @@ def predictions(images: Images, probabilities: np.ndarray, points: np.ndarray) -
 def gallery(pixels: np.ndarray, titles: list[str], rows: Sequence[int] | np.ndarray) -> Figure:
     """The images of `rows` under their titles."""
     return figures.gallery([pixels[r] for r in rows], [titles[r] for r in rows], "no image")
-
-
-def _titles(images: Images, probabilities: np.ndarray) -> list[str]:
-    """Predicted class, true class and file of each image."""
-    names, answers = images.classes, probabilities.argmax(axis=1)
-    given = zip(answers, probabilities.max(axis=1), images.frame.itertuples(), strict=True)
-    return [f"{names[a]} {p:.2f}\nis {names[r.label]}\n{r.file[-24:]}" for a, p, r in given]

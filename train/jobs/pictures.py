@@ -117,3 +117,16 @@ def embedding(
     axes.set(xticks=[], yticks=[])
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
+
+
+def learning(table: pd.DataFrame) -> Figure:
+    """Accuracy with its interval against the number of images, of `evaluation.learning.curve`."""
+    figure = Figure(figsize=(6.4, 4), layout="constrained")
+    axes = figure.subplots()
+    # The mean of a few clusters may lie outside of its percentile interval.
+    spread = np.maximum([table["value"] - table["low"], table["high"] - table["value"]], 0)
+    axes.errorbar(table["images"], table["value"], yerr=spread, marker="o", capsize=4)
+    axes.set(xscale="log", xlabel="training images", ylabel="accuracy on validation")
+    axes.set_xticks(table["images"], [f"{count:,}" for count in table["images"]])
+    axes.minorticks_off()
+    return figure

@@ -36,18 +36,15 @@ def split_images(images: DecodedImages, settings: Split) -> Splits[DecodedImages
     names = _official(images) if official else _drawn(images, settings)
     parts = {name: np.flatnonzero(names == name) for name in ("train", "validation", "test")}
     for name, rows in parts.items():
+        if name == "test" and settings.by == SplitBy.source:
+            continue  # a source need not have every class
         counts = images.frame["label"].iloc[rows].value_counts()
         for label, class_name in enumerate(images.classes):
             if counts.get(label, 0) < FEWEST_IMAGES:
-                way_out = (
-                    "choose classes that every source has (dataset.classes)"
-                    if settings.by == SplitBy.source
-                    else "add images, or raise split.validation and split.test with "
-                    "split.by=cluster"
-                )
                 raise UserError(
                     f"split {name} has {counts.get(label, 0)} images of class {class_name}; at "
-                    f"least {FEWEST_IMAGES} are needed: {way_out}"
+                    f"least {FEWEST_IMAGES} are needed: add images, or raise split.validation and "
+                    "split.test with split.by=cluster"
                 )
     placed = pd.Series(names).groupby(images.frame["cluster"].to_numpy())
     crossing = int((placed.nunique() > 1).sum())
@@ -117,7 +114,8 @@ def _of_source(images: Images, settings: Split) -> np.ndarray:
     """Whether each image (N,) is of the source that the fold tests.
 
     A near-duplicate cluster of several sources belongs to the source of most of its images. Raises
-    `UserError` unless each image has a source, and each source its fold.
+    `UserError` unless each image has a source, each source its fold, and each class two sources or
+    more: a model cannot learn a class from the other sources if there are none.
     """
     frame = images.frame
     if missing := int((frame["source"] == "").sum()):
@@ -134,6 +132,20 @@ def _of_source(images: Images, settings: Split) -> np.ndarray:
             if len(known) > 1
             else f"split.by=source, but all images of {images.name} are of one source, {known[0]}; "
             "choose split.by=cluster"
+        )
+    by_class = sources.groupby(frame["label"]).unique()
+    alone = {images.classes[k]: found[0] for k, found in by_class.items() if len(found) == 1}
+    if alone:
+        named = ", ".join(f"{name} ({source})" for name, source in alone.items())
+        others = ",".join(name for name in images.classes if name not in alone)
+        raise UserError(
+            f"split.by=source, but all images of a class are of one source: {named}. The fold that "
+            "tests this source would train without the class. "
+            + (
+                f"Leave it out, dataset.classes=[{others}], or choose split.by=cluster"
+                if "," in others
+                else "Add images of it from another source, or choose split.by=cluster"
+            )
         )
     return (sources == known[settings.fold or 0]).to_numpy()
 

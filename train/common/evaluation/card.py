@@ -2,13 +2,10 @@
 
 `card.md` is Markdown with the metadata block of Hugging Face [2], and `card.html` the same to read.
 What the data are and what a model of them is for comes from `dataset.about`. At the end stands what
-the reporting guidelines CLAIM 2024 [3] and TRIPOD+AI [4] ask for, and what of it is missing.
+the reporting guidelines ask for, and what of it is missing (`evaluation.guidelines`).
 
 1. Mitchell et al.: *Model cards for model reporting*, FAT* 2019.
 2. https://huggingface.co/docs/hub/model-cards
-3. Tejani et al.: *Checklist for artificial intelligence in medical imaging (CLAIM): 2024 update*,
-   Radiology: Artificial Intelligence 6 (2024).
-4. Collins et al.: *TRIPOD+AI statement*, BMJ 385 (2024).
 """
 
 from collections.abc import Mapping
@@ -21,34 +18,20 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from conf.schema import ImageTraining, Source, TableTraining
 from train.common.data.types import Report
+from train.common.evaluation import guidelines
+from train.common.evaluation.metrics import cell
 from train.common.evaluation.words import titles
 
 METADATA = {"accuracy": "accuracy", "f1": "f1_macro", "roc_auc": "roc_auc_macro", "mcc": "mcc"}
 """Metrics of the metadata block, by the names of Hugging Face, and ours."""
 ORIGIN = ("run", "git_revision", "git_dirty", "lock_sha256", "device", "python", "tensorflow")
 """Facts about the run that the card shows."""
-OF_RUN = {
-    "Data source, digest and partition": "Data; `data/splits.csv` of the run names each sample",
-    "Partition without near-duplicates or groups in two parts": "Data (split by), Limits",
-    "Model, software, training and its settings": "Origin, and the configuration in the report",
-    "Metrics with intervals, by class": "Metrics on test",
-    "Calibration": "Calibration",
-    "Analysis of failures": "worst mistakes and confusion matrix in the report",
-    "Limits": "Limits",
-    "Code and its revision": "Origin",
+FACTS = {
+    "by_source": "by_source",
+    "calibration": "calibration_errors",
+    "abstention": "abstention",
 }
-"""What the guidelines ask for, and where a run answers it."""
-MISSING = {
-    "Consent, ethics approval, de-identification": "**missing**: only who collected the data knows",
-    "Reference standard: who labelled, with what agreement": "**missing**: only the labels",
-    "Inclusion, exclusion and demographics of patients": "**missing**",
-    "Fairness: figures by age, sex or origin": "**missing**",
-    "Sample size: why so many": "**missing**",
-    "External validation": "**missing**: one dataset",
-    "Clinical trial, effect on decisions": "**missing**",
-    "Funding, conflicts of interest": "**missing**",
-}
-"""What they ask for and no run knows."""
+"""Facts that items of the guidelines need, and the tables of the report that they stand for."""
 
 
 def card(
@@ -57,6 +40,10 @@ def card(
     """The model card as Markdown: of the `report`, and of the facts about the `run`."""
     about, tables = settings.dataset.about, report.tables
     name = f"{settings.model.name}-{settings.dataset.name}"
+    known = _known(settings, report)
+    asked: dict[str, tuple[guidelines.Item, ...]] = {"TRIPOD+AI": guidelines.TRIPOD}
+    if isinstance(settings, ImageTraining):
+        asked = {"CLAIM 2024": guidelines.CLAIM} | asked
     data = {k: v for k, v in report.facts.items() if k not in ("intervals", "run time")}
     return _template("card.md").render(
         metadata=_metadata(name, settings, report),
@@ -76,7 +63,10 @@ def card(
         abstention=_table(tables.get("abstention")),
         limits=[*about.limits, *report.notes, *_of_folds(settings)],
         origin={key: run[key] for key in ORIGIN if key in run},
-        guidelines=OF_RUN | MISSING,
+        guidelines=[
+            (name, guidelines.count(items, known), guidelines.rows(items, known))
+            for name, items in asked.items()
+        ],
     )
 
 
@@ -88,6 +78,14 @@ def page(markdown: str) -> str:
     content = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
     title = text.strip().splitlines()[0].lstrip("# ")
     return _template("card.html").render(title=title, content=content)
+
+
+def _known(settings: ImageTraining | TableTraining, report: Report) -> set[str]:
+    """The facts that items of the guidelines need, of those that the dataset or the run has."""
+    about = settings.dataset.about
+    stated = {"about.source": about.source, "about.intended_use": about.intended_use}
+    measured = {name for name, table in FACTS.items() if table in report.tables}
+    return {name for name, text in stated.items() if text} | measured | set(report.figures)
 
 
 def _of_folds(settings: ImageTraining | TableTraining) -> list[str]:
@@ -128,7 +126,7 @@ def _with_intervals(table: pd.DataFrame | None) -> pd.DataFrame | None:
     """The table of metrics with value and interval in one column."""
     if table is None or not {"value", "low", "high"} <= set(table.columns):
         return table
-    cells = [f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]" for row in table.itertuples()]
+    cells = [cell(row.value, row.low, row.high) for row in table.itertuples()]
     return pd.DataFrame({"metric": table["metric"], "value": cells})
 
 

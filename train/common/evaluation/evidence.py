@@ -16,7 +16,7 @@ import pandas as pd
 
 from conf.errors import UserError
 from conf.schema import Metrics
-from train.common.evaluation import paired
+from train.common.evaluation import metrics, paired
 
 KEYS = ("file", "row")
 """The column that names a test sample: of images, of a table."""
@@ -61,11 +61,10 @@ class Tested:
         group = next(name for name in GROUPS if name in splits)
         table = predictions.set_index(key).join(splits.set_index(key)[group], how="left")
         table = table.sort_index()
-        given = table[list(classes)]
         return cls(
             table.index,
             table["label"].map({name: number for number, name in enumerate(classes)}).to_numpy(),
-            given.div(given.sum(axis=1), axis=0).to_numpy(),  # float32, rounded in a CSV
+            metrics.normalised(table[list(classes)]).to_numpy(),
             table[group].to_numpy(),
             classes,
         )

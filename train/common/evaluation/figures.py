@@ -66,10 +66,12 @@ def confusion(labels: np.ndarray, probabilities: np.ndarray, classes: tuple[str,
 
 
 def roc(labels: np.ndarray, probabilities: np.ndarray, classes: tuple[str, ...]) -> Figure:
-    """One curve per class against the rest."""
+    """One curve per class against the rest, if both are in `labels`."""
     figure = Figure(figsize=(5.4, 4.8), layout="constrained")
     axes = figure.subplots()
     for k, name in enumerate(classes):
+        if not 0 < (labels == k).sum() < len(labels):
+            continue
         RocCurveDisplay.from_predictions(labels == k, probabilities[:, k], name=name, ax=axes)
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":")
     axes.set(xlabel="false positive rate", ylabel="true positive rate (recall)")
@@ -160,11 +162,23 @@ def mistakes(
     answers, given = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = np.flatnonzero(answers != labels)
     worst = wrong[np.argsort(-given[wrong])][:count]
-    titles = [
-        f"{classes[answers[row]]} {given[row]:.2f}\nis {classes[labels[row]]}\n{files[row][-24:]}"
-        for row in worst
+    named = titles(labels[worst], probabilities[worst], classes, [files[row] for row in worst])
+    return gallery([pixels[row] for row in worst], named, "no wrong prediction on test")
+
+
+def titles(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    classes: tuple[str, ...],
+    files: Sequence[str] | None = None,
+) -> list[str]:
+    """The prediction of each image and its probability, its class, and the end of its file name."""
+    answers, given = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    said = [
+        f"{classes[answer]} {sure:.2f}\nis {classes[label]}"
+        for answer, sure, label in zip(answers, given, labels, strict=True)
     ]
-    return gallery([pixels[row] for row in worst], titles, "no wrong prediction on test")
+    return said if files is None else [f"{s}\n{f[-24:]}" for s, f in zip(said, files, strict=True)]
 
 
 def grad_cams(pixels: np.ndarray, cams: np.ndarray, titles: Sequence[str]) -> Figure:

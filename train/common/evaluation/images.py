@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from conf.schema import ImageTraining, SplitBy
+from models import cover
 from train.common.data.types import DecodedImages, Predictions, Report, Splits, TrainedModel
 from train.common.evaluation import explain, figures, groups, metrics, operating, sources, words
 from train.common.evaluation.abstention import with_trust
@@ -138,6 +139,7 @@ def with_training(
             "images": ", ".join(f"{len(part)} {name}" for name, part in splits.parts.items()),
             "quarantined": len(images.quarantined),
             "split by": settings.split.by.name,
+            **cover.said(settings.transform),
             "backbone weights": settings.model.weights,
             "best epoch": f"{trained.best_epoch} of {len(trained.history)}, by "
             f"{settings.fit.monitor.name}",
@@ -167,12 +169,7 @@ def with_grad_cam(
     other = explain.with_random_head(trained.model, pixels, targets, settings.seed)
     same = explain.similarity(cams, other)
     names = tuple(words.titles(settings.dataset).values())
-    titles = [
-        f"{names[answer]} {given:.2f}\nis {names[label]}"
-        for answer, given, label in zip(
-            targets, probabilities.max(axis=1), predictions.labels[chosen], strict=True
-        )
-    ]
+    titles = figures.titles(predictions.labels[chosen], probabilities, names)
     notes = []
     if same > SAME_MAP:
         notes.append(

@@ -13,6 +13,7 @@ import pandas as pd
 
 from conf.schema import ImageTraining, SplitBy
 from datasets.common.contract import NO_GROUP
+from models import cover
 from train.common.data.types import DecodedImages, Splits
 from train.common.evaluation import metrics, probes, words
 
@@ -181,6 +182,7 @@ def _alike(points: np.ndarray) -> Iterator[np.ndarray]:
 def shortcuts(splits: Splits[DecodedImages], settings: ImageTraining) -> list[Check]:
     """The probes of metadata and of masked images, each fitted on train and judged on validation.
 
+    They see the pixels that the model sees, without a hidden border.
     Images are drawn one by one, not by cluster: a limited number of whole series would be few.
     """
     images = splits.data
@@ -189,7 +191,9 @@ def shortcuts(splits: Splits[DecodedImages], settings: ImageTraining) -> list[Ch
         for name, rows in splits.parts.items()
         if name != "test"
     }
-    pixels = {name: images.read(rows) for name, rows in drawn.items()}
+    pixels = {
+        name: cover.inside(images.read(rows), settings.transform) for name, rows in drawn.items()
+    }
     features = {
         "metadata": {
             name: probes.metadata(images.frame.iloc[rows], pixels[name]).to_numpy(dtype=float)
@@ -221,8 +225,9 @@ def shortcuts(splits: Splits[DecodedImages], settings: ImageTraining) -> list[Ch
                 value,
                 getattr(settings.gate, name),
                 excess if low > chance else "",
-                "Remove what gives the class away (crop borders and insets, save all files alike), "
-                f"or accept it with gate.{name}={np.ceil(100 * (low - chance)) / 100:.2f}",
+                "Hide what gives the class away (transform.hide_border, transform.hide_inset), or "
+                "save all files alike, or accept it with "
+                f"gate.{name}={np.ceil(100 * (low - chance)) / 100:.2f}",
                 low,
                 high,
                 chance,

@@ -190,6 +190,11 @@ def flat(table: pd.DataFrame, prefix: str) -> dict[str, float]:
     return {name: value for name, value in values.items() if np.isfinite(value)}
 
 
+def normalised(given: pd.DataFrame) -> pd.DataFrame:
+    """Probabilities (N, classes) of a CSV file, with sums of 1: they were rounded to float32."""
+    return given.div(given.sum(axis=1), axis=0)
+
+
 def cell(value: float, low: float, high: float) -> str:
     """A value with its interval as a table shows it; empty for NaN."""
     return f"{value:.3f} [{low:.3f}, {high:.3f}]" if np.isfinite(value) else ""

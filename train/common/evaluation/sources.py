@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from conf.schema import Metrics
+from conf.schema import Metrics, Split, SplitBy
 from train.common.data.types import Predictions
 from train.common.evaluation import metrics
 
@@ -53,6 +53,16 @@ def _cell(right: np.ndarray, clusters: np.ndarray, settings: Metrics, seed: int)
     return metrics.cell(
         *metrics.interval(lambda rows: float(right[rows].mean()), clusters, settings, seed)
     )
+
+
+def left_out(split: Split) -> list[str]:
+    """What figures mean if each fold tested one source."""
+    if split.by != SplitBy.source:
+        return []
+    return [
+        "Each source was predicted by a model that was trained on the other sources: the figures "
+        "are those for a new hospital, device or set. The table of figures by source has each."
+    ]
 
 
 def confounded(frame: pd.DataFrame, titles: tuple[str, ...]) -> list[str]:

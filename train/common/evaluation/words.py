@@ -23,6 +23,8 @@ HANGS_ON = (
 """Why to look at the importance of the features first."""
 SURE = 0.9
 """A wrong prediction with a higher probability counts as confident."""
+WORTH = 0.01
+"""Smallest gain of accuracy for which more images are collected."""
 DRAWN = (
     "The data were generated (dataset.source=sample): the figures show that the program runs, and "
     "say nothing about real data."
@@ -249,3 +251,21 @@ def _many(count: int, unit: str) -> str:
 def percent(share: float) -> str:
     """0.918 as `91.8 %`."""
     return f"{100 * share:.1f} %"
+
+
+def more_images(share: float, gain: tuple[float, float, float]) -> str:
+    """Whether more images would help: `gain` is that from `share` to all of them, and its interval.
+
+    A gain is worth more images from one point on (`WORTH`).
+    """
+    value, low, high = (100 * each for each in gain)
+    if low > 0:
+        verdict = "more images would help"
+    elif high < 100 * WORTH:
+        verdict = "more images of the same kind would hardly help"
+    else:
+        verdict = "whether more images would help is not clear"
+    return (
+        f"From {share:.0%} to 100% of the training images, accuracy on validation changed by "
+        f"{value:+.1f} points [{low:+.1f}, {high:+.1f}]: {verdict}."
+    )

@@ -47,8 +47,7 @@ def export_ensemble(runs: dict[int, FoldRun], report: Report, settings: ImageTra
     networks = [load_keras(keras_uri(run.run_id, f"fold {k}")) for k, run in sorted(runs.items())]
     cache = Path(settings.env.cache)
     images = build_images(settings.dataset, cache)
-    size, workers = settings.transform.image_size, settings.transform.workers
-    pixels = decode(images, settings.dataset, size, workers, cache)
+    pixels = decode(images, settings.dataset, settings.transform, cache)
     model = ensemble(networks, settings.model.freeze)
     everything = np.arange(len(pixels.frame))
     splits = Splits(pixels, everything, everything[:VALIDATED], everything[:0], images.digest)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from conf.errors import UserError
 from conf.schema import ImageModel, ImageTraining
 from models.common import weights_digest
+from models.cover import COVER, covered
 from train.common.data.types import DecodedImages, Splits
 from train.common.fitting.devices import used
 from train.common.fitting.feature_cache import weights_of
@@ -52,6 +53,7 @@ def initial_model(
 ) -> Start:
     """The network that `build` makes, with the weights that `model.weights` names.
 
+    Its first layer hides what `transform` hides.
     `seed` decides random weights. All weights of a registered model carry over, also to images of
     another size. If its classes are others, the head is new, and the log warns of it. Raises
     `UserError` for a model of another network.
@@ -65,12 +67,13 @@ def initial_model(
     classes, named = splits.data.classes, settings.model.weights
     if not names_a_model(named):
         with devices.scope():
-            model = build(settings.model, len(classes))
+            model = covered(build(settings.model, len(classes)), settings.transform)
         return Start(model, weights_digest(named))
     known = origin(named)
     theirs = fetch_keras(known)
     with devices.scope():
         model = build(replace(settings.model, weights="none"), len(classes))
+        model = covered(model, settings.transform)
     _carry_over(theirs, model, known, list(classes))
     digest = weights_of(theirs)
     seen = _seen_before(known, splits)
@@ -114,10 +117,11 @@ def _carry_over(
                 f"here {new.name} has {_shapes(new)}: train with the settings of its run "
                 f"{known.run_id} (model.hidden, for one), or from other weights"
             )
-    if len(theirs.layers) != len(ours.layers):
+    counts = [len(_layers(each, head=True)) for each in (theirs, ours)]
+    if counts[0] != counts[1]:
         raise UserError(
-            f"model.weights={uri} has {len(theirs.layers)} layers, and {ours.name} has "
-            f"{len(ours.layers)} in this revision: use that of its run {known.run_id}, or train "
+            f"model.weights={uri} has {counts[0]} layers, and {ours.name} has "
+            f"{counts[1]} in this revision: use that of its run {known.run_id}, or train "
             "from other weights"
         )
     for old, new in pairs:
@@ -137,9 +141,10 @@ def _carry_over(
 
 
 def _layers(model: "keras.Model", head: bool) -> list[Any]:
-    """All layers of `model`, or those up to and with `pool`."""
-    names = [layer.name for layer in model.layers]
-    return model.layers if head else model.layers[: names.index("pool") + 1]
+    """All layers of `model`, or those up to and with `pool`; without the one that hides pixels."""
+    layers = [layer for layer in model.layers if layer.name != COVER]
+    names = [layer.name for layer in layers]
+    return layers if head else layers[: names.index("pool") + 1]
 
 
 def _seen_before(known: Registered, splits: Splits[DecodedImages]) -> int:

@@ -11,7 +11,7 @@ from train.common.data.types import DecodedImages
 def transform(images: Images, settings: ImageTraining) -> DecodedImages:
     """Square RGB pixels on disk, uint8 (N, S, S, 3), decoded by the reader that the service uses.
 
-    Each image is stretched to S = `transform.image_size`, bilinear with antialiasing.
+    Each image is stretched to S = `transform.image_size`, bilinear with antialiasing. What
+    `transform` hides is black.
     """
-    size, workers = settings.transform.image_size, settings.transform.workers
-    return decode(images, settings.dataset, size, workers, Path(settings.env.cache))
+    return decode(images, settings.dataset, settings.transform, Path(settings.env.cache))
