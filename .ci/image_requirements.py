@@ -63,13 +63,13 @@ def requirements(lock: dict[str, Any], names: Iterable[str]) -> str:
 
 
 def bill(lock: dict[str, Any], names: Iterable[str]) -> str:
-    """The bill of materials of the packages `names`, in CycloneDX's JSON; the same for each call."""
+    """The bill of materials of the packages `names`, as CycloneDX; the same in each call."""
     components = []
     for name in sorted(names):
         release = lock["default"][name]["version"].removeprefix("==")
         purl = PackageURL("pypi", name=name, version=release)
-        known = metadata(name)
-        licence = known.get("License-Expression") or known.get("License")
+        known = metadata(name).json
+        licence = str(known.get("license_expression") or known.get("license") or "")
         components.append(
             Component(
                 name=name,

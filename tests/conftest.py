@@ -56,8 +56,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
 def no_experiment() -> Iterator[None]:
     """A training in the test's own process chooses MLflow's experiment, which no test inherits."""
     yield
-    if fluent := sys.modules.get("mlflow.tracking.fluent"):
-        fluent._active_experiment_id = None
+    if "mlflow" in sys.modules:
+        from mlflow.tracking import fluent
+
+        fluent._active_experiment_id = None  # MLflow has no public way back
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,7 @@ def mlflow_server(
     port: int = 0,
     store: str = "",
     artifacts: str = "",
-    **environment: str,
+    more: dict[str, str] | None = None,
 ) -> Iterator[str]:
     """The address of a tracking server that keeps everything in `folder`, also for the next one.
 
@@ -56,7 +56,7 @@ def mlflow_server(
         "--artifacts-destination", artifacts or str(folder / "artifacts"),
     ]  # fmt: skip
     # Its job runners are a handful of processes that no run here needs.
-    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"} | environment
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"} | (more or {})
     if password:
         command += ["--app-name", "basic-auth"]
         environment |= {"MLFLOW_AUTH_ADMIN_PASSWORD": password}

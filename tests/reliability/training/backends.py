@@ -28,8 +28,8 @@ def postgresql() -> Iterator[str]:
     PostgreSQL refuses to run as root: then it runs as Debian's user `postgres`, in a folder of its
     own, because pytest closes its folders to others.
     """
-    found = [*sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl")), shutil.which("pg_ctl")]
-    if not (pg_ctl := next(filter(None, found), None)):
+    found = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin/pg_ctl")))
+    if not (pg_ctl := next(iter(found), None) or shutil.which("pg_ctl")):
         pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
     programs = Path(pg_ctl).parent
     user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []

@@ -51,7 +51,7 @@ def group(storage: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
     with (
         postgresql() as store,
         mlflow_server(
-            folder, PASSWORD, store=store, artifacts=f"s3://{BUCKET}/runs", **account
+            folder, PASSWORD, store=store, artifacts=f"s3://{BUCKET}/runs", more=account
         ) as address,
     ):
         yield address
