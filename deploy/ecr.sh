@@ -12,7 +12,8 @@ Usage: deploy/<model>/V<N>/ecr.sh [options]
                             common.py, in small letters)
   --backend docker|podman   what builds and pushes the image (podman)
   --region REGION           region of AWS (AWS_REGION, AWS_DEFAULT_REGION, or that of aws configure)
-  --tag TAG                 tag of the image (latest); it is also tagged by the git revision
+  --tag TAG                 tag of the image (latest); a second tag, of git revision and Bento, is
+                            never given again
   --model-uri URI           runs:/... or models:/... in MLflow (the champion)
   --dry-run                 print the commands in their order; changes nothing, only asks AWS
   --help                    show this
@@ -114,13 +115,18 @@ if ! refusal=$(aws ecr describe-repositories --region "$region" --repository-nam
     [[ $refusal == *RepositoryNotFoundException* ]] ||
         die "looking for the repository $name: $refusal"
     step "creating the repository $name" aws ecr create-repository --region "$region" \
-        --repository-name "$name" --query repository.repositoryUri --output text
+        --repository-name "$name" --query repository.repositoryUri --output text \
+        --image-scanning-configuration scanOnPush=true \
+        --image-tag-mutability IMMUTABLE_WITH_EXCLUSION \
+        --image-tag-mutability-exclusion-filters "filterType=WILDCARD,filter=$tag"
 fi
 
 # Before the build, which takes minutes: who may not push learns it now.
 password=$(step "asking for a password" aws ecr get-login-password --region "$region")
 step "logging in to $registry" \
     "$backend" login --username AWS --password-stdin "$registry" <<<"$password"
+log_out() { step "logging out of $registry" "$backend" logout "$registry"; }
+trap log_out EXIT
 
 imported=$(step "importing the model" \
     python "deploy/$deployment/create_bento_model.py" ${model_uri:+--model-uri "$model_uri"})
@@ -136,9 +142,12 @@ built=$(step "building the Bento" bentoml build -f "$bentofile" "${labels[@]}" -
 bento=$(sed -n 's/^__tag__://p' <<<"$built")
 [[ ! $dry_run ]] || bento=BENTO_TAG
 [[ $bento ]] || die "building the Bento: bentoml build printed no __tag__:name:version, but: $built"
+unique=$revision-${bento##*:}
 step "making the image of $bento" bentoml containerize "$bento" --backend "$backend" \
-    --image-tag "$image:$tag" --image-tag "$image:$revision" "${annotations[@]}"
+    --image-tag "$image:$tag" --image-tag "$image:$unique" "${annotations[@]}"
 step "pushing $image:$tag" "$backend" push "$image:$tag"
-step "pushing $image:$revision" "$backend" push "$image:$revision"
+step "pushing $image:$unique" "$backend" push "$image:$unique"
+trap - EXIT
+log_out
 
 printf '%s\n' "$image:$tag" >&3

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import boto3
 
@@ -102,8 +103,8 @@ def new_site(aws: str, checkout: Path, folder: Path) -> Site:
     return Site(checkout, played, environment)
 
 
-def repositories(site: Site) -> list[str]:
-    """Names of the repositories in ECR."""
+def repositories(site: Site) -> dict[str, dict[str, Any]]:
+    """The repositories in ECR, by name."""
     client = boto3.client(
         "ecr",
         REGION,
@@ -111,7 +112,10 @@ def repositories(site: Site) -> list[str]:
         aws_access_key_id="testing",
         aws_secret_access_key="testing",  # pragma: allowlist secret
     )
-    return [found["repositoryName"] for found in client.describe_repositories()["repositories"]]
+    return {
+        found["repositoryName"]: dict(found)
+        for found in client.describe_repositories()["repositories"]
+    }
 
 
 def revision(site: Site) -> str:

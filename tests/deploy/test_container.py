@@ -59,13 +59,19 @@ def pushed(deployment: str, environment: dict[str, str]) -> str:
     assert done.returncode == 0, done.stderr[-5000:]
     image = done.stdout.splitlines()[-1]
     assert image == f"{HOST}/{name}:latest"
-    [revision] = re.findall(
-        rf"== pushing {HOST}/{name}:([0-9a-f]{{40}}(?:-dirty)?)$", done.stderr, re.M
+    [unique] = re.findall(
+        rf"== pushing {HOST}/{name}:([0-9a-f]{{40}}(?:-dirty)?-\w+)$", done.stderr, re.M
     )
     built = podman("image", "inspect", "-f", "{{.Id}}", image)
     podman("rmi", "-f", built)
-    for tag in ("latest", revision):
-        podman("pull", "-q", f"{HOST}/{name}:{tag}")
+    refused = subprocess.run(["podman", "pull", "-q", image], capture_output=True, text=True)
+    assert refused.returncode, "ecr.sh leaves a login behind"
+    password = subprocess.run(
+        ["aws", "ecr", "get-login-password"], capture_output=True, text=True, check=True
+    ).stdout
+    login = f"AWS:{password.strip()}"
+    for tag in ("latest", unique):
+        podman("pull", "-q", "--creds", login, f"{HOST}/{name}:{tag}")
         assert podman("image", "inspect", "-f", "{{.Id}}", f"{HOST}/{name}:{tag}") == built
     return image
 
@@ -74,7 +80,10 @@ def pushed(deployment: str, environment: dict[str, str]) -> str:
 def started(image: str) -> Iterator[str]:
     """The address of the running container."""
     port = free_port()
-    name = podman("run", "-d", image, "serve", "--host", "127.0.0.1", "--port", str(port))
+    hardened = ("--read-only", "--security-opt=no-new-privileges", "--cap-drop=all")
+    name = podman(
+        "run", "-d", *hardened, image, "serve", "--host", "127.0.0.1", "--port", str(port)
+    )
     address = f"http://127.0.0.1:{port}"
     end = time.monotonic() + START_SECONDS
     while True:

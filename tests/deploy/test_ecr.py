@@ -87,7 +87,8 @@ def test_a_dry_run_prints_the_commands_in_order_and_changes_nothing(site: Site) 
         "bentoml build -f",
         "bentoml containerize BENTO_TAG",
         f"podman push {REGISTRY}/team/dry:v1",
-        f"podman push {REGISTRY}/team/dry:{revision(site)}-dirty",
+        f"podman push {REGISTRY}/team/dry:{revision(site)}-dirty-BENTO_TAG",
+        f"podman logout {REGISTRY}",
     ]
     assert r"--model-uri models:/m/1\ 2" in done.stdout, "an argument is one word for the shell"
     assert done.stdout.splitlines()[-1] == f"{REGISTRY}/team/dry:v1"
@@ -143,7 +144,13 @@ def test_a_repository_is_created_once_and_no_image_is_made_without_a_champion(si
     assert "creating" not in second.stderr
     assert "importing the model: failed with exit status 1" in second.stderr
     assert "there is no" in second.stderr
-    assert [call.split()[1] for call in site.calls()] == ["login"]
+    assert [call.split()[1] for call in site.calls()] == ["login", "logout"]
+    made = repositories(site)["once"]
+    assert made["imageScanningConfiguration"] == {"scanOnPush": True}
+    assert made["imageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
+    assert made["imageTagMutabilityExclusionFilters"] == [
+        {"filterType": "WILDCARD", "filter": "latest"}
+    ]
 
 
 def test_the_region_is_taken_from_aws(site: Site) -> None:
@@ -238,10 +245,12 @@ def test_an_image_is_made_of_a_bento_that_stands_alone(site: Site, champion: str
     assert done.stdout == f"{image}:latest\n"
     assert MODEL in repositories(site)
     assert f"{MODEL} version 1, run {champion}" in done.stderr
-    login, build, *pushes = site.calls()
+    login, build, *pushes, logout = site.calls()
+    assert logout == f"podman logout {REGISTRY}"
     assert login == f"podman login --username AWS --password-stdin {REGISTRY}"
     assert build.startswith("podman build ")
-    tags = ("latest", revision(site))
+    [unique] = re.findall(rf"{image}:({revision(site)}-\w+)", pushes[1])
+    tags = ("latest", unique)
     assert all(f"{image}:{tag}" in build for tag in tags)
     facts = {"model": MODEL, "version": "1", "run_id": champion, "promotion": "none"}
     said = {f"sonda.{key}": value for key, value in facts.items()}
