@@ -46,10 +46,14 @@ class Limits:
     """Images in one request; each frame of a DICOM file counts as one."""
     max_rows: int = 10_000
     """Rows of a table in one request."""
+    max_reading: int = 256
+    """Requests whose body is arriving; a further one gets 503."""
     max_requests: int = 32
-    """Requests in progress: being read, waiting or computed; a further one gets 503."""
+    """Requests that wait or are computed; a further one gets 503."""
     read_seconds: int = 30
     """Seconds in which a body must arrive."""
+    min_bytes_per_second: int = 1000
+    """Bytes a second that a body must bring on average; the first 5 seconds are free."""
     wait_seconds: int = 15
     """Seconds that a request may wait for its pixels; after that it gets 503."""
 

@@ -14,7 +14,7 @@ classDiagram
         -__init__(labels ~Labels~, texts ~Labels~) None
         +open(classifier ~Servable~) None
         +app() ~Starlette~
-        #read(request ~Request~, classifier ~Servable~, admission ~Admission~) ~Work~
+        #read(request ~Request~, classifier ~Servable~, place ~Place~) ~Work~
         #described() ~dict~
         #specification() ~dict~
     }
@@ -41,7 +41,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from .admission import RETRY_SECONDS, Admission
+from .admission import RETRY_SECONDS, Admission, Place
 from .limits import ANSWER_SECONDS, Limits
 from .metrics import Metrics, exposition
 from .middleware import failure
@@ -113,7 +113,7 @@ class Service(ABC, Generic[Model]):
         )
 
     @abstractmethod
-    async def read(self, request: Request, classifier: Model, admission: Admission) -> Work:
+    async def read(self, request: Request, classifier: Model, place: Place) -> Work:
         """Read and check `request`; the prediction that it asks for. Raises `Refused`."""
 
     @abstractmethod
@@ -182,11 +182,11 @@ class Service(ABC, Generic[Model]):
         if classifier is None or not classifier.ready:
             raise Refused(503, "not_ready", "the model is still being loaded", RETRY_SECONDS)
         admission = self._admission = self._admission or Admission(classifier.limits)
-        with admission.place(request) as counted:
+        with admission.place() as place:
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    work = await self.read(counted, classifier, admission)
-                    return await admission.compute(
+                    work = await self.read(place.counted(request), classifier, place)
+                    return await place.compute(
                         work.pixels, self._computed, work, classifier, started
                     )
             except TimeoutError:
