@@ -11,6 +11,7 @@ class ResNet50V2FT(Served):
 """
 
 import inspect
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,11 +20,15 @@ import bentoml
 from bentoml.images import Image
 from bentoml.models import BentoModel
 
+from .http.access import Access, Rules
+from .http.audit import Audit
 from .http.limits import ANSWER_SECONDS, WORKERS, Limits
 from .http.middleware import OneShape
 from .http.routes import Service
 from .http.sample import find
 from .http.servable import Facts
+
+log = logging.getLogger(__name__)
 
 CARD = "card.html"
 """The model card, a file beside the model; models of older revisions have none."""
@@ -47,6 +52,7 @@ class Served:
         )
         card = Path(folder, CARD)
         self.routes.card = card if card.is_file() else None
+        log.warning("%s version %s answers %s", facts.name, facts.version, self.routes.rules.told())
         self.routes.open(self.classifier)
 
     def __is_alive__(self) -> bool:
@@ -66,6 +72,7 @@ def served(name: str, image: Image) -> Callable[[type[Served]], Any]:
 
     def decorate(cls: type[Served]) -> Any:
         cls.routes.sample = find(Path(inspect.getfile(cls)).parent)
+        cls.routes.rules = Rules.from_environment()  # before anything is served without them
         service: Any = bentoml.service(
             name=name,
             image=image,
@@ -73,7 +80,9 @@ def served(name: str, image: Image) -> Callable[[type[Served]], Any]:
             traffic={"timeout": ANSWER_SECONDS + SPARE_SECONDS},
             metrics={"enabled": False},
         )(bentoml.asgi_app(cls.routes.app(), path="/")(cls))
+        service.add_asgi_middleware(Audit)  # the outermost one
         service.add_asgi_middleware(OneShape)
+        service.add_asgi_middleware(Access, rules=cls.routes.rules)
         return service
 
     return decorate

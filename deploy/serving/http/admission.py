@@ -8,7 +8,7 @@ request have ended, even if the client has gone or the time is over.
 
 ```mermaid
 flowchart LR
-    place["place for reading: 503 when either kind is full"] --> body["body: 503 over max_total_bytes"]
+    place["place for reading: 503 when full"] --> body["body: 503 over max_total_bytes"]
     body --> computing["place for computing: 503 when full"]
     computing --> queue["queue for pixels: 503 after wait_seconds"] --> thread
 ```

@@ -9,6 +9,8 @@ WORKERS = 1
 """Worker processes. One uses all cores for each prediction; a second one would only need memory."""
 ANSWER_SECONDS = 60
 """Time limit of a request, in seconds; after that it gets 504."""
+STOP_SECONDS = ANSWER_SECONDS + 5
+"""Seconds that a service which is told to stop (SIGTERM) gives the requests that it accepted."""
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 """CPU quota and its period, both in microseconds (cgroup v2); the quota may be `max`."""
 WHOLES = {

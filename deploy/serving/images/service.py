@@ -43,7 +43,8 @@ class ImageService(Service[Classifier]):
         images = await read_images(request, classifier.limits, place.in_thread)
         known = await place.in_thread(classifier.headers, images)
         predict = partial(classifier.classify, images, explain, preview, known)
-        return Work(predict, sum(each.pixels for each in known))
+        frames, pixels = (sum(each.frames for each in known), sum(each.pixels for each in known))
+        return Work(predict, frames, pixels)
 
     def described(self, classifier: Classifier) -> dict[str, Any]:
         """The thresholds for abstention; null for a model that never abstains."""

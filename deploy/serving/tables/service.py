@@ -38,7 +38,7 @@ class TableService(Service[TableClassifier]):
             raise Refused(503, "not_ready", "the model is still being loaded", RETRY_SECONDS)
         limits, schema = classifier.limits, classifier.rows
         rows = await read_records(request, limits, schema, place.in_thread)
-        return Work(partial(classifier.classify, rows))
+        return Work(partial(classifier.classify, rows), len(rows))
 
     def described(self, classifier: TableClassifier) -> dict[str, Any]:
         """The schema that the form is made from; empty until the model is loaded."""
