@@ -66,7 +66,8 @@ def served(name: str, image: Image) -> Callable[[type[Served]], Any]:
     """A decorator: the class becomes the BentoML service `name` in the container `image`.
 
     BentoML's own metrics are off, because they add a line for every path that is requested, without
-    limit; `/metrics` is our own route. BentoML's time limit is longer than ours and never reached,
+    limit; `/metrics` is our own route. Its access log is off too, because it holds whatever stands
+    in a path; `Audit` writes ours. BentoML's time limit is longer than ours and never reached,
     because its answer would not pass through `OneShape`.
     """
 
@@ -79,6 +80,7 @@ def served(name: str, image: Image) -> Callable[[type[Served]], Any]:
             workers=WORKERS,
             traffic={"timeout": ANSWER_SECONDS + SPARE_SECONDS},
             metrics={"enabled": False},
+            logging={"access": {"enabled": False}},
         )(bentoml.asgi_app(cls.routes.app(), path="/")(cls))
         service.add_asgi_middleware(Audit)  # the outermost one
         service.add_asgi_middleware(OneShape)

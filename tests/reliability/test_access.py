@@ -19,8 +19,8 @@ CLOSED = ("/model", "/card", "/docs.json", "/sample-input", "/predict", "/none",
 OPEN = ("/", "/static/page.js", "/shared/shared.js", "/livez", "/readyz")
 
 
-def ask(service: Running, **headers: str) -> requests.Response:
-    return requests.post(f"{service.address}/predict", data=IMAGE, headers=PNG | headers)
+def ask(service: Running, **headers: str | bytes) -> requests.Response:
+    return requests.post(f"{service.address}/predict", data=IMAGE, headers={**PNG, **headers})
 
 
 def test_without_a_key_only_the_page_and_the_probes_answer(keyed: Running) -> None:
@@ -30,10 +30,13 @@ def test_without_a_key_only_the_page_and_the_probes_answer(keyed: Running) -> No
         response = requests.get(keyed.address + path)
         assert (response.status_code, response.json()["error"]) == (401, "unauthorized"), path
         assert response.headers["WWW-Authenticate"] == "Bearer"
-    wrong = [{"Authorization": f"Bearer {digest(LAB)}"}, {"Authorization": f"Basic {LAB}"}]
+    wrong: list[dict[str, str | bytes]] = [
+        {"Authorization": f"Bearer {digest(LAB)}"},
+        {"Authorization": f"Basic {LAB}"},
+    ]
     wrong += [{"X-API-Key": ""}, {"X-API-Key": LAB[:-1]}, {"Authorization": "Bearer ñ".encode()}]
-    for headers in wrong:
-        assert ask(keyed, **headers).status_code == 401
+    for each in wrong:
+        assert ask(keyed, **each).status_code == 401
 
 
 def test_every_key_of_a_name_is_taken_in_either_header(keyed: Running) -> None:
@@ -123,6 +126,8 @@ def test_a_request_leaves_one_line_without_names_of_files_or_paths(keyed: Runnin
     text = keyed.log.read_text()
     assert text.count('"study-7.slice_2"') == 1
     assert "Jane" not in text
+    assert "Richard" not in text
+    assert "127.0.0.1" not in text.split("Press CTRL+C")[1]  # no address of a client
     assert LAB not in text
 
 
