@@ -17,6 +17,8 @@ from tests.reliability.common import PNG, Running, head, send, trickling
 from tests.reliability.conftest import Starter
 from tests.servers import free_port, running
 
+pytestmark = pytest.mark.slow
+
 IMAGE = encoded(frame(0, 3))
 CLIENTS = 12
 BACK_SECONDS = 60
@@ -39,7 +41,7 @@ def test_what_was_accepted_before_sigterm_is_answered_and_then_the_service_ends(
 ) -> None:
     def ask(_: int) -> int:
         url = f"{service.address}/predict?explain=1"
-        sent = [("image", IMAGE)] * 8
+        sent = [("image", IMAGE)] * 3
         return requests.post(url, files=sent, timeout=STOP_SECONDS).status_code
 
     with start() as service, ThreadPoolExecutor(CLIENTS) as pool:
@@ -50,8 +52,8 @@ def test_what_was_accepted_before_sigterm_is_answered_and_then_the_service_ends(
             time.sleep(0.01)
         os.kill(service.pid, signal.SIGTERM)
         time.sleep(1)
-        with pytest.raises(requests.ConnectionError):
-            requests.get(f"{service.address}/livez", timeout=5)
+        with pytest.raises(requests.RequestException):  # it accepts nothing any more
+            requests.get(f"{service.address}/livez", timeout=1)
         slow.sendall(IMAGE[50_000:])
         assert slow.recv(100).startswith(b"HTTP/1.1 200")
         assert {future.result() for future in asked} == {200}
@@ -68,13 +70,15 @@ def test_a_client_that_stays_cannot_keep_a_service_that_is_told_to_stop(
     service = f"deploy.{trained.deployment.replace('/', '.')}.service"
     command = ["-m", "bentoml", "serve", service, "--working-dir", str(ROOT), "--port", str(port)]
     command += ["--host", "127.0.0.1", "--timeout-graceful-shutdown", str(SHORT)]
-    with running(command, port, "/readyz", trained.environment, log) as server:
-        with trickling(port, 3):
-            time.sleep(0.3)
-            began = time.monotonic()
-            os.kill(server.pid, signal.SIGTERM)
-            assert ended(server.pid, SHORT + 10)
-            assert time.monotonic() - began > SHORT / 2  # it did wait for them
+    with (
+        running(command, port, "/readyz", trained.environment, log) as server,
+        trickling(port, 3),
+    ):
+        time.sleep(0.3)
+        began = time.monotonic()
+        os.kill(server.pid, signal.SIGTERM)
+        assert ended(server.pid, SHORT + 10)
+        assert time.monotonic() - began > SHORT / 2  # it did wait for them
 
 
 def test_a_worker_that_is_killed_comes_back(start: Starter) -> None:
