@@ -1,9 +1,7 @@
 """Services as real processes, with the small models of `tests/deploy`."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -59,14 +57,3 @@ def rows(start: Starter, table: TrainedTable) -> Iterator[Running]:  # noqa: F81
     """The service of tables as it is by default."""
     with start(table) as service:
         yield service
-
-
-@pytest.fixture(scope="session")
-def cases() -> int:
-    """How many inputs a property is tried with: SONDA_CASES; 20,000 in the long run."""
-    return int(os.environ.get("SONDA_CASES", "500"))
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    return tmp_path / "server.log"
