@@ -31,6 +31,7 @@ def connect(settings: Config) -> None:
     """Point MLflow at `env.tracking_uri`. Raises `UserError` if it cannot be used."""
     uri = settings.env.tracking_uri
     os.environ.setdefault(RETRIES, "4")  # 7 would hang for minutes
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for chatty in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent", "tf2onnx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     if uri.startswith(("http://", "https://")):
