@@ -30,6 +30,7 @@ from datasets.common.images import (
 )
 from deploy.importing.connection import NotServable, run_command
 from deploy.importing.registry import Source, champion_or_newest, find
+from deploy.importing.store import check_source
 from deploy.serve import DEFAULT, find_deployment
 from deploy.serving.http.limits import Limits
 from deploy.serving.http.refusals import Refused
@@ -56,6 +57,7 @@ def load(source: Source) -> Classifier:
         source.abstention,
     )
     folder = Path(download_artifacts(source.uri))
+    check_source(folder, source)
     if not (folder / ONNX).is_file():
         raise NotServable(f"{source.name} does not classify images: serve it, and send it records")
     classifier = Classifier(facts, folder, Limits.from_environment())

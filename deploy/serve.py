@@ -17,6 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from deploy.importing.connection import NotServable, run_command
 from deploy.importing.registry import champion_or_newest, find
 from deploy.importing.store import import_model
+from deploy.serving.http.access import Rules
+from deploy.serving.http.limits import STOP_SECONDS, Limits
 
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = ROOT / "deploy"
@@ -38,6 +40,7 @@ def serve(deployment: str, host: str, port: int, model_uri: str) -> None:
     """Import the model and become the server; does not return."""
     package, name = find_deployment(deployment)
     _check_free(host, port)
+    _check_environment()
     if model_uri:
         source, kind = find(model_uri, name), model_uri
     else:
@@ -46,9 +49,19 @@ def serve(deployment: str, host: str, port: int, model_uri: str) -> None:
     print(f"{source.name} version {source.version} ({kind}), run {source.run_id}, as {tag}")
     print(f"http://{host}:{port} (Ctrl-C stops it)", flush=True)
     arguments = ["serve", f"{package}.service", "--working-dir", str(ROOT)]
+    arguments += ["--timeout-graceful-shutdown", str(STOP_SECONDS)]
     command = [sys.executable, "-m", "bentoml", *arguments, "--host", host, "--port", str(port)]
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
     os.execv(sys.executable, command)
+
+
+def _check_environment() -> None:
+    """Name a variable that the service would not start with, before the model is imported."""
+    try:
+        Rules.from_environment()
+        Limits.from_environment()
+    except ValueError as error:
+        raise NotServable(str(error)) from None
 
 
 def _check_free(host: str, port: int) -> None:

@@ -1,5 +1,6 @@
 """Models in MLflow's registry: which one is meant, whether it can be served, and its facts."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,9 @@ from .promotion import promotion_of
 
 CARDS = {"card.md": "card_sha256", "card.html": "card_html_sha256"}
 """The files of a model card, artifacts of the run, and the tags of the run with their sha256."""
+
+FILES = "files_sha256"
+"""Tag of a logged model with the sha256 of its files, as JSON; training sets it."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class Source:
     """How it became champion, by `promotion_of`."""
     cards: dict[str, str]
     """Sha256 of each file of the model card; empty for a model of an older revision."""
+    files: dict[str, str]
+    """Sha256 of each file of the model; empty for a model of an older revision."""
 
 
 def champion(name: str) -> Source:
@@ -77,6 +83,7 @@ def find(uri: str, name: str) -> Source:
             registered, version, promoted = found.name, str(found.version), found.tags
         info = get_model_info(uri)
         tags = client.get_run(info.run_id).data.tags
+        recorded = client.get_logged_model(info.model_id).tags if info.model_id else {}
     except (MlflowException, OSError) as error:
         if isinstance(error, MlflowException) and error.get_http_status_code() == 403:
             raise NotServable(unusable(error)) from None
@@ -112,6 +119,7 @@ def find(uri: str, name: str) -> Source:
         labels=labels,
         promotion=promotion_of(promoted),
         cards={file: tags[tag] for file, tag in CARDS.items() if tag in tags},
+        files=json.loads(recorded.get(FILES, "{}")),
     )
 
 

@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..serving.http.files import FileChangedError, check_files, digests
 from .connection import NotServable, run_command
 from .registry import CARDS, Source, champion, find
 
@@ -43,7 +44,9 @@ def create(name: str, tag: str) -> None:
 def import_model(source: Source, tag: str) -> "bentoml.Model":
     """Copy `source` into BentoML's store under the name `tag`, unless it is the latest there.
 
-    Only its description and the file that is served are copied.
+    Only its description and the file that is served are copied, and their sha256 is noted: the
+    service checks it when it starts. Raises `NotServable` for a file that was changed since the
+    training recorded it.
     """
     import bentoml
     from bentoml.exceptions import NotFound
@@ -65,20 +68,42 @@ def import_model(source: Source, tag: str) -> "bentoml.Model":
         metadata["abstention"] = source.abstention
     try:
         latest = bentoml.models.get(f"{tag}:latest")
-        if latest.info.metadata == metadata and _stored(latest) <= {"MLmodel", *FILES, *CARDS}:
+        if _as_imported(latest, metadata):
             return latest
     except NotFound:
         pass
     with tempfile.TemporaryDirectory() as folder:
-        stripped = _stripped(Path(download_artifacts(source.uri, dst_path=folder)))
+        downloaded = Path(download_artifacts(source.uri, dst_path=folder))
+        check_source(downloaded, source)
+        stripped = _stripped(downloaded, joined=not source.files)
         _add_cards(source, Path(stripped))
+        metadata["files"] = digests(Path(stripped))
         imported = bentoml.mlflow.import_model(tag, stripped, labels=labels, metadata=metadata)
     return bentoml.models.get(imported.tag)  # the path of what was just created is temporary
 
 
-def _stripped(folder: Path) -> str:
+def check_source(folder: Path, source: Source) -> None:
+    """Raise `NotServable` if a file of the model in `folder` is not as the training recorded it."""
+    try:
+        check_files(folder, source.files, f"the model of run {source.run_id}")
+    except FileChangedError as changed:
+        raise NotServable(f"{changed}: restore the file, or train again") from None
+
+
+def _as_imported(model: "bentoml.Model", metadata: dict[str, Any]) -> bool:
+    """Whether `model` in the store has these facts, and its files are as they were imported."""
+    known = dict(model.info.metadata)
+    files = known.pop("files", {})
+    folder = Path(model.path_of("mlflow_model"))
+    return (
+        known == metadata and set(files) <= {"MLmodel", *FILES, *CARDS} and digests(folder) == files
+    )
+
+
+def _stripped(folder: Path, joined: bool) -> str:
     """A new folder with the parts of the model in `folder` that a service needs.
 
+    With `joined`, weights in files beside the graph, as older models have them, become part of it.
     Its input example is left out, above all: in older models that is an image of a patient.
     """
     import onnx
@@ -91,7 +116,7 @@ def _stripped(folder: Path) -> str:
         raise NotServable(f"the model holds neither {' nor '.join(FILES)}: train it again")
     target = Path(tempfile.mkdtemp(dir=folder), "model")
     target.mkdir()
-    if kept == "model.onnx":  # older models have their weights in files beside it
+    if kept == "model.onnx" and joined:
         onnx.save_model(onnx.load(folder / kept), target / kept)
     else:
         shutil.move(folder / kept, target / kept)
@@ -119,12 +144,6 @@ def _add_cards(source: Source, folder: Path) -> None:
                 f"{name}, the model card of run {source.run_id}, was changed after the run logged "
                 "it (its sha256 is another): restore the file, or train again"
             )
-
-
-def _stored(model: "bentoml.Model") -> set[str]:
-    """Files of a model in BentoML's store."""
-    folder = Path(model.path_of("mlflow_model"))
-    return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
 
 
 def _label(value: str) -> str:

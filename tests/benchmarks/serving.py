@@ -55,7 +55,8 @@ def trained(folder: Path) -> tuple[dict[str, str], str]:
     environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
     places = [f"env.cache={folder}/cache", f"hydra.run.dir={folder}/outputs"]
     print("training a model to serve", file=sys.stderr)
-    subprocess.run([sys.executable, *TRAINING, *places], cwd=ROOT, env=environment, check=True)
+    command = [sys.executable, *TRAINING, *places]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=sys.stderr)
     return environment, f"models:/{NAME}/1"
 
 

@@ -53,9 +53,15 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         yield address
 
 
+MADE: dict[str, Any] = {}
+"""The models of `trained` and `table`, made once: `tests/reliability` has these fixtures too."""
+
+
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    return logged(FIRST, tmp_path_factory)
+    if "trained" not in MADE:
+        MADE["trained"] = logged(FIRST, tmp_path_factory)
+    return MADE["trained"]
 
 
 def logged(
@@ -169,7 +175,9 @@ def service(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture(scope="session")
 def table(tmp_path_factory: pytest.TempPathFactory) -> TrainedTable:
-    return trained_table(tmp_path_factory)
+    if "table" not in MADE:
+        MADE["table"] = trained_table(tmp_path_factory)
+    return MADE["table"]
 
 
 @pytest.fixture(scope="session")

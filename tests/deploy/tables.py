@@ -14,7 +14,7 @@ from tests.common import configuration, new_store
 
 DEPLOYMENT = "treesurvival/V1"
 MODEL = "treesurvival-treesurvival"
-LIMITS = {"MAX_BYTES": 2**18, "MAX_ROWS": 500, "MAX_REQUESTS": 3, "READ_SECONDS": 8}
+LIMITS = {"MAX_BYTES": 2**18, "MAX_ROWS": 500, "MAX_READING": 3, "READ_SECONDS": 8}
 JSON, CSV = {"Content-Type": "application/json"}, {"Content-Type": "text/csv"}
 GOOD = {"Species": "Quercus alba", "Light_ISF": 0.1, "Core": 2017, "Soil": "Sterile", "EMF": 20.5}
 """A record of the model that the tests serve; EMF may be empty."""

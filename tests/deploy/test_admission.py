@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -65,15 +66,16 @@ def test_who_has_waited_long_enough_is_told_when_to_come_back() -> None:
 
     async def run() -> None:
         admission = Admission(SMALL)
-        first = asyncio.create_task(admission.compute(TOTAL, free.wait, PATIENCE))
-        await asyncio.sleep(0)
-        with pytest.raises(Refused, match=r"3 pixels had no room .* for 1 s") as refused:
-            await admission.compute(3, int)
-        assert refused.value.status == 503
-        assert refused.value.retry_after
-        free.set()
-        assert await first
-        assert await admission.compute(TOTAL, int) == 0
+        with admission.place() as first, admission.place() as second, admission.place() as third:
+            waited_for = asyncio.create_task(first.compute(TOTAL, free.wait, PATIENCE))
+            await asyncio.sleep(0)
+            with pytest.raises(Refused, match=r"3 pixels had no room .* for 1 s") as refused:
+                await second.compute(3, int)
+            assert refused.value.status == 503
+            assert refused.value.retry_after
+            free.set()
+            assert await waited_for
+            assert await third.compute(TOTAL, int) == 0
 
     asyncio.run(run())
 
@@ -87,15 +89,66 @@ def test_pixels_are_held_until_the_thread_ends_also_where_nobody_waits() -> None
 
     async def run() -> None:
         admission = Admission(SMALL)
-        left = asyncio.create_task(admission.compute(TOTAL, work))
+        with admission.place() as first, admission.place() as second:
+            left = asyncio.create_task(first.compute(TOTAL, work))
+            await asyncio.to_thread(begun.wait, PATIENCE)
+            left.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await left
+            with pytest.raises(Refused, match="had no room"):
+                await second.compute(1, int)
+            free.set()
+            assert await second.compute(TOTAL, int) == 0
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("pixels", [None, TOTAL])
+def test_a_place_is_held_until_the_thread_ends_also_where_nobody_waits(pixels: int | None) -> None:
+    free, begun = threading.Event(), threading.Event()
+
+    def work() -> bool:
+        begun.set()
+        return free.wait(PATIENCE)
+
+    async def ask(admission: Admission, seconds: float) -> None:
+        with admission.place() as place:
+            async with asyncio.timeout(seconds):  # as over a request
+                if pixels is None:
+                    await place.in_thread(work)
+                else:
+                    await place.compute(pixels, work)
+
+    async def run() -> None:
+        admission = Admission(replace(SMALL, max_requests=1))
+        with pytest.raises(TimeoutError):
+            await ask(admission, 0.2)
         await asyncio.to_thread(begun.wait, PATIENCE)
-        left.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await left
-        with pytest.raises(Refused, match="had no room"):
-            await admission.compute(1, int)
+        with pytest.raises(Refused, match="1 requests are under way"), admission.place():
+            pass
         free.set()
-        assert await admission.compute(TOTAL, int) == 0
+        admission.threads.shutdown()
+        await asyncio.sleep(0)
+        assert (admission.reading, admission.computing, admission.bytes) == (0, 0, 0)
+        assert admission.pixels.free == TOTAL
+        with admission.place():
+            assert admission.reading == 1
+
+    asyncio.run(run())
+
+
+def test_who_reads_is_in_nobodys_way_and_who_computes_takes_another_place() -> None:
+    async def run() -> None:
+        admission = Admission(replace(SMALL, max_reading=2, max_requests=1))
+        with admission.place() as first, admission.place() as second:
+            with pytest.raises(Refused, match="2 requests are being sent"), admission.place():
+                pass
+            assert await first.in_thread(int) == 0
+            assert (admission.reading, admission.computing) == (1, 1)
+            with pytest.raises(Refused, match="1 requests are under way"):
+                await second.in_thread(int)
+            assert await first.compute(1, int) == 0  # it has its place already
+        assert (admission.reading, admission.computing) == (0, 0)
 
     asyncio.run(run())
 

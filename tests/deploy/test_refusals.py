@@ -173,7 +173,7 @@ def test_a_body_declared_too_large_is_refused_before_it_is_sent(service: str) ->
 
 
 def test_a_full_service_says_when_to_come_back(service: str) -> None:
-    waiting = [slow_request(service, JPEG[:100]) for _ in range(LIMITS["MAX_REQUESTS"])]
+    waiting = [slow_request(service, JPEG[:100]) for _ in range(LIMITS["MAX_READING"])]
     try:
         deadline = time.monotonic() + READ_SECONDS
         response = requests.post(f"{service}/predict", data=JPEG, headers=PNG)

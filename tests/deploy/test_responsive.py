@@ -125,7 +125,8 @@ def test_rows_are_read_in_a_thread(kind: dict[str, str]) -> None:
         headers = [(b"content-type", kind["Content-Type"].encode())]
         request = Request({"type": "http", "method": "POST", "headers": headers}, receive)
         limits = Limits()
-        return await read_records(request, limits, schema, Admission(limits).in_thread)
+        with Admission(limits).place() as place:
+            return await read_records(request, limits, schema, place.in_thread)
 
     assert asyncio.run(rows()) == [{"age": 7}]
     assert threading.main_thread() not in threads

@@ -120,7 +120,7 @@ def test_no_csv_is_a_fault_of_the_service(table_service: str, tail: bytes) -> No
 def test_a_full_service_says_when_to_come_back(table_service: str) -> None:
     waiting = []
     try:
-        for _ in range(LIMITS["MAX_REQUESTS"]):
+        for _ in range(LIMITS["MAX_READING"]):
             client = socket.create_connection(("127.0.0.1", urlsplit(table_service).port or 0))
             client.sendall(
                 b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"

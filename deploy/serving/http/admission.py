@@ -1,20 +1,23 @@
 """Admission of requests: count requests, bytes and pixels; queue or refuse what is over a limit.
 
-A request takes a place, and its body is counted as it arrives. Its computation takes pixels from a
-budget that all requests share, and waits until they fit. Computations run in a pool with one thread
-for each core. The pixels return to the budget when the thread ends, even if the client has gone.
+A request takes a place for reading, and its body is counted as it arrives. Its first work in a
+thread takes a place for computing in exchange, so slow clients are in nobody's way. Its computation
+takes pixels from a budget that all requests share, and waits until they fit. Work runs in a pool
+with one thread for each core. Places, bytes and pixels are given back when the threads of the
+request have ended, even if the client has gone or the time is over.
 
 ```mermaid
 flowchart LR
-    place["place: 503 when full"] --> body["body: 503 over max_total_bytes"]
-    body --> queue["queue for pixels: 503 after wait_seconds"] --> thread
+    place["place for reading: 503 when full"] --> body["body: 503 over max_total_bytes"]
+    body --> computing["place for computing: 503 when full"]
+    computing --> queue["queue for pixels: 503 after wait_seconds"] --> thread
 ```
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -76,56 +79,112 @@ class Admission:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._requests = 0
-        self._bytes = 0
-        self._pixels = Budget(limits.max_total_pixels)
-        self._threads = ThreadPoolExecutor(cores(), thread_name_prefix="answer")
+        self.reading = 0
+        self.computing = 0
+        self.bytes = 0
+        self.pixels = Budget(limits.max_total_pixels)
+        self.threads = ThreadPoolExecutor(cores(), thread_name_prefix="answer")
 
     @contextmanager
-    def place(self, request: Request) -> Iterator[Request]:
-        """Count `request`, and the bytes that are read from it, until the block ends.
+    def place(self) -> Iterator["Place"]:
+        """The place of one request, until the block and the threads started in it have ended.
 
-        Raises `Refused` (503) when there is no place, and while reading when all bodies together
-        exceed `max_total_bytes`.
+        Raises `Refused` (503) when there is none, for reading or for computing.
         """
-        if self._requests >= self.limits.max_requests:
-            raise _overloaded(f"{self._requests} requests are under way")
-        held = 0
+        self.check_computing()
+        if self.reading >= self.limits.max_reading:
+            raise _overloaded(f"{self.reading} requests are being sent")
+        place = Place(self)
+        try:
+            yield place
+        finally:
+            place.leave()
+
+    def check_computing(self) -> None:
+        """Raise `Refused` (503) when no more requests may wait or be computed."""
+        if self.computing >= self.limits.max_requests:
+            raise _overloaded(f"{self.computing} requests are under way")
+
+    def check_bytes(self, size: int) -> None:
+        """Raise `Refused` (503) when `size` more bytes would be too many."""
+        if self.bytes + size > self.limits.max_total_bytes:
+            raise _overloaded(f"{self.bytes} bytes of requests are under way")
+
+
+class Place:
+    """What one request holds: a place for reading, then one for computing, and its bytes.
+
+    Use it from the event loop only.
+    """
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+        self._holders = 1  # the request, and each of its threads
+        self._computing = False
+        self._bytes = 0
+        admission.reading += 1
+
+    def counted(self, request: Request) -> Request:
+        """`request`, whose bytes count as they are read; `Refused` (503) for one too many."""
 
         async def receive() -> Message:
-            nonlocal held
             message = await request.receive()
             size = len(message.get("body", b""))
-            if self._bytes + size > self.limits.max_total_bytes:
-                raise _overloaded(f"{self._bytes} bytes of requests are under way")
+            self._admission.check_bytes(size)
+            self._admission.bytes += size
             self._bytes += size
-            held += size
             return message
 
-        self._requests += 1
-        try:
-            yield Request(request.scope, receive)
-        finally:
-            self._requests -= 1
-            self._bytes -= held
+        return Request(request.scope, receive)
+
+    async def in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """Run `work(*arguments)` in a thread; for work that decodes no image.
+
+        Raises `Refused` (503) when there is no place for computing.
+        """
+        self._compute()
+        return await asyncio.wrap_future(self._started(work, *arguments))
 
     async def compute(self, pixels: int, work: Callable[..., Any], *arguments: Any) -> Any:
         """Run `work(*arguments)` in a thread once its `pixels` fit. Raises `Refused` (503)."""
+        self._compute()
+        limits, budget = self._admission.limits, self._admission.pixels
         try:
-            await self._pixels.take(pixels, self.limits.wait_seconds)
+            await budget.take(pixels, limits.wait_seconds)
         except TimeoutError:
             raise _overloaded(
-                f"{pixels} pixels had no room beside those under way for "
-                f"{self.limits.wait_seconds} s"
+                f"{pixels} pixels had no room beside those under way for {limits.wait_seconds} s"
             ) from None
         loop = asyncio.get_running_loop()
-        running = self._threads.submit(work, *arguments)
-        running.add_done_callback(lambda _: loop.call_soon_threadsafe(self._pixels.give, pixels))
+        running = self._started(work, *arguments)
+        running.add_done_callback(lambda _: loop.call_soon_threadsafe(budget.give, pixels))
         return await asyncio.wrap_future(running)
 
-    async def in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        """Run `work(*arguments)` in a thread; for work that decodes no image."""
-        return await asyncio.wrap_future(self._threads.submit(work, *arguments))
+    def leave(self) -> None:
+        """The request or one of its threads has ended; the last one gives everything back."""
+        self._holders -= 1
+        if self._holders:
+            return
+        self._admission.bytes -= self._bytes
+        if self._computing:
+            self._admission.computing -= 1
+        else:
+            self._admission.reading -= 1
+
+    def _compute(self) -> None:
+        """Exchange the place for reading for one for computing."""
+        if not self._computing:
+            self._admission.check_computing()
+            self._admission.reading -= 1
+            self._admission.computing += 1
+            self._computing = True
+
+    def _started(self, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        loop = asyncio.get_running_loop()
+        running = self._admission.threads.submit(work, *arguments)
+        self._holders += 1
+        running.add_done_callback(lambda _: loop.call_soon_threadsafe(self.leave))
+        return running
 
 
 def _overloaded(why: str) -> Refused:

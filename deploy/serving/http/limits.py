@@ -9,6 +9,8 @@ WORKERS = 1
 """Worker processes. One uses all cores for each prediction; a second one would only need memory."""
 ANSWER_SECONDS = 60
 """Time limit of a request, in seconds; after that it gets 504."""
+STOP_SECONDS = ANSWER_SECONDS + 5
+"""Seconds that a service which is told to stop (SIGTERM) gives the requests that it accepted."""
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 """CPU quota and its period, both in microseconds (cgroup v2); the quota may be `max`."""
 WHOLES = {
@@ -46,10 +48,14 @@ class Limits:
     """Images in one request; each frame of a DICOM file counts as one."""
     max_rows: int = 10_000
     """Rows of a table in one request."""
+    max_reading: int = 256
+    """Requests whose body is arriving; a further one gets 503."""
     max_requests: int = 32
-    """Requests in progress: being read, waiting or computed; a further one gets 503."""
+    """Requests that wait or are computed; a further one gets 503."""
     read_seconds: int = 30
     """Seconds in which a body must arrive."""
+    min_bytes_per_second: int = 1000
+    """Bytes a second that a body must bring on average; the first 5 seconds are free."""
     wait_seconds: int = 15
     """Seconds that a request may wait for its pixels; after that it gets 503."""
 

@@ -13,6 +13,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .audit import asked
+
 log = logging.getLogger(__name__)
 
 HEADERS = {
@@ -76,7 +78,7 @@ class OneShape:
 
 def failure(scope: Scope, error: Exception) -> JSONResponse:
     """The answer to an exception in the service; the traceback goes to the log only."""
-    log.error("%s failed", _asked(scope), exc_info=error)
+    log.error("%s failed, request %s", _asked(scope), asked(scope).id, exc_info=error)
     known = {"error": _word(HTTPStatus.INTERNAL_SERVER_ERROR)}
     return JSONResponse(known | {"message": "the service failed; its log says why"}, 500)
 

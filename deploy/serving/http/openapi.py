@@ -6,6 +6,7 @@
 from typing import Any
 
 from ..version import VERSION
+from .access import LIMITED, OPEN, Rules
 
 HOW = ("evidence", "first", "forced", "rollback", "rolled_back", "allowed", "none")
 """How a model became champion, in the words of `deploy/importing/promotion.py`."""
@@ -54,6 +55,34 @@ def service_document(
             "/metrics": {"get": _probe("Counters in Prometheus' text format.")},
         },
         "components": {"schemas": schemas},
+    }
+
+
+def with_access(document: dict[str, Any], rules: Rules) -> dict[str, Any]:
+    """`document` without the routes that `rules` close, and with the key and rate they ask for."""
+    paths = {path: known for path, known in document["paths"].items() if not rules.closes(path)}
+    document = document | {"paths": paths}
+    operations = [(path, each) for path, known in paths.items() for each in known.values()]
+    if rules.keys:
+        document["components"]["securitySchemes"] = {
+            "bearer": {"type": "http", "scheme": "bearer"},
+            "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        }
+        for path, operation in operations:
+            if path not in OPEN:
+                operation["security"] = [{"bearer": []}, {"header": []}]
+                operation["responses"]["401"] = _refusal("The key is missing or unknown.")
+    if rules.rate.per_minute:
+        for path, operation in operations:
+            if path == LIMITED:
+                operation["responses"]["429"] = _refusal("Too many requests in a minute.")
+    return document
+
+
+def _refusal(description: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "content": {"application/json": {"schema": reference("Error")}},
     }
 
 

@@ -14,7 +14,7 @@ classDiagram
         -__init__(labels ~Labels~, texts ~Labels~) None
         +open(classifier ~Servable~) None
         +app() ~Starlette~
-        #read(request ~Request~, classifier ~Servable~, admission ~Admission~) ~Work~
+        #read(request ~Request~, classifier ~Servable~, place ~Place~) ~Work~
         #described() ~dict~
         #specification() ~dict~
     }
@@ -41,10 +41,13 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from .admission import RETRY_SECONDS, Admission
+from .access import Rules
+from .admission import RETRY_SECONDS, Admission, Place
+from .audit import asked
 from .limits import ANSWER_SECONDS, Limits
 from .metrics import Metrics, exposition
 from .middleware import failure
+from .openapi import with_access
 from .refusals import Refused
 from .sample import SAMPLE, media_type
 from .servable import Servable
@@ -61,6 +64,8 @@ class Work:
     """The prediction that a request asks for, once the request is read; it runs in a thread."""
 
     predict: Callable[[], Predictions]
+    samples: int
+    """Images or rows."""
     pixels: int = 0
     """Pixels that it takes from the budget of all requests."""
 
@@ -84,6 +89,7 @@ class Service(ABC, Generic[Model]):
     def __init__(self, labels: Labels, texts: Labels) -> None:
         self.labels = labels
         self.texts = texts
+        self.rules = Rules()
         self.sample: Path | None = None  # known once there is a deployment
         self.card: Path | None = None  # and this once there is a model
         self.classifier: Model | None = None
@@ -113,7 +119,7 @@ class Service(ABC, Generic[Model]):
         )
 
     @abstractmethod
-    async def read(self, request: Request, classifier: Model, admission: Admission) -> Work:
+    async def read(self, request: Request, classifier: Model, place: Place) -> Work:
         """Read and check `request`; the prediction that it asks for. Raises `Refused`."""
 
     @abstractmethod
@@ -156,7 +162,7 @@ class Service(ABC, Generic[Model]):
         )
 
     async def _docs(self, _: Request) -> Response:
-        return JSONResponse(self.specification())
+        return JSONResponse(with_access(self.specification(), self.rules))
 
     async def _metrics(self, _: Request) -> Response:
         content, media_type = exposition()
@@ -182,11 +188,12 @@ class Service(ABC, Generic[Model]):
         if classifier is None or not classifier.ready:
             raise Refused(503, "not_ready", "the model is still being loaded", RETRY_SECONDS)
         admission = self._admission = self._admission or Admission(classifier.limits)
-        with admission.place(request) as counted:
+        with admission.place() as place:
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    work = await self.read(counted, classifier, admission)
-                    return await admission.compute(
+                    work = await self.read(place.counted(request), classifier, place)
+                    asked(request.scope).samples = work.samples
+                    return await place.compute(
                         work.pixels, self._computed, work, classifier, started
                     )
             except TimeoutError:

@@ -4,8 +4,10 @@ import logging
 import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from .files import check_files
 from .limits import Limits
 
 log = logging.getLogger(__name__)
@@ -27,6 +29,8 @@ class Facts:
     """Git revision, data digest, lock hash and pipeline of its run."""
     promotion: dict[str, Any] = field(default_factory=lambda: {"how": "none"})
     """How it became champion, by `deploy/importing/promotion.py`."""
+    files: dict[str, str] = field(default_factory=dict)
+    """Sha256 of its files as they were imported; empty for a model of an older revision."""
 
     @classmethod
     def of(cls, known: dict[str, Any]) -> "Facts":
@@ -40,6 +44,7 @@ class Facts:
             known.get("abstention"),
             dict(known.get("identity", {})),
             dict(known.get("promotion", {"how": "none"})),
+            dict(known.get("files", {})),
         )
 
     def public(self) -> dict[str, Any]:
@@ -58,10 +63,11 @@ def window_of(metadata: dict[str, Any]) -> tuple[float, ...] | None:
 
 
 class Servable(ABC):
-    """A model that predicts once it is `ready`; `start` loads it."""
+    """A model in a folder, which predicts once it is `ready`; `start` checks and loads it."""
 
-    def __init__(self, facts: Facts, limits: Limits) -> None:
+    def __init__(self, facts: Facts, folder: Path, limits: Limits) -> None:
         self.facts = facts
+        self.folder = Path(folder)
         self.limits = limits
         self.failed = False
 
@@ -75,13 +81,15 @@ class Servable(ABC):
         """Load the model and run it once."""
 
     def start(self) -> threading.Thread:
-        """Load and warm up in the background, so that probes are answered meanwhile."""
+        """Check, load and warm up in the background, so that probes are answered meanwhile."""
         thread = threading.Thread(target=self._try_to_load, name="warm-up", daemon=True)
         thread.start()
         return thread
 
     def _try_to_load(self) -> None:
         try:
+            whose = f"{self.facts.name} version {self.facts.version}"
+            check_files(self.folder, self.facts.files, f"{whose} (import it again)")
             self.load()
         except Exception:
             self.failed = True

@@ -5,7 +5,7 @@ Nothing is decoded here, and no address is fetched: text in place of a file is r
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
 from python_multipart.multipart import parse_options_header
@@ -22,6 +22,8 @@ MOST_TEXTS = 16
 """Most text fields in a form. None is needed, but some clients send them."""
 TEXT_BYTES = 4096
 """Most bytes in a text field."""
+FREE_SECONDS = 5
+"""Seconds that a body may take beside those that its bytes earn, by `min_bytes_per_second`."""
 Read = TypeVar("Read")
 
 
@@ -33,7 +35,7 @@ def content_type(request: Request) -> str:
 async def read_body(request: Request, limits: Limits) -> bytes:
     """The whole body, within the limits. Raises `Refused`."""
     _check_declared(request, limits)
-    return await _in_time(_joined(request, limits), limits)
+    return await _in_time(request, limits, _joined)
 
 
 async def read_files(
@@ -45,7 +47,11 @@ async def read_files(
     """
     _check_declared(request, limits)
     _check_charset(request)
-    return await _in_time(_multipart(request, limits, field, most, too_many), limits)
+
+    async def read(chunks: AsyncIterator[bytes]) -> list[bytes]:
+        return await _multipart(request, chunks, limits, field, most, too_many)
+
+    return await _in_time(request, limits, read)
 
 
 def parsed(body: bytes, most: int) -> Any:
@@ -64,15 +70,19 @@ def parsed(body: bytes, most: int) -> Any:
         raise Refused(400, "bad_json", "the body is not JSON") from None
 
 
-async def _in_time(reading: Awaitable[Read], limits: Limits) -> Read:
+async def _in_time(
+    request: Request, limits: Limits, read: Callable[[AsyncIterator[bytes]], Awaitable[Read]]
+) -> Read:
+    """What `read` makes of the chunks of the body. Raises `Refused` for a body that is too slow."""
     try:
-        async with asyncio.timeout(limits.read_seconds):
-            return await reading
+        async with asyncio.timeout(min(FREE_SECONDS, limits.read_seconds)) as deadline:
+            return await read(_capped(request, limits, deadline))
     except TimeoutError:
         raise Refused(
             408,
             "too_slow",
-            f"the body did not arrive within {limits.read_seconds} s: send it again",
+            f"the body did not arrive within {limits.read_seconds} s, or brought less than "
+            f"{limits.min_bytes_per_second} bytes a second: send it again",
         ) from None
     except ClientDisconnect:
         raise Refused(400, "incomplete", "the connection ended before the body did") from None
@@ -107,26 +117,39 @@ def _too_large(limits: Limits) -> Refused:
     )
 
 
-async def _capped(request: Request, limits: Limits) -> AsyncIterator[bytes]:
-    """The body in chunks, never more than allowed, whatever its headers declare."""
+async def _capped(
+    request: Request, limits: Limits, deadline: asyncio.Timeout
+) -> AsyncIterator[bytes]:
+    """The body in chunks, never more than allowed, whatever its headers declare.
+
+    Each chunk moves the deadline by the time that its bytes may take.
+    """
+    started = asyncio.get_running_loop().time()
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
         if size > limits.max_bytes:
             raise _too_large(limits)
+        allowed = FREE_SECONDS + size / limits.min_bytes_per_second
+        deadline.reschedule(started + min(allowed, limits.read_seconds))
         yield chunk
 
 
-async def _joined(request: Request, limits: Limits) -> bytes:
-    return b"".join([chunk async for chunk in _capped(request, limits)])
+async def _joined(chunks: AsyncIterator[bytes]) -> bytes:
+    return b"".join([chunk async for chunk in chunks])
 
 
 async def _multipart(
-    request: Request, limits: Limits, field: str, most: int, too_many: Refused
+    request: Request,
+    chunks: AsyncIterator[bytes],
+    limits: Limits,
+    field: str,
+    most: int,
+    too_many: Refused,
 ) -> list[bytes]:
     parser = MultiPartParser(
         request.headers,
-        _capped(request, limits),  # type: ignore[arg-type]
+        chunks,  # type: ignore[arg-type]
         max_files=most,
         max_fields=MOST_TEXTS,
         max_part_size=TEXT_BYTES,

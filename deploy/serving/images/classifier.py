@@ -28,8 +28,7 @@ class Classifier(Servable):
     """A classifier of images."""
 
     def __init__(self, facts: Facts, folder: Path, limits: Limits) -> None:
-        super().__init__(facts, limits)
-        self._path = Path(folder, ONNX)
+        super().__init__(facts, folder, limits)
         self._threads = max(1, cores() // WORKERS)
         self._thresholds = Thresholds.of(facts.abstention)
         self._engine: Engine | None = None
@@ -41,7 +40,7 @@ class Classifier(Servable):
 
     def load(self) -> None:
         """Compile the graph and run it once."""
-        engine = Engine(self._path, self._threads)
+        engine = Engine(self.folder / ONNX, self._threads)
         engine.warm_up()
         self._check_classes(len(engine.head.bias))
         if self._thresholds and self._thresholds.unlikeness and not engine.judges_unlikeness:

@@ -12,7 +12,7 @@ from .classifier import Classifier
 
 ERRORS = {
     400: ("no_image", "there is no field 'image' in the form, only: 'file'"),
-    408: ("too_slow", "the body did not arrive within 30 s: send it again"),
+    408: ("too_slow", "the body did not arrive within 30 s, ...: send it again"),
     413: ("too_large", "the body is larger than 20971520 bytes: send less at a time"),
     415: ("not_an_image", "the content is not an image of a format read: JPEG, PNG, ..."),
     422: ("undecodable", "the JPEG image cannot be decoded: image file is truncated"),

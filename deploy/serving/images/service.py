@@ -5,7 +5,7 @@ file, answer 500 to a corrupt image, and read bodies of any size.
 
 ```mermaid
 flowchart LR
-    request --> admit["admission: 503 when full"] --> read["bodies: 400 408 413 415"]
+    request --> admit["admission: 503 when full"] --> read["bodies: 400 408 413 415 503"]
     read --> header["headers: pixels, 413 415 422"] --> queue["admission: 503 after a while"]
     queue --> decode["decode: 422"] --> engine --> answer["JSON"]
     engine -- "explain=true, preview=true" --> gradcam --> answer
@@ -20,7 +20,7 @@ from starlette.requests import Request
 
 from datasets.common.images import REASONS
 
-from ..http.admission import Admission
+from ..http.admission import Place
 from ..http.refusals import Refused
 from ..http.routes import Service, Work
 from .bodies import read_images
@@ -37,13 +37,14 @@ class ImageService(Service[Classifier]):
     page = Path(__file__).parents[1] / "pages" / "page"
     reasons = REASONS
 
-    async def read(self, request: Request, classifier: Classifier, admission: Admission) -> Work:
+    async def read(self, request: Request, classifier: Classifier, place: Place) -> Work:
         """The prediction of each image in `request`, and their pixels. Raises `Refused`."""
         explain, preview = _flag(request, "explain"), _flag(request, "preview")
-        images = await read_images(request, classifier.limits, admission.in_thread)
-        known = await admission.in_thread(classifier.headers, images)
+        images = await read_images(request, classifier.limits, place.in_thread)
+        known = await place.in_thread(classifier.headers, images)
         predict = partial(classifier.classify, images, explain, preview, known)
-        return Work(predict, sum(each.pixels for each in known))
+        frames, pixels = (sum(each.frames for each in known), sum(each.pixels for each in known))
+        return Work(predict, frames, pixels)
 
     def described(self, classifier: Classifier) -> dict[str, Any]:
         """The thresholds for abstention; null for a model that never abstains."""

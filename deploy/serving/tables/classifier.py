@@ -34,10 +34,9 @@ class TableClassifier(Servable):
     """A classifier of rows; `schema` is known once it is ready."""
 
     def __init__(self, facts: Facts, folder: Path, limits: Limits) -> None:
-        super().__init__(facts, limits)
+        super().__init__(facts, folder, limits)
         self.schema: dict[str, Any] = {}
         self.rows: Schema | None = None
-        self._folder = Path(folder)
         self._pipeline: Any = None
 
     @property
@@ -47,8 +46,8 @@ class TableClassifier(Servable):
 
     def load(self) -> None:
         """Load the schema and the pipeline, check that they agree, and predict one row."""
-        described = yaml.safe_load((self._folder / "MLmodel").read_text(encoding="utf-8"))
-        pipeline = skops.io.load(self._folder / SKOPS, trusted=list(TRUSTED))
+        described = yaml.safe_load((self.folder / "MLmodel").read_text(encoding="utf-8"))
+        pipeline = skops.io.load(self.folder / SKOPS, trusted=list(TRUSTED))
         schema, columns = described["metadata"]["schema"], list(pipeline.feature_names_in_)
         self._check_classes(len(pipeline.classes_))
         if set(columns) != set(schema["properties"]):

@@ -8,7 +8,7 @@ from .records import FIELD, RECORDS
 
 ERRORS = {
     400: ("bad_csv", "row 2 of the CSV has 3 cells, its header 4: is the separator a comma?"),
-    408: ("too_slow", "the body did not arrive within 30 s: send it again"),
+    408: ("too_slow", "the body did not arrive within 30 s, ...: send it again"),
     413: ("too_many_rows", "there are more than 10000 rows: send several requests"),
     415: ("unsupported_media_type", "Content-Type 'text/plain' is not taken: send ..."),
     422: ("invalid_value", "row 1: Light=7 is not taken, expected number from 0 to 1"),

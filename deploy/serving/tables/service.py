@@ -13,7 +13,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from ..http.admission import RETRY_SECONDS, Admission
+from ..http.admission import RETRY_SECONDS, Place
 from ..http.limits import Limits
 from ..http.refusals import Refused
 from ..http.routes import Service, Work
@@ -32,15 +32,13 @@ class TableService(Service[TableClassifier]):
     page = Path(__file__).parents[1] / "pages" / "form"
     limits = Limits(max_bytes=TABLE_BYTES)
 
-    async def read(
-        self, request: Request, classifier: TableClassifier, admission: Admission
-    ) -> Work:
+    async def read(self, request: Request, classifier: TableClassifier, place: Place) -> Work:
         """The prediction of each row in `request`. Raises `Refused`."""
         if classifier.rows is None:
             raise Refused(503, "not_ready", "the model is still being loaded", RETRY_SECONDS)
         limits, schema = classifier.limits, classifier.rows
-        rows = await read_records(request, limits, schema, admission.in_thread)
-        return Work(partial(classifier.classify, rows))
+        rows = await read_records(request, limits, schema, place.in_thread)
+        return Work(partial(classifier.classify, rows), len(rows))
 
     def described(self, classifier: TableClassifier) -> dict[str, Any]:
         """The schema that the form is made from; empty until the model is loaded."""

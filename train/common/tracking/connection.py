@@ -30,6 +30,7 @@ WAY_OUT = "start the server, or name another one: MLFLOW_TRACKING_URI=sqlite:///
 def connect(settings: Config) -> None:
     """Point MLflow at `env.tracking_uri`. Raises `UserError` if it cannot be used."""
     uri = settings.env.tracking_uri
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for chatty in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent", "tf2onnx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     if uri.startswith(("http://", "https://")):

@@ -1,13 +1,17 @@
 """Log trained models to MLflow, and register them as challengers."""
 
+import hashlib
+import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import mlflow
 import numpy as np
 from mlflow.models import ModelSignature, infer_signature
+from mlflow.models.model import ModelInfo
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 from conf.schema import ImageTraining, TableTraining
@@ -20,6 +24,11 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
+
+FILES = "files_sha256"
+"""Tag of a logged model with the sha256 of its files, as JSON; `deploy/importing` checks them."""
+NOTED = "registered_model_meta"
+"""A file that MLflow adds to a model on the way, with the name by which it was asked for."""
 
 
 def log_models(
@@ -48,6 +57,7 @@ def log_models(
         metadata=metadata,
         save_as_external_data=False,  # one file, which is copied as a whole
     )
+    _note_files(info)
     return _register(info.model_uri, settings)
 
 
@@ -93,7 +103,21 @@ def log_table_model(
         pip_requirements=requirements("scikit-learn", "skops", "numpy", "pandas"),
         metadata=metadata,
     )
+    _note_files(info)
     return _register(info.model_uri, settings)
+
+
+def _note_files(info: ModelInfo) -> None:
+    """Record the sha256 of each file of a logged model, as the store gives it back."""
+    with TemporaryDirectory() as folder:
+        stored = Path(mlflow.artifacts.download_artifacts(info.model_uri, dst_path=folder))
+        found = {
+            path.relative_to(stored).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(stored.rglob("*"))
+            if path.is_file() and path.name != NOTED
+        }
+    tags = {FILES: json.dumps(found)}
+    mlflow.MlflowClient().set_logged_model_tags(info.model_id, tags)
 
 
 def _column(name: str, schema: dict[str, Any]) -> ColSpec:

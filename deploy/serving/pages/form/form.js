@@ -112,6 +112,7 @@ function askForm(event) {
 }
 
 translate();
+openLinksWithKey();
 byId("form").addEventListener("submit", askForm);
 takeFiles((file) => askFile("predict", "file", file, showMany).then(intoView));
 askModel((answer) => answer.schema.properties).then(showFields);

@@ -70,4 +70,5 @@ function listen() {
 
 translate();
 listen();
+openLinksWithKey();
 askModel();

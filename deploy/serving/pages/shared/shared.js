@@ -11,10 +11,12 @@ const percent = new Intl.NumberFormat(language, { style: "percent", minimumFract
 const whole = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
 const signed = new Intl.NumberFormat(language, { signDisplay: "exceptZero", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const RETRY_MS = 500;
+const KEY = "sonda-key"; // in the storage of this tab, which ends with it
 
 let model = { labels: {}, max_bytes: Infinity };
 let latest = 0; // an answer to what was replaced meanwhile is not shown
 let address = "";
+let keyGiven = null; // a promise while the page asks for the key
 
 function translate() {
   document.documentElement.lang = language;
@@ -57,9 +59,54 @@ function showPromotion({ how, because, evidence = {} }) {
   byId("promotion").textContent = typeof said === "function" ? said({ because, points, ...evidence }) : said;
 }
 
+// Shows the form for the key, and waits until it is filled in. It is kept for this tab only.
+function askKey(wrong) {
+  const input = element("input", { id: "key", type: "password", required: true, pattern: "[!-~]+", autocomplete: "off" });
+  const form = element("form", { id: "key-form", className: "notice" },
+    element("label", { htmlFor: "key", textContent: texts.key }), " ", input, " ",
+    element("button", { textContent: texts.keySend }),
+    element("p", { className: "small", role: "status", textContent: wrong ? texts.keyWrong : texts.keyHelp }));
+  document.querySelector("main").before(form);
+  input.focus();
+  return new Promise((resolve) => form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    sessionStorage.setItem(KEY, input.value);
+    form.remove();
+    resolve();
+  }));
+}
+
+// `fetch` with the key, if there is one; the page asks for it when the service does.
+async function fetchWithKey(path, options = {}) {
+  const key = sessionStorage.getItem(KEY);
+  const headers = key ? { ...options.headers, Authorization: `Bearer ${key}` } : options.headers;
+  const response = await fetch(path, { ...options, headers });
+  if (response.status !== 401) return response;
+  if (key === sessionStorage.getItem(KEY)) { // else there is another one meanwhile
+    keyGiven ??= askKey(Boolean(key)).finally(() => { keyGiven = null; });
+    await keyGiven;
+  }
+  return fetchWithKey(path, options);
+}
+
+// A link cannot carry the key: what it leads to is fetched, and shown in a tab of its own.
+async function openWithKey(event) {
+  if (!sessionStorage.getItem(KEY)) return;
+  event.preventDefault();
+  const shown = open("", "_blank");
+  const response = await fetchWithKey(event.target.href);
+  const text = await response.text();
+  if (response.headers.get("Content-Type").startsWith("text/html")) shown.document.write(text);
+  else shown.document.body.append(element("pre", { textContent: text }));
+}
+
+function openLinksWithKey() {
+  for (const link of document.querySelectorAll("footer a")) link.addEventListener("click", openWithKey);
+}
+
 // Asks what the model is, again and again until the service runs and the answer is complete.
 async function askModel(complete = () => true) {
-  const answer = await fetch("model")
+  const answer = await fetchWithKey("model")
     .then((response) => (response.ok ? response.json() : null))
     .catch(() => null);
   if (!answer || !complete(answer)) {
@@ -115,7 +162,7 @@ async function ask(path, content, show) {
   byId("result").setAttribute("aria-busy", "true");
   const started = performance.now();
   try {
-    const response = await fetch(path, { method: "POST", ...content });
+    const response = await fetchWithKey(path, { method: "POST", ...content });
     const answer = await response.json();
     if (mine !== latest) return;
     if (!response.ok) return showError(answer.error, answer.message);

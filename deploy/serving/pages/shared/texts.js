@@ -26,6 +26,11 @@ const TEXTS = {
     error_overloaded: "The service is busy. Try again in a few seconds.",
     error_not_ready: "The service is starting. Try again in a few seconds.",
     error_network: "The service does not answer. Is it running?",
+    error_too_many_requests: "Too many requests with this key. Wait a minute.",
+    key: "Key",
+    keySend: "Continue",
+    keyHelp: "This service needs a key. It is kept until this tab is closed.",
+    keyWrong: "The service does not know this key.",
   },
   es: {
     resultTitle: "Respuesta",
@@ -50,5 +55,10 @@ const TEXTS = {
     error_overloaded: "El servicio está ocupado. Inténtelo en unos segundos.",
     error_not_ready: "El servicio está arrancando. Inténtelo en unos segundos.",
     error_network: "El servicio no responde. ¿Está en marcha?",
+    error_too_many_requests: "Demasiadas peticiones con esta clave. Espere un minuto.",
+    key: "Clave",
+    keySend: "Continuar",
+    keyHelp: "Este servicio pide una clave. Se guarda hasta que se cierre esta pestaña.",
+    keyWrong: "El servicio no conoce esta clave.",
   },
 };
