@@ -11,6 +11,10 @@ from bentoml.images import Image
 UV = "uv==0.13.9"
 """The installer that BentoML calls, pinned as in Pipfile.lock; BentoML would take any version."""
 
+HOME = "/home/bentoml"
+FOLDERS = [f"{HOME}/{name}" for name in ("bentos", "models", "envs", "tmp")]
+"""BentoML makes these at its start, which it could not in a container with a read-only root."""
+
 
 def _image(requirements: str) -> Image:
     """Python with the packages of the file `requirements`."""
@@ -21,8 +25,10 @@ def _image(requirements: str) -> Image:
         python_version="3.11",
         lock_python_packages=False,  # the file is locked already
     )
-    return bare.run(f"pip install --no-cache-dir --root-user-action ignore {UV}").python_packages(
-        *packages
+    return (
+        bare.run(f"pip install --no-cache-dir --root-user-action ignore {UV}")
+        .python_packages(*packages)
+        .run(f"install -d -o bentoml -g bentoml {' '.join(FOLDERS)}")
     )
 
 

@@ -81,12 +81,12 @@ def test_json_of_many_objects_stops_nobody(table_service: str) -> None:
 def test_csv_costs_linear_time(what: str) -> None:
     def seconds(count: int) -> float:
         content = COLUMNS[what](count).encode()
-        started = time.perf_counter()
+        started = time.process_time()
         try:
             SCHEMA.checked(from_csv(content, SCHEMA, 10_000))
         except Refused as refused:
             assert len(refused.message) < 500
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     small = min(seconds(5_000) for _ in range(5))
     assert min(seconds(5_000 * MORE) for _ in range(3)) < MOST * max(small, 1e-4)

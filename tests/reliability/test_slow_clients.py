@@ -3,6 +3,7 @@
 import statistics
 import time
 
+import pytest
 import requests
 
 from deploy.serving.http.limits import Limits
@@ -12,9 +13,13 @@ from tests.reliability.common import PNG, Running, head, send, trickling
 
 IMAGE = encoded(frame(0, 3))
 REQUESTS = 15
-SLOWER = 3
-"""How many times as long an accepted request may take beside slow clients; it takes as long."""
+SLOWER = 10
+"""How many times as long an accepted request may take beside slow clients; on a quiet machine it
+takes as long. Without places of its own it would be refused."""
 REFUSED_SECONDS = 0.1
+"""Or as long as an accepted request, on a busy machine."""
+
+pytestmark = pytest.mark.slow
 
 
 def asked(service: Running) -> float:
@@ -38,6 +43,7 @@ def test_as_many_slow_clients_as_there_are_places_for_computing_delay_nobody(
 def test_one_client_too_many_is_told_at_once_and_slow_ones_soon_give_their_places_back(
     plain: Running,
 ) -> None:
+    alone = asked(plain)
     with trickling(plain.port, Limits().max_reading) as clients:
         time.sleep(0.5)  # until all of them are being read
         refusals = []
@@ -47,7 +53,7 @@ def test_one_client_too_many_is_told_at_once_and_slow_ones_soon_give_their_place
             refusals.append(time.perf_counter() - started)
             assert (response.status_code, response.json()["error"]) == (503, "overloaded")
             assert int(response.headers["Retry-After"]) > 0
-        assert statistics.median(refusals) < REFUSED_SECONDS
+        assert statistics.median(refusals) < max(REFUSED_SECONDS, alone)
         assert requests.get(f"{plain.address}/readyz").ok
         for client in clients:
             client.settimeout(FREE_SECONDS + 10)
