@@ -1,9 +1,11 @@
 """Downloads from a real server: resumed, verified, or refused with the way out."""
 
+import contextlib
 import hashlib
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -162,6 +164,45 @@ def test_a_wrong_checksum_is_refused_and_nothing_is_kept(serve, tmp_path: Path) 
     with pytest.raises(UserError, match=f"has sha256 {SHA256}, expected {'0' * 64}"):
         fetch(serve().url, "0" * 64, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_server_that_never_ends_is_refused_and_nothing_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = 0
+
+    class Endless(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            nonlocal sent
+            self.send_response(200)
+            self.end_headers()  # without a length
+            with contextlib.suppress(ConnectionError):
+                while True:
+                    sent += self.wfile.write(bytes(1 << 20))
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setattr(download, "LARGEST", 5 << 20)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Endless) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        uri = f"http://127.0.0.1:{server.server_address[1]}/set.zip"
+        with pytest.raises(UserError, match=r"sends more than 5242880 bytes: fetch the file by"):
+            fetch(uri, SHA256, tmp_path)
+        server.shutdown()
+    assert sent < 100 << 20
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size]
+
+
+def test_a_file_that_the_disk_has_no_room_for_is_refused_before_a_byte(
+    serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve()
+    nearly = shutil.disk_usage(tmp_path)._replace(free=len(CONTENT) - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: nearly)
+    with pytest.raises(UserError, match=r"are needed and .* are free; free some space"):
+        fetch(server.url, SHA256, tmp_path)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size]
 
 
 def test_a_missing_file_is_said_at_once_and_secrets_are_not(serve, tmp_path: Path) -> None:

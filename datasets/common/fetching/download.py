@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 CHUNK = 1 << 16
 """Bytes read at a time: an interruption loses at most so many."""
+LARGEST = 100_000_000_000
+"""Bytes of a file. A server that names more, or that never ends, is refused."""
 ATTEMPTS = 5
 TIMEOUT = (10, 60)
 """Seconds to connect, and between two bytes: a dead server must not hang a run."""
@@ -128,6 +130,7 @@ def _transfer(uri: str, partial: Path) -> None:
             partial.unlink()
             raise requests.ConnectionError("the server sent another range than the one asked for")
         size = int(response.headers.get("Content-Length", 0)) + (done if resumed else 0)
+        _affordable(uri, partial, size, done if resumed else 0)
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
         with (
             Progress(*columns, TransferSpeedColumn()) as progress,
@@ -135,8 +138,21 @@ def _transfer(uri: str, partial: Path) -> None:
         ):
             task = progress.add_task(partial.stem, total=size or None, completed=file.tell())
             for block in response.iter_content(CHUNK):
+                if file.tell() + len(block) > LARGEST:
+                    partial.unlink()
+                    _affordable(uri, partial, LARGEST + 1, 0)
                 file.write(block)
                 progress.advance(task, len(block))
+
+
+def _affordable(uri: str, partial: Path, size: int, done: int) -> None:
+    """Raise `UserError` for a file of more than `LARGEST` bytes, or than the disk has room for."""
+    if size > LARGEST:
+        raise UserError(
+            f"{redact(uri)} sends more than {LARGEST} bytes: fetch the file by hand, and set "
+            "dataset.archives.<split>.uri to its path"
+        )
+    disk.need(partial, size - done)
 
 
 def _from_drive(uri: str, partial: Path) -> None:
