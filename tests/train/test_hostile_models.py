@@ -32,6 +32,7 @@ from train.common.tracking.load import (
     fetch_sklearn,
     registered,
 )
+from train.common.tracking.register import log_keras
 
 TABLE = ["+pipeline=predict_treesurvival", "predict.input=a", "predict.output=b"]
 
@@ -224,6 +225,21 @@ def test_another_flavour_is_refused_by_name(tmp_path: Path, canary: Path) -> Non
         with pytest.raises(UserError, match=r"is refused: expected .*, found python_function"):
             fetch(model)
     assert not canary.exists()
+
+
+def test_a_file_that_was_changed_after_the_training_is_refused_by_name(tmp_path: Path) -> None:
+    import keras
+
+    pixels = keras.Input((2,))
+    with mlflow.start_run() as run:
+        log_keras(keras.Model(pixels, keras.layers.Dense(1)(pixels)), {})
+    model = Registered("x-y", "1", "", run.info.run_id, {}, {})
+    fetch_keras(model)
+    [stored] = tmp_path.rglob("artifacts/data/model.keras")
+    stored.write_bytes(stored.read_bytes() + b" ")
+    reason = "data/model.keras is not the file that its training recorded"
+    with pytest.raises(UserError, match=f"is refused: {reason}"):
+        fetch_keras(model)
 
 
 def test_models_as_trainings_log_them_are_read(tmp_path: Path, store: str) -> None:

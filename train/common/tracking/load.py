@@ -6,6 +6,7 @@ reads files of three formats, from a fixed place and with its own list of truste
 in safe mode, skops.
 """
 
+import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,10 +27,12 @@ from conf.schema import (
     TablePrediction,
     TableTraining,
 )
+from datasets.common.fetching.download import file_sha256
 from datasets.common.images import READER
 from models.tables import TRUSTED
 from train.common.tracking.connection import NOT_FOUND, experiment, status_of
 from train.common.tracking.provenance import settings_digest
+from train.common.tracking.register import FILES as RECORDED
 
 if TYPE_CHECKING:
     import keras
@@ -182,9 +185,21 @@ def _file(uri: str, flavor: str) -> Path:
         reason = f"it holds {', '.join(pickled)}, which run code when they are loaded"
     elif code:
         reason = f"it brings code of its own, {code}"
+    elif changed := _changed(uri, folder):
+        reason = f"{changed} is not the file that its training recorded"
     else:
         return folder / FILES[flavor]
     raise UserError(f"{uri} is refused: {reason}; train the model here, or choose another")
+
+
+def _changed(uri: str, folder: Path) -> str:
+    """The first file of the model in `folder` whose sha256 is not the recorded one; "" if none."""
+    model_id = mlflow.models.get_model_info(uri).model_id
+    tags = mlflow.MlflowClient().get_logged_model(model_id).tags if model_id else {}
+    for name, recorded in json.loads(tags.get(RECORDED, "{}")).items():
+        if not (folder / name).is_file() or file_sha256(folder / name) != recorded:
+            return str(name)
+    return ""
 
 
 def _pickle(path: Path) -> bool:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FILES = "files_sha256"
-"""Tag of a logged model with the sha256 of its files, as JSON; `deploy/importing` checks them."""
+"""Tag of a logged model with the sha256 of its files, as JSON; whoever loads it checks them."""
 NOTED = "registered_model_meta"
 """A file that MLflow adds to a model on the way, with the name by which it was asked for."""
 
@@ -68,13 +68,14 @@ def log_keras(model: "keras.Model", metadata: dict[str, Any]) -> None:
         TensorSpec(np.dtype(each.dtype), (-1, *each.shape[1:]))
         for each in (model.input, model.output)
     )
-    mlflow.tensorflow.log_model(
+    info = mlflow.tensorflow.log_model(
         bare,
         name="keras",
         signature=ModelSignature(Schema([given]), Schema([answers])),
         pip_requirements=requirements("tensorflow", "keras", "numpy"),
         metadata=metadata,
     )
+    _note_files(info)
 
 
 def log_table_model(
