@@ -11,7 +11,6 @@ import re
 import signal
 import sys
 from collections.abc import Callable
-from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -38,6 +37,11 @@ def check(config: DictConfig) -> DictConfig:
     """
     recipe = OmegaConf.get_type(config)
     assert recipe is not None  # the schema is the first of the defaults
+    if "sweep" in config and not hasattr(recipe, "sweep"):
+        raise UserError(
+            f"+sweep={config.sweep.get('name')}: only trainings of images are swept; the training "
+            "of a table searches its estimators by itself (fit.candidates=40 takes more candidates)"
+        )
     typed = {key: OmegaConf.get_type(config, key) for key in ("dataset", "model") if key in config}
     schema = OmegaConf.structured(recipe(**typed))
     merged = OmegaConf.merge(schema, OmegaConf.to_container(config, resolve=True))
@@ -99,7 +103,11 @@ def main(entry: str, find: Callable[[DictConfig], str]) -> None:
     if not any(map(CHOOSES.match, sys.argv[1:])):
         sys.exit(f"error: {nothing}")
 
-    def job(config: DictConfig) -> Any:
+    def job(config: DictConfig) -> None:
+        # A launcher of Hydra may have started another process, which knows none of this yet, and
+        # cannot send a trained network back.
+        guard()
+        register()
         chosen, known = HydraConfig.get().runtime.choices.get("pipeline"), pipelines(entry)
         if chosen is None:
             raise UserError(nothing)
@@ -110,7 +118,7 @@ def main(entry: str, find: Callable[[DictConfig], str]) -> None:
             )
         config = check(config)
         module, _, function = find(config).rpartition(".")
-        return getattr(importlib.import_module(module), function)(config)
+        getattr(importlib.import_module(module), function)(config)
 
     job.__module__ = entry  # Hydra names the job and its output folder after it
     try:
