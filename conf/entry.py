@@ -37,11 +37,6 @@ def check(config: DictConfig) -> DictConfig:
     """
     recipe = OmegaConf.get_type(config)
     assert recipe is not None  # the schema is the first of the defaults
-    if "sweep" in config and not hasattr(recipe, "sweep"):
-        raise UserError(
-            f"+sweep={config.sweep.get('name')}: only trainings of images are swept; the training "
-            "of a table searches its estimators by itself (fit.candidates=40 takes more candidates)"
-        )
     typed = {key: OmegaConf.get_type(config, key) for key in ("dataset", "model") if key in config}
     schema = OmegaConf.structured(recipe(**typed))
     merged = OmegaConf.merge(schema, OmegaConf.to_container(config, resolve=True))
@@ -75,6 +70,11 @@ def explain(error: Exception, entry: str) -> str:
         lines = [lines[0].split("\n")[0], *instead(name, known)]
     elif TWO_PIPELINES.search(str(error)):
         lines = ["an experiment brings its pipeline: give +experiment= or +pipeline=, not both"]
+    elif "Key 'sweep' not in" in str(error):
+        lines = [
+            "+sweep= is for trainings of images; the training of a table searches its estimators "
+            "by itself, and fit.candidates=40 tries more candidates"
+        ]
     elif "Available options in" in str(error):
         head, _, options = str(error).partition("Available options in")
         names = options.split("Config search path")[0].split()[1:]
@@ -104,10 +104,7 @@ def main(entry: str, find: Callable[[DictConfig], str]) -> None:
         sys.exit(f"error: {nothing}")
 
     def job(config: DictConfig) -> None:
-        # A launcher of Hydra may have started another process, which knows none of this yet, and
-        # cannot send a trained network back.
-        guard()
-        register()
+        register()  # a launcher of Hydra may have started another process; it takes no result back
         chosen, known = HydraConfig.get().runtime.choices.get("pipeline"), pipelines(entry)
         if chosen is None:
             raise UserError(nothing)

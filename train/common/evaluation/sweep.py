@@ -173,7 +173,8 @@ def parallel(swept: Swept, plan: Sweep, monitor: str) -> Figure:
         axes.axvline(place, color="black", linewidth=0.8)
         for height, text in ticks[name]:
             axes.text(place + 0.03, height, text, fontsize=8, va="center")
-    axes.legend(handles=[Line2D([], [], color="tab:red", label=f"trial {swept.best}, the best")])
+    best = Line2D([], [], color="tab:red", label=f"trial {swept.best}, the best")
+    figure.legend(handles=[best], loc="outside upper right", frameon=False)
     return figure
 
 
