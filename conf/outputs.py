@@ -4,8 +4,8 @@ Hydra writes its whole input, also signed URLs. So `hydra.output_subdir` is null
 `conf/config.yaml`, and this callback writes those files. Hydra always writes the file of a sweep;
 it is redacted when the first job starts, and again when the process ends.
 
-A launcher of Hydra runs jobs in other processes. The callback is the first code of ours there, so it
-sets up the redaction of the process.
+A launcher of Hydra runs jobs in other processes. The callback is the first code of ours there, so
+it sets up the redaction of the process.
 """
 
 import atexit

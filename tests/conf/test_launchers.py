@@ -24,7 +24,10 @@ def test_a_launcher_trains_in_its_own_processes(launcher: str, tmp_path: Path) -
     secret = "correct-horse-battery"  # pragma: allowlist secret
     environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
     done = subprocess.run(
-        [*command, f"+dataset.titles.survived={secret}", f"dataset.path=https://me:{secret}@localhost/a.csv"],
+        [
+            *command, f"+dataset.titles.survived={secret}",
+            f"dataset.path=https://me:{secret}@localhost/a.csv",
+        ],
         cwd=ROOT, env=environment, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

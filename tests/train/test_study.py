@@ -129,7 +129,7 @@ class Pretended:
         for epoch, loss in enumerate(losses, 1):
             watch(f"run {len(self.given)}", epoch, {"val_loss": loss})
         history, nothing = pd.DataFrame({"val_loss": losses}), (lambda: None)
-        return TrainedModel(None, history, int(np.argmin(losses)) + 1, nothing)  # type: ignore[arg-type]
+        return TrainedModel(None, history, int(np.argmin(losses)) + 1, nothing)
 
 
 def trained(

@@ -90,7 +90,7 @@ def test_it_becomes_a_page_with_three_figures(made: Report) -> None:
 def test_the_better_trial_is_the_darker_line(made: Report) -> None:
     [axes] = made.figures["parallel_coordinates"].axes
     finished = swept().trials.dropna(subset="value")
-    lines: list[Any] = [line for line in axes.lines if len(line.get_xdata()) == 4]
+    lines: list[Any] = [line for line in axes.lines if np.size(line.get_xdata()) == 4]
     assert len(lines) == len(finished)
     darkness = pd.Series([line.get_alpha() for line in lines], index=finished["value"])
     assert darkness.sort_index().is_monotonic_decreasing
