@@ -111,8 +111,8 @@ class TrainedModel:
     thresholds: Thresholds | None = None
     """When the model abstains; None: never."""
     validate: Callable[[], np.ndarray] | None = None
-    """Probabilities (V, classes) of the validation images, in the order of their rows; on stored
-    activations, if there are any. Call it before the weights change."""
+    """Of a trial of a sweep: probabilities (V, classes) of the validation images, in the order of
+    their rows; on stored activations, if there are any. It keeps the inputs in memory."""
     operating: tuple[float, ...] = ()
     """For each class, the probability at its operating point; see `evaluation.operating`."""
 

@@ -167,12 +167,14 @@ class Trainer:
         history = self.checkpoints.history
         history.insert(0, "epoch", np.arange(1, len(history) + 1))
         log.info("best epoch by %s: %d of %d", self.checkpoints.monitor, best, len(history))
-        done = self.checkpoints.release if self.settings.sweep else self.checkpoints.remove
+        if not self.settings.sweep:
+            return TrainedModel(model, history, best, self.checkpoints.remove, self.start.notes)
 
         def validate() -> np.ndarray:
             given = self.inputs.validation(self._head_only(phase))
             return np.asarray(part.predict(given, verbose=0))
 
+        done = self.checkpoints.release
         return TrainedModel(model, history, best, done, self.start.notes, validate=validate)
 
     def _resume(self) -> None:

@@ -88,7 +88,8 @@ def tracked_run(settings: Config, watch: Watch | None = None) -> Iterator["Run"]
         run.end("FINISHED")
         if settings.env.promotion is Promotion.automatic:
             after_training(run.id)
-    except Pruned:
+    except Pruned as reason:
+        mlflow.set_tag("pruned", str(reason))
         run.end("FINISHED")
         raise
     except MlflowException as error:
