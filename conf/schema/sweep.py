@@ -38,7 +38,8 @@ class Sweep:
     """Number of trials. A larger number, later, continues the sweep."""
     seeds: list[int] = field(default_factory=list)
     """Each trial trains once with each of these seeds, and its value is their mean; empty: `seed`.
-    """
+
+    The best then runs with `seed` if it is one of them, else with the first."""
     folds: list[int] = field(default_factory=list)
     """The same for folds of `split.folds`; empty: the first, or `split.fold`."""
     prune: bool = True

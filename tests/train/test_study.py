@@ -1,5 +1,6 @@
 """The trials of a sweep: proposed, stopped, continued after a kill, and never trained twice."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -81,7 +82,7 @@ def test_the_runs_of_a_killed_trial_belong_to_the_one_that_continues_it(tmp_path
             search(study(tmp_path), SPACE, PLAN, 0, killed)
     found = study(tmp_path)
     assert states(found) == ["FAIL", "FAIL", "WAITING"]
-    assert lineage(found, found.trials[2]) == {"run 0", "run 1"}
+    assert lineage(found, found.trials[2]) == [[], ["run 1"], ["run 0"]]
 
 
 def test_equal_settings_are_not_trained_again(tmp_path: Path) -> None:
@@ -155,6 +156,24 @@ def test_a_trial_is_stopped_at_the_epoch_where_it_is_worse_than_the_median(tmp_p
     assert rows["ended"].tolist() == ["finished", "finished", "stopped", "finished"]
     assert rows["epochs"].tolist() == [3, 3, 2, 3]
     assert (best(found).number, rows.loc[2, "last value"]) == (3, 0.8)
+
+
+def test_only_the_checkpoints_of_the_best_trial_and_of_the_final_seed_stay(tmp_path: Path) -> None:
+    def saved(run: str) -> Path:
+        folder = tmp_path / "checkpoints" / run
+        folder.mkdir(parents=True)
+        (folder / "history.json").write_text(json.dumps({"run_id": run}))
+        return folder
+
+    losses = [[0.5], [0.4], [0.3], [0.2]]
+    found, once, train = trained(tmp_path, losses, "sweep.seeds=[1,2]")
+    folders = [saved(f"run {number}") for number in (1, 2, 3, 4)] + [saved("another training")]
+    search(found, DROPOUT, replace(PLAN, trials=2), 0, train)
+    trainings = Trainings(once, once.given[0], [(1, None), (2, None)], found)
+    trainings.forget_others()
+    assert [each.exists() for each in folders] == [False, False, True, True, True]
+    trainings.forget_others(seed=2)
+    assert [each.exists() for each in folders] == [False, False, False, True, True]
 
 
 def test_without_pruning_every_trial_ends(tmp_path: Path) -> None:

@@ -154,11 +154,11 @@ def best(study: "Study") -> "FrozenTrial":
         ) from None
 
 
-def lineage(study: "Study", trial: "FrozenTrial") -> set[str]:
-    """The runs of `trial` and of the killed trials that it continues."""
-    runs = set(trial.user_attrs.get(RUNS) or [])
+def lineage(study: "Study", trial: "FrozenTrial") -> list[list[str]]:
+    """The runs of `trial`, and of each killed trial that it continues, in the order of training."""
+    runs = list(trial.user_attrs.get(RUNS) or [])
     before = trial.user_attrs.get(CONTINUES)
-    return runs | (lineage(study, study.trials[before]) if before is not None else set())
+    return [runs, *(lineage(study, study.trials[before]) if before is not None else [])]
 
 
 def table(study: "Study") -> pd.DataFrame:

@@ -57,9 +57,12 @@ def sweep(train_once: TrainOnce, settings: ImageTraining) -> ImageTraining:
     Raises `UserError` if the space is wrong, the journal has another space, no trial finished, or
     the best was already evaluated.
     """
-    plan, final = settings.sweep, replace(settings, sweep=None)
+    plan = settings.sweep
     assert plan is not None
     space, parts = distributions(settings, plan.space), repeats(settings, plan)
+    seeds = [seed for seed, _ in parts]
+    seed = settings.seed if settings.seed in seeds else seeds[0]
+    final = replace(settings, sweep=None, seed=seed)
     connect(settings)
     cache = Path(settings.env.cache)
     images = build_images(settings.dataset, cache)
@@ -86,7 +89,7 @@ def sweep(train_once: TrainOnce, settings: ImageTraining) -> ImageTraining:
                 study.set_user_attr(PARENT, run.id)
                 trainings = Trainings(train_once, settings, parts, study)
                 run.step(studies.search, study, space, plan, settings.seed, trainings.train)
-                trainings.forget_others()
+                trainings.forget_others(seed=seed)
                 _publish(study, settings, parts, run)
             study.set_user_attr(REPORTED, len(studies.ended(study)))
         best = studies.best(study)
@@ -149,8 +152,11 @@ class Trainings:
             self._checked.add(fold)
         return sum(values) / len(values)
 
-    def forget_others(self, trial: "Trial | None" = None) -> None:
-        """Remove all checkpoints but those of the best trial so far, and of `trial`."""
+    def forget_others(self, trial: "Trial | None" = None, seed: int | None = None) -> None:
+        """Remove all checkpoints but those of the best trial so far, and of `trial`.
+
+        If the sweep has ended, only those of `seed` are of use.
+        """
         from optuna.trial import TrialState
 
         known = self.study.trials
@@ -159,7 +165,9 @@ class Trainings:
             kept.append(studies.best(self.study))
         runs = {run for each in known for run in each.user_attrs.get(studies.RUNS) or []}
         for each in kept:
-            runs -= studies.lineage(self.study, each)
+            for ids in studies.lineage(self.study, each):
+                own = zip(ids, self.parts, strict=False)  # a killed trial has fewer runs
+                runs -= {run for run, (used, _) in own if seed in (None, used)}
         forget(Path(self.settings.env.cache), runs)
 
     def _settings(self, trial: "Trial", seed: int, fold: int | None) -> ImageTraining:
