@@ -11,7 +11,6 @@ import re
 import signal
 import sys
 from collections.abc import Callable
-from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -71,6 +70,11 @@ def explain(error: Exception, entry: str) -> str:
         lines = [lines[0].split("\n")[0], *instead(name, known)]
     elif TWO_PIPELINES.search(str(error)):
         lines = ["an experiment brings its pipeline: give +experiment= or +pipeline=, not both"]
+    elif "Key 'sweep' not in" in str(error):
+        lines = [
+            "+sweep= is for trainings of images; the training of a table searches its estimators "
+            "by itself, and fit.candidates=40 tries more candidates"
+        ]
     elif "Available options in" in str(error):
         head, _, options = str(error).partition("Available options in")
         names = options.split("Config search path")[0].split()[1:]
@@ -99,7 +103,8 @@ def main(entry: str, find: Callable[[DictConfig], str]) -> None:
     if not any(map(CHOOSES.match, sys.argv[1:])):
         sys.exit(f"error: {nothing}")
 
-    def job(config: DictConfig) -> Any:
+    def job(config: DictConfig) -> None:
+        register()  # a launcher of Hydra may have started another process; it takes no result back
         chosen, known = HydraConfig.get().runtime.choices.get("pipeline"), pipelines(entry)
         if chosen is None:
             raise UserError(nothing)
@@ -110,7 +115,7 @@ def main(entry: str, find: Callable[[DictConfig], str]) -> None:
             )
         config = check(config)
         module, _, function = find(config).rpartition(".")
-        return getattr(importlib.import_module(module), function)(config)
+        getattr(importlib.import_module(module), function)(config)
 
     job.__module__ = entry  # Hydra names the job and its output folder after it
     try:

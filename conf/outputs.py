@@ -3,6 +3,9 @@
 Hydra writes its whole input, also signed URLs. So `hydra.output_subdir` is null in
 `conf/config.yaml`, and this callback writes those files. Hydra always writes the file of a sweep;
 it is redacted when the first job starts, and again when the process ends.
+
+A launcher of Hydra runs jobs in other processes. The callback is the first code of ours there, so
+it sets up the redaction of the process.
 """
 
 import atexit
@@ -12,7 +15,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from conf.redaction import redact
+from conf.redaction import guard, redact
 
 FOLDER = ".hydra"
 
@@ -30,6 +33,7 @@ class Redacted(Callback):
 
     def on_job_start(self, config: DictConfig, **_: Any) -> None:
         """Write `config.yaml`, `hydra.yaml` and `overrides.yaml` of the job."""
+        guard(config.hydra.overrides.task)
         self._redact_sweep()
         folder = Path(config.hydra.runtime.output_dir, FOLDER)
         folder.mkdir(parents=True, exist_ok=True)

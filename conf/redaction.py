@@ -105,12 +105,13 @@ def _json(text: str) -> str:
     return json.dumps(text)[1:-1]
 
 
-def guard() -> None:
+def guard(words: Iterable[str] = ()) -> None:
     """From now on, redact log records, stdout and stderr of this process.
 
-    The secrets are those in the environment and on the command line at the time of the call.
+    The secrets are those in the environment, on the command line and in `words` at the time of the
+    call. A process that a launcher of Hydra started has another command line.
     """
-    remember([*sys.argv[1:], *os.environ.values()], os.environ.items())
+    remember([*sys.argv[1:], *words, *os.environ.values()], os.environ.items())
     logging.setLogRecordFactory(_Record)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)

@@ -13,7 +13,16 @@ from pdoc.docstrings import embed_images
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 GUIDES = ROOT / "docs" / "guides"
-ORDER = ("data", "configuration", "results", "benchmarks", "deployment", "tracking", "tour")
+ORDER = (
+    "data",
+    "configuration",
+    "results",
+    "benchmarks",
+    "sweeps",
+    "deployment",
+    "tracking",
+    "tour",
+)
 """The order in which the guides are listed; others follow, by name."""
 MORE = (ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md")
 """Pages that stand at the root, where GitHub looks for them."""

@@ -6,7 +6,8 @@ the model or the pipeline.
 
 A pipeline names its recipe, one of `RECIPES`. `base.py` has the parts that all recipes share,
 `images.py` the recipes of images, `fitting.py` the fitting of their models, `publishing.py` what is
-served, `tables.py` the recipes of tables; import all of them from here. For example, the recipe of
+served, `sweep.py` what a sweep searches, `tables.py` the recipes of tables; import all of them from
+here. For example, the recipe of
 a training:
 
 ```mermaid
@@ -27,6 +28,7 @@ classDiagram
         abstention ~Abstention~
         publish ~Publish~
         promotion ~PromotionRule~
+        sweep ~Sweep~
     }
     class Env["Env"]{
         name ~str~
@@ -47,6 +49,7 @@ classDiagram
     ImageTraining <|-- Gate
     ImageTraining <|-- Fit
     ImageTraining <|-- Abstention
+    ImageTraining <|-- Sweep
     Fit <|-- Phase
     Fit <|-- Augment
     ImageDataset <|-- Archive
@@ -98,6 +101,7 @@ from conf.schema.images import (
     Transform,
 )
 from conf.schema.publishing import Abstention, Precision, PromotionRule, Publish
+from conf.schema.sweep import Dimension, Sweep
 from conf.schema.tables import (
     Estimator,
     Scoring,
@@ -125,6 +129,7 @@ __all__ = [
     "Compare",
     "Config",
     "Dicom",
+    "Dimension",
     "Embedding",
     "Env",
     "Estimator",
@@ -156,6 +161,7 @@ __all__ = [
     "Source",
     "Split",
     "SplitBy",
+    "Sweep",
     "TableDataset",
     "TableDatasetJob",
     "TableDatasetStudy",
@@ -258,3 +264,4 @@ def register() -> None:
     store.store(group="dataset", name="table_schema", node=TableDataset)
     store.store(group="model", name="image_schema", node=ImageModel)
     store.store(group="model", name="table_schema", node=TableModel)
+    store.store(group="sweep", name="schema", node=Sweep)

@@ -8,6 +8,7 @@ from omegaconf import II, MISSING, SI
 from conf.schema.base import About, Config, ModelStudy, Predict, Probes, Source
 from conf.schema.fitting import Fit
 from conf.schema.publishing import Abstention, PromotionRule, Publish
+from conf.schema.sweep import Sweep
 
 
 @dataclass
@@ -227,6 +228,8 @@ class ImageTraining(Config):
     abstention: Abstention = field(default_factory=Abstention)
     publish: Publish = field(default_factory=Publish)
     promotion: PromotionRule = field(default_factory=PromotionRule)
+    sweep: Sweep | None = None
+    """Drawn settings are trained first, and then the best of them; `null` trains these."""
 
 
 @dataclass

@@ -131,6 +131,13 @@ def test_an_entry_runs_its_own_pipelines_and_names_them(entry: str) -> None:
     assert not any(other in choices for other in others)
 
 
+def test_a_sweep_of_a_table_is_told_what_searches_there() -> None:
+    done = answer("+pipeline=train_treesurvival", "+sweep=quick", entry="train")
+    assert done.returncode == 1
+    assert "+sweep= is for trainings of images" in done.stderr
+    assert "fit.candidates=40" in done.stderr
+
+
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_an_entry_without_a_pipeline_lists_its_ways_with_a_line_each(entry: str) -> None:
     done = answer(entry=entry)

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
 from conf import choices
 from docs.pages import CODE
 from tests.common import ROOT, composed, deployments, pipelines, trainings
@@ -127,6 +130,9 @@ def _composes(module: str, words: list[str]) -> str:
     if len(chosen) != 1 or chosen[0] not in known:
         return f"{module} has no {chosen or 'pipeline'}"
     try:
+        if "--multirun" in words:
+            parsed = OverridesParser.create().parse_overrides(overrides)
+            [[overrides, *_]] = BasicSweeper.split_arguments(parsed, None)  # the first job
         composed(*overrides)
     except Exception as error:  # Hydra, OmegaConf and our own: each says what it does not like
         return f"{type(error).__name__}: {error}"

@@ -32,10 +32,10 @@ def pipeline_problems(root: Path) -> list[str]:
 
 
 def preset_problems(root: Path) -> list[str]:
-    """Experiments and presets for debugging: the first comment, as that of a pipeline."""
+    """Experiments, sweeps and presets for debugging: the first comment, as that of a pipeline."""
     return [
         problem
-        for group in ("experiment", "debug")
+        for group in ("experiment", "debug", "sweep")
         for path in sorted((root / "conf" / group).glob("*.yaml"))
         for problem in _comment_problems(
             path.relative_to(root),

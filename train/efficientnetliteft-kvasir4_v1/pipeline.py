@@ -11,8 +11,11 @@ from train.common.data.types import TrainedModel
 from train.common.export.images import export
 from train.common.fitting.calibrate import calibrate
 from train.common.gate import gate, with_gate
+from train.common.sweep import sweep
 from train.common.tracking.log import tracked_run
 from train.common.tracking.origin import pinned
+from train.common.tracking.trials import Watch
+from train.common.trial import validate
 
 from .steps.ingest import ingest
 from .steps.metrics import judge, metrics
@@ -24,19 +27,23 @@ from .steps.transform import transform
 def train(config: DictConfig) -> TrainedModel | CrossValidation:
     """Warm up the head, fine-tune behind the freeze boundary, evaluate once on test."""
     settings = pinned(typed(config, ImageTraining))
+    if settings.sweep:
+        settings = sweep(train_once, settings)
     if settings.split.folds and settings.split.fold is None:
         return cross_validate(train_once, judge, settings)
     return train_once(settings)
 
 
-def train_once(settings: ImageTraining) -> TrainedModel:
-    """Train one model in its own MLflow run."""
-    with tracked_run(settings) as run:
+def train_once(settings: ImageTraining, watch: Watch | None = None) -> TrainedModel:
+    """Train one model in its own MLflow run; `watch` hears of each epoch of a sweep's trial."""
+    with tracked_run(settings, watch) as run:
         images = run.step(ingest, settings, run)
         pixels = run.step(transform, images, settings)
         splits = run.step(split, pixels, settings, run)
         checked = run.step(gate, splits, settings, run)
         trained = run.step(fit, splits, settings, run)
+        if settings.sweep:  # a trial: nothing looks at test
+            return run.step(validate, trained, splits, settings)
         trained = run.step(calibrate, trained, splits, settings)
         report = run.step(metrics, trained, splits, settings)
         run.log_report(with_gate(report, checked))

@@ -100,7 +100,8 @@ class TrainedModel:
     best_epoch: int
     """1-based, over all phases."""
     clean_up: Callable[[], None]
-    """Removes the checkpoints; call it when everything is logged."""
+    """Removes the checkpoints; call it when everything is logged. Those of a trial of a sweep stay,
+    because the run of the best trial continues them."""
     notes: list[str] = field(default_factory=list)
     """Warnings for the report: the model that the training started from, its thresholds."""
     temperature: float = 1.0
@@ -109,6 +110,9 @@ class TrainedModel:
     """What unlikeness is measured against; None: it is not measured."""
     thresholds: Thresholds | None = None
     """When the model abstains; None: never."""
+    validate: Callable[[], np.ndarray] | None = None
+    """Of a trial of a sweep: probabilities (V, classes) of the validation images, in the order of
+    their rows; on stored activations, if there are any. It keeps the inputs in memory."""
     operating: tuple[float, ...] = ()
     """For each class, the probability at its operating point; see `evaluation.operating`."""
 

@@ -17,6 +17,8 @@ def serving(settings: Config, run: str) -> dict[str, str]:
     """
     if not isinstance(settings, ImageTraining | TableTraining):
         return {}
+    if isinstance(settings, ImageTraining) and settings.sweep:
+        return {}
     if isinstance(settings, ImageTraining) and settings.split.folds and not _ensemble(settings):
         return {
             "The models of folds evaluate the recipe, and are not registered. The same command "

@@ -142,6 +142,14 @@ class Checkpoints:
         self._lock.release()
 
 
+def forget(cache: Path, runs: set[str]) -> None:
+    """Remove the checkpoints that any of `runs` wrote and left for others to continue."""
+    for path in (cache / "checkpoints").glob(f"*/{HISTORY}"):
+        state = _json(path)
+        if state is not None and state.get("run_id") in runs:
+            shutil.rmtree(path.parent)
+
+
 def _write(path: Path, facts: dict[str, Any]) -> None:
     with disk.atomic_write(path) as draft:
         draft.write_text(json.dumps(facts), encoding="utf-8")

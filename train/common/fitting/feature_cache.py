@@ -25,6 +25,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,20 @@ FORMAT = 1
 SAME = 2e-2
 """Largest accepted difference of recomputed activations, relative to their largest value. float16
 and another number of threads give far smaller differences, another network far larger ones."""
+
+
+@dataclass
+class Tally:
+    """Activations at the freeze boundary, each of an image in a view, counted once a training."""
+
+    computed: int = 0
+    """Those that a training computed."""
+    reused: int = 0
+    """Those that an earlier training had stored."""
+
+
+TALLY = Tally()
+"""The counts of this process, whose trainings share what they store."""
 
 
 def weights_of(model: "keras.Model") -> str:
@@ -96,6 +111,7 @@ class FeatureCache:
         self._engines: dict[str, Compute] = {}
         self._stores: dict[Path, Rows] = {}
         self._checked: set[Path] = set()
+        self._counted: dict[Path, np.ndarray] = {}
 
     @property
     def augmented(self) -> bool:
@@ -114,6 +130,7 @@ class FeatureCache:
                 self._engine("prefix", self.prefix), self._images(view, missing), advance
             ),
         )
+        self._count(store, rows, filled)
         if not self._checked or filled < len(rows):
             self._check(store, view, rows[:1])
         self._checked.add(store.path)
@@ -144,6 +161,13 @@ class FeatureCache:
                 self._reserve(len(missing) * store.row_bytes)
                 store.fill(missing, answers(missing))
         return len(missing)
+
+    def _count(self, store: Rows, rows: np.ndarray, filled: int) -> None:
+        """Count those of `rows` that this training needs for the first time; `filled` are new."""
+        seen = self._counted.setdefault(store.path, np.zeros(len(store.done), bool))
+        TALLY.computed += filled
+        TALLY.reused += int((~seen[rows]).sum()) - filled
+        seen[rows] = True
 
     def forget(self, view: int) -> None:
         """Remove the files of `view`."""

@@ -53,6 +53,10 @@ class EpochLog(Protocol):
         """Log that this run continues the killed run `earlier`."""
 
 
+class Diverged(UserError):  # noqa: N818 -- a sweep goes on after it
+    """The loss is no longer a number."""
+
+
 class Trainer:
     """Trains the network of `start`. The phases run in its context.
 
@@ -116,7 +120,7 @@ class Trainer:
         """Train `layers` for the epochs of `phase`, or until `patience` epochs bring no gain.
 
         Epochs that a killed run finished are not repeated. `phase` are the settings `fit.<name>`.
-        Raises `UserError` when the loss is no longer a number.
+        Raises `Diverged` when the loss is no longer a number.
         """
         epochs = self.checkpoints.epochs
         self._phases[name] = layers
@@ -136,7 +140,7 @@ class Trainer:
             title = f"epoch {len(epochs) + 1}, {name} {done + 1} of {phase.epochs}"
             values = self._one_epoch(part, name, len(epochs) + 1, title)
             if not np.isfinite([values["loss"], values["val_loss"]]).all():
-                raise UserError(
+                raise Diverged(
                     f"the loss is no longer a number in epoch {len(epochs) + 1}: lower fit.{name}."
                     f"learning_rate={phase.learning_rate}; earlier epochs are kept"
                 )
@@ -151,8 +155,9 @@ class Trainer:
                 names = " and ".join(f"fit.{name}.epochs" for name in self._phases)
                 raise UserError(f"{names} are 0: nothing was trained")
             self.inputs.reset()
+            phase = epochs[best - 1]["phase"]
             with self.devices.scope():
-                part = self._compile(epochs[best - 1]["phase"])
+                part = self._compile(phase)
                 part.load_weights(self.checkpoints.weights(best))
             train_only(self.model, list(self._phases.values())[-1])
             model = self.devices.copied(self.model)
@@ -162,7 +167,15 @@ class Trainer:
         history = self.checkpoints.history
         history.insert(0, "epoch", np.arange(1, len(history) + 1))
         log.info("best epoch by %s: %d of %d", self.checkpoints.monitor, best, len(history))
-        return TrainedModel(model, history, best, self.checkpoints.remove, self.start.notes)
+        if not self.settings.sweep:
+            return TrainedModel(model, history, best, self.checkpoints.remove, self.start.notes)
+
+        def validate() -> np.ndarray:
+            given = self.inputs.validation(self._head_only(phase))
+            return np.asarray(part.predict(given, verbose=0))
+
+        done = self.checkpoints.release
+        return TrainedModel(model, history, best, done, self.start.notes, validate=validate)
 
     def _resume(self) -> None:
         """Log the epochs of a killed run, and why another unfinished run is not resumed."""

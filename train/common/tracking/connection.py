@@ -7,7 +7,8 @@ User and password are those of MLflow: `MLFLOW_TRACKING_USERNAME` and `MLFLOW_TR
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import TypeGuard
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from mlflow.utils.rest_utils import http_request
 
 from conf.errors import UserError
 from conf.schema import Config, ImageTraining, TableTraining
+from datasets.common.fetching.locks import Lock
 
 HEALTH_TIMEOUT = 5
 """The run stops if the tracking server does not answer in so many seconds."""
@@ -37,11 +39,22 @@ def connect(settings: Config) -> None:
         _check_health(uri)
     mlflow.set_tracking_uri(uri)
     try:
-        with impatient():  # later, in mid-run, MLflow tries again for 4 minutes
+        with (
+            impatient(),
+            _one_at_a_time(settings),
+        ):  # later, in mid-run, MLflow tries again for 4 minutes
             mlflow.set_experiment(experiment(settings))
     except Exception as error:  # the stores raise whatever their drivers raise
         check_refusal(status_of(error), uri, f"the experiment {experiment(settings)}")
         raise UserError(f"env.tracking_uri={uri} cannot be used: {error}; {WAY_OUT}") from error
+
+
+def _one_at_a_time(settings: Config) -> AbstractContextManager[object]:
+    """In this context no other process makes the tables of the same SQLite file: two would fail."""
+    if not settings.env.tracking_uri.startswith("sqlite:"):
+        return nullcontext()
+    path = Path(settings.env.cache, "runs", "connect.lock")
+    return Lock(path, "the start of MLflow's database", wait=True)
 
 
 def check_registry(settings: ImageTraining | TableTraining, run_id: str) -> None:
@@ -106,21 +119,40 @@ def subject(settings: Config, on: str, of: str) -> str:
 
 def title(settings: Config) -> str:
     """The title of the reports on a run of `settings`."""
-    return f"{subject(settings, ' on ', ' ')}, {settings.version}, {settings.env.name}"
+    swept = f", sweep {settings.sweep.name}" if sweeps(settings) and settings.sweep else ""
+    return f"{subject(settings, ' on ', ' ')}, {settings.version}, {settings.env.name}{swept}"
 
 
 def fold(settings: Config) -> str:
-    """The fold as a part of the run's name; empty without folds."""
-    if not isinstance(settings, ImageTraining) or not settings.split.folds:
+    """The fold, and the trial of a sweep, as a part of the run's name; empty without both."""
+    if not isinstance(settings, ImageTraining):
+        return ""
+    if settings.sweep and settings.sweep.trial is None:
+        return f"-sweep-{settings.sweep.name}"
+    if settings.sweep:
+        seed = f"-seed{settings.seed}" if settings.sweep.seeds else ""
+        part = f"-fold{settings.split.fold}" if settings.split.folds else ""
+        return f"-{settings.sweep.name}-trial{settings.sweep.trial}{seed}{part}"
+    if not settings.split.folds:
         return ""
     return "-folds" if settings.split.fold is None else f"-fold{settings.split.fold}"
 
 
 def registers(settings: Config) -> TypeGuard[ImageTraining | TableTraining]:
-    """Whether a run of `settings` registers a model: a training, and of folds only an ensemble."""
+    """Whether a run of `settings` registers a model: a training, but no trial of a sweep.
+
+    Of folds only an ensemble is registered.
+    """
+    if sweeps(settings):
+        return False
     if isinstance(settings, ImageTraining) and settings.split.folds:
         return settings.split.fold is None and settings.publish.ensemble
     return is_training(settings)
+
+
+def sweeps(settings: Config) -> TypeGuard[ImageTraining]:
+    """Whether `settings` are those of a sweep or of one of its trials."""
+    return isinstance(settings, ImageTraining) and settings.sweep is not None
 
 
 def is_training(settings: Config) -> TypeGuard[ImageTraining | TableTraining]:

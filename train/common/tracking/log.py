@@ -28,7 +28,7 @@ from omegaconf import OmegaConf
 
 from conf.errors import UserError
 from conf.redaction import redact
-from conf.schema import Config, Promotion, plain
+from conf.schema import Config, Promotion
 from datasets.common.fetching.disk import atomic_write
 from datasets.common.types import Dataset
 from train.common.data.types import Report, Splits
@@ -55,7 +55,8 @@ from train.common.tracking.epochs import EpochMetrics
 from train.common.tracking.files import leave, log_table, log_text
 from train.common.tracking.liveness import Alive, close
 from train.common.tracking.promotion import after_training
-from train.common.tracking.provenance import provenance, settings_digest
+from train.common.tracking.provenance import params, provenance, settings_digest
+from train.common.tracking.trials import Pruned, Watch, report_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -64,23 +65,22 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PARAMS = ("seed", "model", "split", "fit", "probes", "study", "predict")
-"""Parts of the configuration logged as parameters; the artifact config.yaml has all parts."""
-
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
 
 @contextmanager
-def tracked_run(settings: Config) -> Iterator["Run"]:
+def tracked_run(settings: Config, watch: Watch | None = None) -> Iterator["Run"]:
     """A context with one MLflow run, which is closed with its status, also after a failure.
+
+    A run within another is its child. `watch` hears of each epoch, and may raise `Pruned`.
 
     The experiment of a training is `<model>/<dataset>`, that of a job `<task>/<name>`. The name of
     the run is `<version>-<env>` and its fold. An exception marks the run as failed (Ctrl-C and
     SIGTERM: killed), after a report that names the step.
     """
     connect(settings)
-    run = Run(settings)
+    run = Run(settings, watch)
     try:
         run.start()
         yield run
@@ -88,6 +88,10 @@ def tracked_run(settings: Config) -> Iterator["Run"]:
         run.end("FINISHED")
         if settings.env.promotion is Promotion.automatic:
             after_training(run.id)
+    except Pruned as reason:
+        mlflow.set_tag("pruned", str(reason))
+        run.end("FINISHED")
+        raise
     except MlflowException as error:
         run.fail(error)
         uri = settings.env.tracking_uri
@@ -104,8 +108,8 @@ def tracked_run(settings: Config) -> Iterator["Run"]:
 class Run:
     """Logs one run; `tracked_run` makes it."""
 
-    def __init__(self, settings: Config) -> None:
-        self.settings = settings
+    def __init__(self, settings: Config, watch: Watch | None = None) -> None:
+        self.settings, self._watch = settings, watch
         self.id = ""
         self._alive: Alive | None = None
         self._epochs = EpochMetrics()
@@ -128,14 +132,14 @@ class Run:
             "settings_digest": settings_digest(settings),
         }
         name = f"{settings.version}-{settings.env.name}{fold(settings)}"
-        self.id = mlflow.start_run(run_name=name, tags=tags).info.run_id
+        self.id = mlflow.start_run(run_name=name, tags=tags, nested=True).info.run_id
         log.info("MLflow run %s of experiment %s", self.id, experiment(settings))
         self._alive = Alive(Path(settings.env.cache), settings.env.tracking_uri, self.id)
         self._alive.close_dead()
         if registers(settings):
             check_registry(settings, self.id)
         log_text(_yaml(settings), "config.yaml")
-        mlflow.log_params(_params(settings))
+        mlflow.log_params(params(settings))
 
     def step(
         self, work: Callable[Given, Result], *given: Given.args, **named: Given.kwargs
@@ -171,6 +175,8 @@ class Run:
     def log_epoch(self, epoch: int, values: dict[str, Any]) -> None:
         """Log the metrics of one finished epoch, 1-based; a server that is away gets them later."""
         self._epochs.log(self.id, epoch, values)
+        if self._watch:
+            self._watch(self.id, epoch, values)
 
     def log_resumed(self, earlier: str) -> None:
         """Log that this run continues the killed run `earlier`, and close that run."""
@@ -221,7 +227,7 @@ class Run:
         )
         self._last = {
             "result": " ".join(report.summary[:2]),
-            "report": str(leave(page, "report.html") or ""),
+            "report": str(leave(page, report_file(self.settings)) or ""),
             "serve it": next(filter(None, commands.values()), ""),
         }
         log_text(page, "report.html")
@@ -269,7 +275,7 @@ class Run:
         page = render_failure(name, self._facts, settings, step, reason, trace)
         if path := leave(page, "report.html"):
             log.info("report: %s", path)
-        if mlflow.active_run() is None:  # it could not start
+        if not self.id:  # it could not start
             return
         with impatient():
             try:
@@ -284,13 +290,3 @@ class Run:
 
 def _yaml(settings: Config) -> str:
     return OmegaConf.to_yaml(OmegaConf.structured(settings))
-
-
-def _params(settings: Config) -> dict[str, Any]:
-    parts = plain(settings)
-    flat = pd.json_normalize({name: parts[name] for name in PARAMS if name in parts}, sep=".")
-    shown = {
-        str(key): redact(value) if isinstance(value, str) else value
-        for key, value in flat.iloc[0].items()
-    }
-    return {**shown, "dataset.source": parts["dataset"]["source"]}

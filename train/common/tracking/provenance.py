@@ -8,7 +8,9 @@ import subprocess
 from collections.abc import Mapping
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import psutil
 
 from conf.redaction import redact
@@ -17,6 +19,8 @@ from datasets.common.fetching.download import file_sha256
 from datasets.common.images import READER
 
 ROOT = Path(__file__).resolve().parents[3]
+PARAMS = ("seed", "model", "split", "fit", "probes", "study", "predict")
+"""Parts of the configuration logged as parameters; the artifact config.yaml has all parts."""
 UNDECISIVE = ("env", "gate", "metrics", "publish", "promotion")
 """Parts of the settings that do not decide the predictions of a run."""
 PACKAGES = ("keras", "numpy", "pandas", "scikit-learn", "mlflow", "onnx", "pillow", "hydra-core")
@@ -61,17 +65,30 @@ def provenance() -> dict[str, str]:
     return facts | {f"version_{name}": version(name) for name in PACKAGES}
 
 
+def params(settings: Config) -> dict[str, Any]:
+    """The parameters of a run for MLflow, by their names on the command line."""
+    parts = plain(settings)
+    flat = pd.json_normalize({name: parts[name] for name in PARAMS if name in parts}, sep=".")
+    shown = {
+        str(key): redact(value) if isinstance(value, str) else value
+        for key, value in flat.iloc[0].items()
+    }
+    return {**shown, "dataset.source": parts["dataset"]["source"]}
+
+
 def settings_digest(settings: Config) -> str:
     """Hex sha256 of everything that decides the predictions of a run, except its data and its fold.
 
-    It is equal for all folds of one cross-validation. It covers the settings, the reader of images
-    and the content of a file of weights.
+    It is equal for all folds of one cross-validation, and another for trials of a sweep. It covers
+    the settings, the reader of images and the content of a file of weights.
     """
     parts = plain(settings)
     named = {"dataset": ("titles", "about"), "split": ("fold",), "fit": ("resume",)}
     for part, without in named.items():
         for name in without:
             parts.get(part, {}).pop(name, None)
+    if parts.get("sweep") is None:
+        parts.pop("sweep", None)
     decisive = {k: v for k, v in parts.items() if k not in UNDECISIVE}
     weights = Path(str(parts.get("model", {}).get("weights")))
     decisive |= {"reader": READER, "weights": file_sha256(weights) if weights.is_file() else None}
