@@ -67,7 +67,7 @@ def redact(text: str) -> str:
 
 def remember(texts: Iterable[str], variables: Iterable[tuple[str, str]] = ()) -> None:
     """From now on, hide the secrets in `texts` and the values of secret `variables`."""
-    found = {value for name, value in variables if VARIABLES.match(name)}
+    found = {value for name, value in variables if VARIABLES.search(name)}
     for text in texts:
         for rest in text.split("://")[1:]:
             user, _, query, _ = _split(rest)

@@ -86,6 +86,17 @@ def test_a_process_says_no_secret_of_its_environment(tmp_path: Path) -> None:
     assert "RuntimeError: raised with postgresql://***@db/runs" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["PASSWORD", "MLFLOW_TRACKING_PASSWORD", "SOME_TOKEN", "API_KEY"])
+def test_the_value_of_a_secret_variable_is_hidden_wherever_it_stands(name: str) -> None:
+    code = "from conf import redaction as r; r.remember([], os.environ.items())"
+    code = f"import os; {code}; print(r.redact('it is canary-7 here'))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT, env={name: "canary-7", "PATH": ""}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "it is *** here\n"
+
+
 @pytest.mark.parametrize(
     "part", ["a", "A+b/", "://", "ab://", "ab://x:", "ab://x?", "a@", "x=", "token=", "://a:b@"]
 )
