@@ -11,7 +11,7 @@ import pandas as pd
 
 from conf.schema import Estimator
 from datasets.common.contract import Images
-from datasets.common.images import Thresholds
+from datasets.common.images import Profile, Thresholds
 from datasets.common.types import Dataset
 from models.unlikeness import Reference
 
@@ -109,6 +109,8 @@ class TrainedModel:
     """What unlikeness is measured against; None: it is not measured."""
     thresholds: Thresholds | None = None
     """When the model abstains; None: never."""
+    profile: Profile | None = None
+    """What the service compares its predictions with; None: it does not."""
     operating: tuple[float, ...] = ()
     """For each class, the probability at its operating point; see `evaluation.operating`."""
 
