@@ -6,12 +6,15 @@
 
 Without `--run` it trains first. The model that is served predicts held-back images: the test images
 of the run, or, of a generated sample, `--images` of each class drawn with another seed. Windows and
-streams are drawn from these predictions without replacement, one image a prediction.
+streams are drawn from these predictions without replacement, one image a prediction. The first
+table has two columns: with the profile of the model, whose luck all windows share, and with a new
+profile for each window, of as many held-back images, which are not in the window.
 """
 
 import argparse
 import sys
 from collections.abc import Iterator
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,7 @@ from scipy.stats import binomtest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from conf.schema import Source
-from datasets.common.images import Profile, Thresholds, verdicts
+from datasets.common.images import Profile, Thresholds, profile, verdicts
 from deploy.serving.images.drift import FEWEST, WINDOW, compared
 from models.common import PROBABILITIES, UNLIKENESS, onnx_predict
 from tests.benchmarks.hiding import trained
@@ -40,6 +43,9 @@ ORDINARY = 300
 OTHER_SEED = 1_000
 MIX = 0.7
 """Share of the first class in another mix of classes."""
+
+Answers = tuple[np.ndarray, np.ndarray | None]
+"""Probabilities (N, classes) and unlikeness (N,)."""
 
 
 def shifted(pixels: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
@@ -90,11 +96,22 @@ class Judge:
         self._path = fetch_model(model)
         self._thresholds = Thresholds.of(model.metadata.get("abstention"))
 
-    def rows(self, pixels: np.ndarray) -> np.ndarray:
-        """What a service counts of images (N, S, S, 3), int64 (N, 4)."""
-        answers = onnx_predict(self._path, pixels)
-        given = answers[PROBABILITIES], answers.get(UNLIKENESS)
+    def answers(self, pixels: np.ndarray) -> Answers:
+        """What the model answers to images (N, S, S, 3)."""
+        found = onnx_predict(self._path, pixels)
+        return found[PROBABILITIES], found.get(UNLIKENESS)
+
+    def rows(self, given: Answers) -> np.ndarray:
+        """What a service counts of answers, int64 (N, 4)."""
         return self.profile.rows(*given, verdicts(self._thresholds, self.classes, *given))
+
+    def with_profile(self, given: Answers) -> "Judge":
+        """The same model with the profile of other answers."""
+        found = copy(self)
+        other = profile(self._thresholds, self.classes, *given)
+        assert other
+        found.profile = other
+        return found
 
     def alarm(self, rows: np.ndarray) -> bool:
         """Whether the last of `rows` raise an alarm."""
@@ -106,6 +123,11 @@ class Judge:
             if len(before) + count >= FEWEST and self.alarm(np.vstack([before, rows[:count]])):
                 return count
         return None
+
+
+def _chosen(given: Answers, rows: np.ndarray) -> Answers:
+    probabilities, unlikeness = given
+    return probabilities[rows], None if unlikeness is None else unlikeness[rows]
 
 
 def mixed(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -142,31 +164,44 @@ def main() -> None:
     parser.add_argument("--run", help="a finished run; without it, it trains")
     parser.add_argument("--images", type=int, default=200, help="generated images of each class")
     parser.add_argument("--windows", type=int, default=200, help="windows of each size")
-    parser.add_argument("--streams", type=int, default=20)
+    parser.add_argument("--streams", type=int, default=40)
     parser.add_argument("overrides", nargs="*", help="settings of the training")
     given = parser.parse_intermixed_args()
     words = [f"+pipeline={given.pipeline}", *given.overrides]
     run = given.run or trained(words)
     judge, (pixels, labels) = Judge(words, run), held_back(words, run, given.images)
-    ordinary = judge.rows(pixels)
+    answered = judge.answers(pixels)
+    ordinary, known = judge.rows(answered), judge.profile.counts.images
     rng = np.random.default_rng(0)
 
     def drawn(size: int) -> np.ndarray:
         return ordinary[rng.permutation(len(ordinary))[:size]]
 
-    lines = [
-        [f"{size} predictions", share([judge.alarm(drawn(size)) for _ in range(given.windows)])]
-        for size in WINDOWS
-        if size <= len(ordinary) / 2
-    ]
-    length = min(WINDOW, len(ordinary))
-    streams = [judge.first_alarm(ordinary[:0], drawn(length)) for _ in range(given.streams)]
-    once = share([each is not None for each in streams])
-    lines.append([f"once in {length} predictions, a look every {LOOK}", once])
-    show([f"{len(ordinary)} held-back images", "share of alarms without a shift"], lines)
+    def exchanged(size: int) -> tuple[Judge, np.ndarray]:
+        """A judge with the profile of some held-back images, and the rows of `size` others."""
+        order = rng.permutation(len(ordinary))
+        one, other = (_chosen(answered, part) for part in (order[:known], order[known:][:size]))
+        fresh = judge.with_profile(one)
+        return fresh, fresh.rows(other)
+
+    lines = []
+    for size in WINDOWS:
+        if size <= (len(ordinary) - known) / 2:
+            own = [judge.alarm(drawn(size)) for _ in range(given.windows)]
+            pairs = (exchanged(size) for _ in range(given.windows))
+            new = [fresh.alarm(rows) for fresh, rows in pairs]
+            lines.append([f"{size} predictions", share(own), share(new)])
+    length = min(WINDOW, len(ordinary) - known)
+    none = ordinary[:0]
+    own = [judge.first_alarm(none, drawn(length)) is not None for _ in range(given.streams)]
+    pairs = (exchanged(length) for _ in range(given.streams))
+    new = [fresh.first_alarm(none, rows) is not None for fresh, rows in pairs]
+    lines.append([f"once in {length} predictions, a look every {LOOK}", share(own), share(new)])
+    heads = ["false alarms with the model's profile", "with a new profile each time"]
+    show([f"{len(ordinary)} held-back images", *heads], lines)
 
     rows: list[tuple[str, Any, Any]] = [
-        (name, judge.rows(each), rng.permutation) for name, each in shifted(pixels)
+        (name, judge.rows(judge.answers(each)), rng.permutation) for name, each in shifted(pixels)
     ]
     rows.append((f"another mix, {MIX:.0%} class 0", ordinary, lambda _: mixed(labels, rng)))
     lines = []

@@ -31,9 +31,9 @@ from tests.deploy.common import SIDE, Trained, encoded, frame
 
 CLASSES = ("a", "b", "c", "d")
 THRESHOLDS = Thresholds(14.0, (0.5,) * 4)
-LOOKS = 60
-FALSE = 4
-"""Most false alarms among `LOOKS`: with a rate of 1 % there are more once in 3,000 times."""
+LOOKS = 40
+FALSE = 2
+"""Most false alarms among `LOOKS`: with a rate of 0.2 % there are more once in 10,000 times."""
 
 
 def answers(
@@ -86,7 +86,7 @@ def test_the_p_value_is_that_of_all_permutations() -> None:
     assert drift.p_value(before, now, drift.psi) == drift.p_value(before, now, drift.psi)
     same = np.array([20, 30])
     assert drift.p_value(same, same, drift.psi) == 1
-    assert drift.p_value(np.array([100, 0]), np.array([0, 100]), drift.psi) == 1 / 500
+    assert drift.p_value(np.array([100, 0]), np.array([0, 100]), drift.psi) == 1 / 2000
 
 
 @pytest.mark.parametrize("count", [drift.FEWEST, 300])
@@ -169,7 +169,7 @@ def test_gauges_are_shown_once_they_are_known() -> None:
     found = answers(2, 100, unlike=9)
     watched.note(*found, verdicts(THRESHOLDS, CLASSES, *found))
     after = generate_latest(registry).decode()
-    assert "sonda_drift_alarm 1.0" in after and "sonda_drift_p_value 0.004" in after
+    assert "sonda_drift_alarm 1.0" in after and "sonda_drift_p_value 0.001" in after
     for name in ("class", "confidence", "unlikeness", "abstained"):
         assert f'sonda_drift_psi{{quantity="{name}"}}' in after
 
