@@ -34,7 +34,7 @@ PARALLEL := --numprocesses=auto --maxprocesses=4
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup train mlflow repro reproduce test test-all test-container docs lint audit format serve predict promote rollback data-push data-pull new-pipeline new-project lock clean-cache clean
+.PHONY: help setup train mlflow repro reproduce test test-all test-container docs lint audit format serve predict drift promote rollback data-push data-pull new-pipeline new-project lock clean-cache clean
 ifneq ($(ACCELERATOR),$(BUILT))
 .PHONY: $(STAMP)
 endif
@@ -112,6 +112,9 @@ serve: $(STAMP) ## serve the champion, or the newest challenger; PORT=3000 DEPLO
 predict: $(STAMP) ## classify an image (table) or a folder (CSV); IMAGE=path DEPLOYMENT=resnet50v2ft/V1
 	@test -n "$(IMAGE)" || { echo "name an image or a folder: make predict IMAGE=path" >&2; exit 1; }
 	@$(BIN)/python deploy/predict.py "$(IMAGE)" --deployment $(DEPLOYMENT) $(ARGS)
+
+drift: $(STAMP) ## compare what a service answered with its validation images; URL=http://127.0.0.1:3000
+	@$(BIN)/python deploy/drift.py "$(or $(URL),http://127.0.0.1:3000)"
 
 promote: $(STAMP) ## choose what is served, by evidence; MODEL=efficientnetliteft-kvasir4 VERSION=3 [FORCE="reason"]
 	@test -n "$(MODEL)" && test -n "$(VERSION)" || { \

@@ -31,6 +31,8 @@ class Source:
     """DICOM window centre and width of the training, empty for each file's own; None: not known."""
     abstention: dict[str, Any] | None
     """Thresholds for abstention that the training chose; None: the model never abstains."""
+    drift: dict[str, Any] | None
+    """Its profile on validation images; None: its drift is not measured."""
     labels: dict[str, str]
     """Where it comes from: run id, git revision, data digest, lock hash, pipeline."""
     promotion: dict[str, Any]
@@ -116,6 +118,7 @@ def find(uri: str, name: str) -> Source:
         classes=tuple(metadata["classes"]),
         window=window_of(metadata),
         abstention=metadata.get("abstention"),
+        drift=metadata.get("drift"),
         labels=labels,
         promotion=promotion_of(promoted),
         cards={file: tags[tag] for file, tag in CARDS.items() if tag in tags},

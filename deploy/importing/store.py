@@ -66,6 +66,8 @@ def import_model(source: Source, tag: str) -> "bentoml.Model":
     } | ({} if source.window is None else {"dicom_window": list(source.window)})
     if source.abstention:
         metadata["abstention"] = source.abstention
+    if source.drift:
+        metadata["drift"] = source.drift
     try:
         latest = bentoml.models.get(f"{tag}:latest")
         if _as_imported(latest, metadata):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from datasets.common.images import READER
+from datasets.common.images import READER, profile
 from deploy.promote import promote
 from models.unlikeness import Reference
 from tests.common import configuration, new_store, pipelines
@@ -69,8 +69,8 @@ def logged(
 ) -> Trained:
     """Random weights, exported and logged as a training does; the second version's run goes on.
 
-    With `judging` it has the thresholds `THRESHOLDS`, and unlikeness; without, it is as the models
-    of older trainings are.
+    With `judging` it has the thresholds `THRESHOLDS`, unlikeness and a profile; without, it is as
+    the models of older trainings are.
     """
     import keras
     import mlflow
@@ -99,7 +99,7 @@ def logged(
         "reader": READER,
         "dicom_window": list(WINDOW),
         "data_digest": "d" * 64,
-    } | ({"abstention": THRESHOLDS.metadata()} if judging else {})
+    } | (judged(model, reference, config) if reference else {})
     uri = new_store(folder)
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(uri)
@@ -124,6 +124,19 @@ def logged(
         "BENTOML_DO_NOT_TRACK": "true",
     }
     return Trained(deployment, model, onnx, run.info.run_id, unfinished, environment, reference)
+
+
+def judged(model: Any, reference: Reference, config: Any) -> dict[str, Any]:
+    """The metadata of a model that judges: thresholds, and the profile of 80 generated frames."""
+    from models.common import PROBABILITIES, UNLIKENESS, serving_model
+
+    drawn = [frame(n % 4, 1000 + n, config.dataset.name) for n in range(80)]
+    pixels = np.stack([np.asarray(image.resize((SIDE, SIDE))) for image in drawn])
+    given = serving_model(model, reference).predict(pixels, verbose=0)
+    answers = given[PROBABILITIES], given[UNLIKENESS]
+    found = profile(THRESHOLDS, config.dataset.classes, *answers)
+    assert found
+    return {"abstention": THRESHOLDS.metadata(), "drift": found.metadata()}
 
 
 def reference_of(model: Any, config: Any) -> Reference:

@@ -1,4 +1,4 @@
-"""What a service answers where its model abstains, and that an older model is served as before."""
+"""What a service with thresholds and a profile answers, and that an older model is served too."""
 
 import io
 import json
@@ -13,6 +13,7 @@ from PIL import Image
 from playwright.sync_api import Browser, expect
 
 from datasets.common.images import NOT_SURE, UNLIKE, verdicts
+from deploy.drift import ALARM
 from deploy.serving.http.limits import Limits
 from deploy.serving.http.servable import Facts
 from deploy.serving.images.classifier import Classifier
@@ -165,6 +166,35 @@ def test_the_command_line_says_it_first_and_has_the_columns(
     said = expected(judging, FRAMES[0])
     assert f",{str(said['abstained']).lower()},{said['reason'] or ''}," in other
     assert other.endswith("|".join(said["set"]) + ",")
+
+
+def test_drift_is_told_at_its_route_at_metrics_by_the_command_and_on_the_page(
+    browser: Browser, judging_service: str, judging: Trained
+) -> None:
+    def told(change: float, count: int) -> tuple[Any, float, int]:
+        """What each of them says after `count` frames with `change` of their light."""
+        for number in range(2000, 2000 + count):
+            drawn = frame(number % 4, number).resize((SIDE, SIDE))
+            answer(judging_service, encoded(drawn.point(lambda value: value * change)))
+        found = requests.get(f"{judging_service}/drift").json()
+        assert set(found["quantities"]) == {"class", "confidence", "unlikeness", "abstained"}
+        done = run_script(judging, "deploy/drift.py", judging_service)
+        assert "population stability index" in done.stdout, done.stderr
+        return found["alarm"], counters(judging_service)["sonda_drift_alarm"], done.returncode
+
+    def wait(page: Any) -> None:
+        expect(page.locator("#card")).to_be_visible(timeout=ANSWER_MS)
+
+    with opening(browser, judging_service, wait) as open_it:
+        assert told(1, 150) == (False, 0, 0)
+        page = open_it("en-GB")
+        choose(page, FRAMES[0])
+        expect(page.locator("#result")).to_have_attribute("aria-busy", "false", timeout=ANSWER_MS)
+        expect(page.locator("#drift")).to_be_hidden()
+        assert told(0.3, 60) == (True, 1, ALARM)
+        for locale, text in (("en-GB", "got other answers"), ("es-MX", "otras respuestas")):
+            page = open_it(locale)
+            expect(page.locator("#drift")).to_contain_text(text, timeout=ANSWER_MS)
 
 
 def test_int8_judges_unlikeness_nearly_as_float32_does(judging: Trained, tmp_path: Any) -> None:

@@ -29,7 +29,7 @@ def splits(tmp_path_factory: pytest.TempPathFactory) -> Splits:
     path = tmp_path_factory.mktemp("pixels") / "pixels.npy"
     np.save(path, pixels.astype(np.uint8))
     nothing = pd.DataFrame()
-    table = pd.DataFrame({"label": labels})
+    table = pd.DataFrame({"label": labels, "cluster": np.arange(24)})
     images = DecodedImages(
         name="toy", classes=CLASSES, frame=table, quarantined=nothing, duplicates=nothing,
         digest="d" * 64, pixels=path,

@@ -33,6 +33,7 @@ from datasets.common.images.abstention import (
     verdicts,
 )
 from datasets.common.images.decode import ORIENTATION, resize
+from datasets.common.images.drift import Counts, Profile, profile
 from datasets.common.images.formats import FORMATS, Source, sniff, stream
 from datasets.common.images.headers import Header, header
 from datasets.common.images.paths import IGNORED, files, opened, shown, why_not
@@ -48,9 +49,11 @@ __all__ = [
     "REASONS",
     "UNLIKE",
     "BadImage",
+    "Counts",
     "Header",
     "Kind",
     "Picture",
+    "Profile",
     "Scored",
     "Source",
     "Thresholds",
@@ -60,6 +63,7 @@ __all__ = [
     "header",
     "located",
     "opened",
+    "profile",
     "read",
     "read_image",
     "resize",

@@ -18,7 +18,7 @@ from .keys import FILE, KEYS, Keys, Rate
 CLOSED = "SONDA_CLOSED"
 """Environment variable: the words of `CLOSABLE` whose routes answer 404."""
 CLOSABLE = {
-    "metrics": ("/metrics",),
+    "metrics": ("/metrics", "/drift"),
     "docs": ("/docs.json", "/sample-input"),
     "bentoml": ("/schema.json", "/assets", "/static_content", "/healthz"),
 }

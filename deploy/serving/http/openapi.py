@@ -49,7 +49,7 @@ def service_document(
         "servers": [{"url": "."}],
         "paths": {
             "/predict": {"post": predict},
-            "/model": {"get": _json("What is served, and how it was promoted.", "Served")},
+            "/model": {"get": answered("What is served, and how it was promoted.", "Served")},
             "/livez": {"get": _probe("200 while the process works.")},
             "/readyz": {"get": _probe("200 once the model is loaded and warm, 503 before.")},
             "/metrics": {"get": _probe("Counters in Prometheus' text format.")},
@@ -86,7 +86,8 @@ def _refusal(description: str) -> dict[str, Any]:
     }
 
 
-def _json(description: str, name: str) -> dict[str, Any]:
+def answered(description: str, name: str) -> dict[str, Any]:
+    """A route that answers JSON of the schema `name`, once the service has started."""
     content = {"application/json": {"schema": reference(name)}}
     starting = {"application/json": {"schema": reference("Error")}}
     return {

@@ -147,7 +147,7 @@ class Service(ABC, Generic[Model]):
     async def _model(self, _: Request) -> Response:
         """What the page shows about the model."""
         if self.classifier is None:
-            return _refusal(Refused(503, "not_ready", "the service is starting", RETRY_SECONDS))
+            return refusal(Refused(503, "not_ready", "the service is starting", RETRY_SECONDS))
         facts = self.classifier.facts
         return JSONResponse(
             {
@@ -165,7 +165,7 @@ class Service(ABC, Generic[Model]):
         return JSONResponse(with_access(self.specification(), self.rules))
 
     async def _metrics(self, _: Request) -> Response:
-        content, media_type = exposition()
+        content, media_type = await asyncio.to_thread(exposition)
         return Response(content, media_type=media_type)
 
     async def _predict(self, request: Request) -> Response:
@@ -173,7 +173,7 @@ class Service(ABC, Generic[Model]):
         try:
             response: Response = await self._answer(request, started)
         except Refused as refused:
-            response = _refusal(refused)
+            response = refusal(refused)
             if self.metrics:
                 self.metrics.rejections.labels(refused.code).inc()
         except Exception as error:
@@ -221,7 +221,8 @@ class Service(ABC, Generic[Model]):
         )
 
 
-def _refusal(refused: Refused) -> JSONResponse:
+def refusal(refused: Refused) -> JSONResponse:
+    """The answer of a refusal."""
     headers: dict[str, str] = {}
     if refused.retry_after is not None:
         headers["Retry-After"] = str(refused.retry_after)

@@ -31,6 +31,8 @@ class Facts:
     """How it became champion, by `deploy/importing/promotion.py`."""
     files: dict[str, str] = field(default_factory=dict)
     """Sha256 of its files as they were imported; empty for a model of an older revision."""
+    drift: dict[str, Any] | None = None
+    """Profile of a classifier of images on validation images; None: drift is not measured."""
 
     @classmethod
     def of(cls, known: dict[str, Any]) -> "Facts":
@@ -45,6 +47,7 @@ class Facts:
             dict(known.get("identity", {})),
             dict(known.get("promotion", {"how": "none"})),
             dict(known.get("files", {})),
+            known.get("drift"),
         )
 
     def public(self) -> dict[str, Any]:

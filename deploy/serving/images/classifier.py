@@ -11,12 +11,21 @@ from typing import Any
 
 import numpy as np
 
-from datasets.common.images import Header, Picture, Thresholds, Verdict, Window, verdicts
+from datasets.common.images import (
+    Header,
+    Picture,
+    Profile,
+    Thresholds,
+    Verdict,
+    Window,
+    verdicts,
+)
 
 from ..http.limits import WORKERS, Limits, cores
 from ..http.refusals import Refused
 from ..http.servable import Facts, Servable
 from .decode import decode, headers
+from .drift import Drift
 from .engine import Engine
 from .gradcam import overlay, preview
 
@@ -32,6 +41,7 @@ class Classifier(Servable):
         self._threads = max(1, cores() // WORKERS)
         self._thresholds = Thresholds.of(facts.abstention)
         self._engine: Engine | None = None
+        self.drift = Drift(Profile.of(facts.drift), facts.classes)
 
     @property
     def ready(self) -> bool:
@@ -83,13 +93,15 @@ class Classifier(Servable):
         frames: list[dict[str, int]] = []
         for position, known in enumerate(read or self.headers(contents)):
             try:
-                found = self._decode(contents[position])
+                decoded = self._decode(contents[position])
             except Refused as refused:
                 raise refused.at(position + 1, len(contents)) from None
-            pictures += found
-            frames += [{"frame": n} if known.frames > 1 else {} for n in range(len(found))]
+            pictures += decoded
+            frames += [{"frame": n} if known.frames > 1 else {} for n in range(len(decoded))]
         pixels = np.stack([picture.pixels for picture in pictures])
         probabilities, features, unlikeness = self._engine.run(pixels)
+        found = self._verdicts(probabilities, unlikeness)
+        self.drift.note(probabilities, unlikeness, found)
         best = probabilities.argmax(axis=1)
         predictions = [
             {
@@ -103,7 +115,7 @@ class Classifier(Servable):
             for index, row, verdict, picture, frame in zip(
                 best,
                 probabilities,
-                self._verdicts(probabilities, unlikeness),
+                found,
                 pictures,
                 frames,
                 strict=True,

@@ -6,7 +6,7 @@ from typing import Any
 
 from datasets.common.images import NOT_SURE, REASONS, UNLIKE
 
-from ..http.openapi import answer_schemas, described, service_document
+from ..http.openapi import answer_schemas, answered, described, service_document
 from ..http.sample import SAMPLE, media_type
 from .classifier import Classifier
 
@@ -46,13 +46,16 @@ def specification(classifier: Classifier | None, sample: Path | None) -> dict[st
         answer,
         ERRORS,
     )
-    return service_document(
+    document = service_document(
         "3.0.3",
         model,
         "Classifies medical images. For research, not for diagnosis.",
         _predict(responses, sample),
-        _schemas(),
+        _schemas() | {"Drift": _drift()},
     )
+    said = "Whether recent predictions are as those of validation images."
+    document["paths"]["/drift"] = {"get": answered(said, "Drift")}
+    return document
 
 
 def _predict(responses: dict[str, Any], sample: Path | None) -> dict[str, Any]:
@@ -119,6 +122,31 @@ def _schemas() -> dict[str, Any]:
     frame = {"type": "integer", "description": "From 0, where a DICOM file has several."}
     optional = {"overlay": overlay, "preview": overlay, "frame": frame}
     return answer_schemas(_verdict() | {"width": whole, "height": whole}, optional)
+
+
+def _drift() -> dict[str, Any]:
+    whole = {"type": "integer"}
+    number, text = {"type": "number"}, {"type": "string"}
+    shares = {"type": "array", "items": number}
+    quantity = {
+        "type": "object",
+        "required": ["psi", "bins", "validation", "window"],
+        "properties": {
+            "psi": number | {"description": "Population stability index."},
+            "bins": {"type": "array", "items": text},
+            "validation": shares,
+            "window": shares,
+        },
+    }
+    properties = {
+        "alarm": {"type": "boolean", "nullable": True, "description": "Null: not compared."},
+        "why": text | {"nullable": True, "description": "Why it was not compared."},
+        "window": whole | {"description": "Predictions compared, the last ones."},
+        "validation": whole | {"nullable": True, "description": "Validation images; null: none."},
+        "p_value": number | {"nullable": True, "description": "Of no drift, by permutation."},
+        "quantities": {"type": "object", "additionalProperties": quantity},
+    }
+    return {"type": "object", "required": list(properties), "properties": properties}
 
 
 def _verdict() -> dict[str, Any]:

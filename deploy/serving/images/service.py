@@ -12,17 +12,21 @@ flowchart LR
 ```
 """
 
+import asyncio
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from starlette.applications import Starlette
 from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from datasets.common.images import REASONS
 
-from ..http.admission import Place
+from ..http.admission import RETRY_SECONDS, Place
+from ..http.metrics import show_drift
 from ..http.refusals import Refused
-from ..http.routes import Service, Work
+from ..http.routes import Service, Work, refusal
 from .bodies import read_images
 from .classifier import Classifier
 from .openapi import specification
@@ -37,6 +41,17 @@ class ImageService(Service[Classifier]):
     page = Path(__file__).parents[1] / "pages" / "page"
     reasons = REASONS
 
+    def open(self, classifier: Classifier) -> None:
+        """Load `classifier`, serve it as soon as it is ready, and show its drift at `/metrics`."""
+        super().open(classifier)
+        show_drift(classifier.drift.report)
+
+    def app(self) -> Starlette:
+        """The ASGI application to mount at `/`; `/drift` is a route of images only."""
+        app = super().app()
+        app.add_route("/drift", self._drift)
+        return app
+
     async def read(self, request: Request, classifier: Classifier, place: Place) -> Work:
         """The prediction of each image in `request`, and their pixels. Raises `Refused`."""
         explain, preview = _flag(request, "explain"), _flag(request, "preview")
@@ -45,6 +60,12 @@ class ImageService(Service[Classifier]):
         predict = partial(classifier.classify, images, explain, preview, known)
         frames, pixels = (sum(each.frames for each in known), sum(each.pixels for each in known))
         return Work(predict, frames, pixels)
+
+    async def _drift(self, _: Request) -> Response:
+        """Whether recent predictions are as those of validation images."""
+        if self.classifier is None:
+            return refusal(Refused(503, "not_ready", "the service is starting", RETRY_SECONDS))
+        return JSONResponse(await asyncio.to_thread(self.classifier.drift.report))
 
     def described(self, classifier: Classifier) -> dict[str, Any]:
         """The thresholds for abstention; null for a model that never abstains."""

@@ -11,7 +11,7 @@ import pandas as pd
 
 from conf.schema import Estimator
 from datasets.common.contract import Images
-from datasets.common.images import Thresholds
+from datasets.common.images import Profile, Thresholds
 from datasets.common.types import Dataset
 from models.unlikeness import Reference
 
@@ -113,6 +113,8 @@ class TrainedModel:
     validate: Callable[[], np.ndarray] | None = None
     """Of a trial of a sweep: probabilities (V, classes) of the validation images, in the order of
     their rows; on stored activations, if there are any. It keeps the inputs in memory."""
+    profile: Profile | None = None
+    """What the service compares its predictions with; None: it does not."""
     operating: tuple[float, ...] = ()
     """For each class, the probability at its operating point; see `evaluation.operating`."""
 

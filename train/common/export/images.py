@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from conf.schema import ImageTraining, Precision
-from datasets.common.images import READER
+from datasets.common.images import READER, profile
 from models.common import PROBABILITIES, UNLIKENESS, export_onnx, onnx_predict
 from models.quantization import quantize
 from train.common.data.types import DecodedImages, Splits, TrainedModel
@@ -72,7 +72,7 @@ def publish(trained: TrainedModel, splits: Splits[DecodedImages], settings: Imag
 def metadata_of(
     trained: TrainedModel, splits: Splits[DecodedImages], settings: ImageTraining
 ) -> dict[str, Any]:
-    """What is stored with a model, and the service needs: classes, pixels, thresholds."""
+    """What is stored with a model, and the service needs: classes, pixels, thresholds, profile."""
     metadata = {
         "classes": list(splits.data.classes),
         "image_size": int(splits.data.load().shape[1]),
@@ -85,6 +85,8 @@ def metadata_of(
     }
     if trained.thresholds:
         metadata["abstention"] = trained.thresholds.metadata()
+    if trained.profile:
+        metadata["drift"] = trained.profile.metadata()
     return metadata
 
 
@@ -127,13 +129,12 @@ def _int8(
         return path, {"int8_accuracy_loss": loss}
     log.info("int8 loses %.4f of accuracy on %d validation images", loss, len(labels))
     facts: dict[str, Any] = {"precision": "int8", "int8_accuracy_loss": loss}
-    if settings.abstention.enabled:  # rounding moves what the thresholds were chosen on
-        found, _ = choose(
-            labels,
-            rounded[PROBABILITIES],
-            rounded.get(UNLIKENESS),
-            splits.data.classes,
-            settings.abstention,
-        )
+    # Rounding moves what thresholds and profile were made from.
+    classes, found = splits.data.classes, None
+    given = rounded[PROBABILITIES], rounded.get(UNLIKENESS)
+    if settings.abstention.enabled:
+        found, _ = choose(labels, *given, classes, settings.abstention)
         facts["abstention"] = found.metadata()
+    if known := profile(found, classes, *given):
+        facts["drift"] = known.metadata()
     return quantized, facts

@@ -1,13 +1,13 @@
-r"""After training: the temperature of the probabilities, and when the model abstains.
+r"""After training: the temperature, when the model abstains, and what drift is measured against.
 
-Both are fitted on validation images, before the test images are predicted, so what is evaluated is
+All are fitted on validation images, before the test images are predicted, so what is evaluated is
 what is served.
 
 ```mermaid
 flowchart LR
     train["features of training images"] --> reference
     reference --> answers["probabilities and unlikeness<br/>of validation images"]
-    answers --> temperature --> thresholds
+    answers --> temperature --> thresholds --> profile
 ```
 
 **Temperature** [1]: the one number \(T\) that minimises the log loss of
@@ -25,6 +25,9 @@ of at most \(r\) of new images of the same kind.
 class with fewer images than that has no threshold of its own and no guarantee; it uses that of all
 classes together.
 
+**Profile**: the counts of `datasets.common.images.drift`, which a service compares its predictions
+with.
+
 1. Guo et al.: *On Calibration of Modern Neural Networks*, ICML 2017.
 2. Sadinle, Lei, Wasserman: *Least Ambiguous Set-Valued Classifiers With Bounded Error Levels*,
    JASA 114 (2019), and Vovk: *Conditional validity of inductive conformal predictors* (2012).
@@ -39,7 +42,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from conf.schema import Abstention, ImageTraining
-from datasets.common.images import Thresholds
+from datasets.common.images import Thresholds, profile
 from models import unlikeness
 from models.common import PROBABILITIES
 from train.common.data.types import DecodedImages, Splits, TrainedModel
@@ -63,7 +66,7 @@ HOTTEST = 10.0
 def calibrate(
     trained: TrainedModel, splits: Splits[DecodedImages], settings: ImageTraining
 ) -> TrainedModel:
-    """The model with calibrated probabilities, and when it abstains, from validation images.
+    """The model with calibrated probabilities, thresholds and profile, from validation images.
 
     The head of `trained.model` itself is changed.
     """
@@ -88,6 +91,7 @@ def calibrate(
         trained,
         temperature=value,
         thresholds=thresholds,
+        profile=profile(thresholds, found.classes, after, found.unlikeness),
         operating=operating.points(found.labels, after, settings.metrics.sensitivity),
         notes=[*trained.notes, *notes],
     )

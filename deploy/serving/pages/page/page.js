@@ -45,6 +45,16 @@ function showAnswer(file, answered) {
   byId("frame-row").hidden = predictions.length === 1;
   byId("caption").textContent = predictions[0].preview ? `${file.name} · ${texts.noPreview}` : file.name;
   showFrame(0);
+  askDrift();
+}
+
+// One line if there is an alarm; a service may keep the route closed.
+async function askDrift() {
+  const found = await fetchWithKey("drift")
+    .then((response) => (response.ok ? response.json() : {}))
+    .catch(() => ({}));
+  byId("drift").hidden = !found.alarm;
+  byId("drift").textContent = found.alarm ? texts.drift(whole.format(found.window)) : "";
 }
 
 async function classify(file) {
@@ -71,4 +81,4 @@ function listen() {
 translate();
 listen();
 openLinksWithKey();
-askModel();
+askModel().then(askDrift);

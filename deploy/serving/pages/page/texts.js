@@ -17,6 +17,8 @@ Object.assign(TEXTS.en, {
   abstained_not_sure: (set) => (set.length
     ? `No prediction: the model is not sure. Possible: ${set.join(", ")}.`
     : "No prediction: the model is not sure of any class."),
+  drift: (window) =>
+    `The last ${window} images got other answers than the validation images: the published figures may not hold for them.`,
   neverAbstains: "This model never abstains: it names a class for any image.",
   noPreview: "Your browser cannot show this format: this is the image as the model saw it.",
   error_too_many_images: "The file holds more frames than are answered at once.",
@@ -44,6 +46,8 @@ Object.assign(TEXTS.es, {
   abstained_not_sure: (set) => (set.length
     ? `Sin predicción: el modelo no está seguro. Posibles: ${set.join(", ")}.`
     : "Sin predicción: el modelo no está seguro de ninguna clase."),
+  drift: (window) =>
+    `Las últimas ${window} imágenes recibieron otras respuestas que las de validación: las cifras publicadas pueden no valer para ellas.`,
   neverAbstains: "Este modelo nunca se abstiene: nombra una clase para cualquier imagen.",
   noPreview: "Su navegador no puede mostrar este formato: esta es la imagen como la vio el modelo.",
   error_too_many_images: "El archivo tiene más fotogramas de los que se responden a la vez.",
