@@ -52,6 +52,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
     return ByFile(config, log)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def tracking_as_before() -> Iterator[None]:
+    """No file inherits the address to which another one pointed MLflow in this process."""
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    yield
+    if "mlflow" in sys.modules:
+        sys.modules["mlflow"].set_tracking_uri(before)
+
+
 @pytest.fixture(autouse=True)
 def no_experiment() -> Iterator[None]:
     """A training in the test's own process chooses MLflow's experiment, which no test inherits."""

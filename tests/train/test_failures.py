@@ -67,6 +67,14 @@ def test_an_unreachable_server_is_named_before_any_work(tmp_path: Path) -> None:
     assert not (tmp_path / "cache").exists()
 
 
+def test_an_empty_address_is_named_before_any_work(tmp_path: Path) -> None:
+    status, output = finish(start("", tmp_path, *TINY))
+    assert status == 1
+    assert "env.tracking_uri is empty: unset MLFLOW_TRACKING_URI" in output
+    assert "Traceback" not in output
+    assert not (tmp_path / "cache").exists()
+
+
 @pytest.mark.slow
 def test_a_server_that_dies_in_mid_run_is_named_and_a_report_remains(tmp_path: Path) -> None:
     with mlflow_server(tmp_path) as uri:

@@ -32,21 +32,21 @@ WAY_OUT = "start the server, or name another one: MLFLOW_TRACKING_URI=sqlite:///
 def connect(settings: Config) -> None:
     """Point MLflow at `env.tracking_uri`. Raises `UserError` if it cannot be used."""
     uri = settings.env.tracking_uri
+    if not uri:
+        raise UserError(f"env.tracking_uri is empty: unset MLFLOW_TRACKING_URI, {WAY_OUT}")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for chatty in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent", "tf2onnx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     if uri.startswith(("http://", "https://")):
         _check_health(uri)
     mlflow.set_tracking_uri(uri)
-    try:
-        with (
-            impatient(),
-            _one_at_a_time(settings),
-        ):  # later, in mid-run, MLflow tries again for 4 minutes
+    # Impatient at the start only: in mid-run MLflow tries again for 4 minutes.
+    with _one_at_a_time(settings), impatient():
+        try:
             mlflow.set_experiment(experiment(settings))
-    except Exception as error:  # the stores raise whatever their drivers raise
-        check_refusal(status_of(error), uri, f"the experiment {experiment(settings)}")
-        raise UserError(f"env.tracking_uri={uri} cannot be used: {error}; {WAY_OUT}") from error
+        except Exception as error:  # the stores raise whatever their drivers raise
+            check_refusal(status_of(error), uri, f"the experiment {experiment(settings)}")
+            raise UserError(f"env.tracking_uri={uri} cannot be used: {error}; {WAY_OUT}") from error
 
 
 def _one_at_a_time(settings: Config) -> AbstractContextManager[object]:

@@ -134,10 +134,10 @@ class Run:
         name = f"{settings.version}-{settings.env.name}{fold(settings)}"
         self.id = mlflow.start_run(run_name=name, tags=tags, nested=True).info.run_id
         log.info("MLflow run %s of experiment %s", self.id, experiment(settings))
-        self._alive = Alive(Path(settings.env.cache), settings.env.tracking_uri, self.id)
-        self._alive.close_dead()
         if registers(settings):
             check_registry(settings, self.id)
+        self._alive = Alive(Path(settings.env.cache), settings.env.tracking_uri, self.id)
+        self._alive.close_dead()
         log_text(_yaml(settings), "config.yaml")
         mlflow.log_params(params(settings))
 
