@@ -82,7 +82,7 @@ reproduce: $(STAMP) ## train a finished run again from its revision, and compare
 	@$(BIN)/python -m train.jobs.reproduce --run "$(RUN)" $(ARGS)
 
 ##@ Check and document
-test: $(STAMP) ## run the fast tests (9 minutes); ARGS="tests/test_setup.py -k hash" selects
+test: $(STAMP) ## run the fast tests (7 minutes); ARGS="tests/test_setup.py -k hash" selects
 	@$(BIN)/python -m pytest -m "not slow" $(PARALLEL) $(ARGS)
 
 test-all: $(STAMP) ## run all that make test leaves out: kills, browsers, new projects (25 minutes)
