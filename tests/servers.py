@@ -70,6 +70,15 @@ def running(
         process.wait(STOP_SECONDS)
 
 
+@contextmanager
+def moto(folder: Path) -> Iterator[str]:
+    """The address of the services of AWS, as moto plays them; its log is in `folder`."""
+    port = free_port()
+    command = ["-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with running(command, port, "/moto-api/", os.environ, folder / "moto.log") as server:
+        yield server.address
+
+
 def _answers(url: str) -> bool:
     try:
         return requests.get(url, timeout=5).ok

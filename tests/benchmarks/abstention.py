@@ -7,16 +7,15 @@ probabilities and the feature map.
 """
 
 import argparse
-import statistics
 import sys
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from deploy.serving.images.engine import FEATURE_MAP, INPUT, PROBABILITIES, Engine
-from tests.benchmarks.tables import show
+from tests.benchmarks.tables import in_turns, show
 
 
 def main() -> None:
@@ -37,13 +36,7 @@ def main() -> None:
         engines = {name: Engine(path, given.threads) for name, path in paths.items()}
     side = engines["with unlikeness"].image_size
     pixels = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), np.uint8)
-    seconds: dict[str, list[float]] = {name: [] for name in paths}
-    for _ in range(given.rounds):
-        for name, engine in engines.items():
-            started = time.perf_counter()
-            engine.run(pixels)
-            seconds[name].append(time.perf_counter() - started)
-    p50 = {name: 1000 * statistics.median(spent) for name, spent in seconds.items()}
+    p50 = in_turns({n: partial(each.run, pixels) for n, each in engines.items()}, given.rounds)
     base = p50["without unlikeness"]
     show(
         ["engine of the service", "p50, ms", "ratio", "size, MB"],

@@ -9,11 +9,10 @@ Both graphs classify the same generated image in turns, with ONNX Runtime as in 
 import argparse
 import importlib
 import os
-import statistics
 import sys
 import tempfile
-import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -21,7 +20,7 @@ os.environ.setdefault("MLFLOW_TRACKING_URI", "sqlite:///unused.db")
 
 from models.common import export_onnx, layers_after
 from models.ensemble import ensemble
-from tests.benchmarks.tables import show
+from tests.benchmarks.tables import in_turns, show
 from tests.common import configuration
 from train.common.tracking.examples import drawn_images
 
@@ -59,13 +58,8 @@ def main() -> None:
             size[name] = path.stat().st_size / 1e6
             sessions[name] = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         image = {"image": drawn_images(config.model.image_size)}
-        seconds: dict[str, list[float]] = {name: [] for name in graphs}
-        for _ in range(given.rounds):
-            for name, session in sessions.items():
-                started = time.perf_counter()
-                session.run(None, image)
-                seconds[name].append(time.perf_counter() - started)
-    middle = {name: 1000 * statistics.median(spent) for name, spent in seconds.items()}
+        runs = {name: partial(each.run, None, image) for name, each in sessions.items()}
+        middle = in_turns(runs, given.rounds)
     base = middle["one network"]
     show(
         ["model", "median, ms", "ratio", "size, MB"],

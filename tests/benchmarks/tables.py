@@ -1,5 +1,10 @@
 """Tables of benchmarks in Markdown, with intervals."""
 
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -7,6 +12,17 @@ from conf.schema import Metrics
 from train.common.evaluation import metrics
 
 SETTINGS = Metrics(bootstrap=1000)
+
+
+def in_turns(ways: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+    """Median milliseconds of each of `ways`, called one after the other in each round."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, work in ways.items():
+            started = time.perf_counter()
+            work()
+            seconds[name].append(time.perf_counter() - started)
+    return {name: 1000 * statistics.median(spent) for name, spent in seconds.items()}
 
 
 def show(head: list[str], lines: list[list[str]]) -> None:

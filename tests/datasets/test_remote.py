@@ -11,7 +11,7 @@ import boto3
 import pytest
 
 from tests.common import clone
-from tests.servers import free_port, running
+from tests.servers import moto
 
 KEYS = {
     "AWS_ACCESS_KEY_ID": "testing",
@@ -36,18 +36,16 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an S3 of our own with the bucket `data`."""
-    port, log = free_port(), tmp_path_factory.mktemp("aws") / "moto.log"
-    command = ["-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with running(command, port, "/moto-api/", os.environ, log) as server:
+    with moto(tmp_path_factory.mktemp("aws")) as address:
         client = boto3.client(
             "s3",
             "us-east-1",
-            endpoint_url=server.address,
+            endpoint_url=address,
             aws_access_key_id="testing",
             aws_secret_access_key="testing",  # pragma: allowlist secret
         )
         client.create_bucket(Bucket="data")
-        yield server.address
+        yield address
 
 
 def call(

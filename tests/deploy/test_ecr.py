@@ -4,7 +4,6 @@ Only docker and podman are played by a few lines of shell that note how they wer
 container test puts real ones in their place.
 """
 
-import os
 import re
 import shutil
 import subprocess
@@ -27,7 +26,7 @@ from tests.deploy.site import (
     repositories,
     revision,
 )
-from tests.servers import free_port, running
+from tests.servers import moto
 
 pytestmark = pytest.mark.slow
 
@@ -35,10 +34,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an AWS of our own."""
-    port, log = free_port(), tmp_path_factory.mktemp("aws") / "moto.log"
-    command = ["-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with running(command, port, "/moto-api/", os.environ, log) as server:
-        yield server.address
+    with moto(tmp_path_factory.mktemp("aws")) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,16 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from werkzeug.security import generate_password_hash
 
 from tests.common import ROOT, new_store
 from tests.servers import free_port, running
+
+if TYPE_CHECKING:
+    from train.common.tracking.load import Registered
 
 SMALL = [
     "env=development",
@@ -101,6 +105,32 @@ def unbroken(server: str, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     started = re.search(r"MLflow run (\w+) of experiment", output)
     assert started, output
     return Trained(started[1], folder)
+
+
+@contextmanager
+def model_of(run: Trained, settings: Any, server: str) -> Iterator["Registered"]:
+    """The model of `run`, as a study with `settings` finds it on `server`."""
+    import mlflow
+
+    from train.common.tracking.load import registered
+
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(server)
+    yield registered(settings, f"runs:/{run.run_id}/serving")
+    mlflow.set_tracking_uri(before)
+
+
+@contextmanager
+def mounted(disk: Path, options: str) -> Iterator[None]:
+    """A file system in memory at the new folder `disk`; without root the test is skipped."""
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode:
+        pytest.skip(f"a file system with {options} cannot be mounted here: root is needed")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
 
 
 STARTED: list[subprocess.Popen[str]] = []

@@ -18,7 +18,7 @@ import requests
 from PIL import Image
 
 from tests.servers import free_port
-from tests.train.conftest import TINY, finish, mlflow_server, start
+from tests.train.conftest import TINY, finish, mlflow_server, mounted, start
 from tests.train.test_end_to_end import CLASSES, artifact, newest
 
 START_SECONDS = 120
@@ -181,16 +181,10 @@ def wait_for(process: subprocess.Popen[str], what: str, folder: Path) -> None:
 @pytest.mark.slow
 def test_a_full_disk_is_named_and_nothing_half_written_is_used(server: str, tmp_path: Path) -> None:
     disk = tmp_path / "cache"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode:
-        pytest.skip("a small file system cannot be mounted here: root is needed")
-    try:
+    with mounted(disk, "size=3m"):
         status, output = finish(
             start(server, tmp_path, *TINY, "dataset.sample_images=60", "env.limits.image_size=96")
         )
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
     assert status == 1, output
     assert "disk" in output
     assert str(disk) in output

@@ -5,14 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import numpy as np
 import pytest
 
 from tests.common import configuration
-from tests.train.conftest import SMALL, Trained
+from tests.train.conftest import SMALL, Trained, model_of
 from train.common.data.build import build_images
-from train.common.tracking.load import Registered, fetch_keras, fetch_table, registered
+from train.common.tracking.load import Registered, fetch_keras, fetch_table
 from train.jobs import pictures
 from train.jobs.learning import learned
 
@@ -31,10 +30,8 @@ def settings(server: str, unbroken: Trained) -> Any:
 
 @pytest.fixture
 def model(settings: Any, unbroken: Trained, server: str) -> Iterator[Registered]:
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(server)
-    yield registered(settings, f"runs:/{unbroken.run_id}/serving")
-    mlflow.set_tracking_uri(before)
+    with model_of(unbroken, settings, server) as found:
+        yield found
 
 
 def test_the_curve_grows_to_all_training_images_of_the_run(

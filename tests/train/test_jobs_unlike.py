@@ -11,8 +11,8 @@ from PIL import Image
 
 from conf.errors import UserError
 from tests.common import configuration
-from tests.train.conftest import Trained
-from train.common.tracking.load import Registered, registered
+from tests.train.conftest import Trained, model_of
+from train.common.tracking.load import Registered
 from train.jobs import unlike
 from train.jobs.unlike import separated
 
@@ -29,12 +29,8 @@ def settings(server: str) -> Any:
 
 @pytest.fixture
 def model(settings: Any, unbroken: Trained, server: str) -> Iterator[Registered]:
-    import mlflow
-
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(server)
-    yield registered(settings, f"runs:/{unbroken.run_id}/serving")
-    mlflow.set_tracking_uri(before)
+    with model_of(unbroken, settings, server) as found:
+        yield found
 
 
 def studied(settings: Any, unlike: list[Path]) -> Any:

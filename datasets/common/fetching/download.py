@@ -130,7 +130,9 @@ def _transfer(uri: str, partial: Path) -> None:
             partial.unlink()
             raise requests.ConnectionError("the server sent another range than the one asked for")
         size = int(response.headers.get("Content-Length", 0)) + (done if resumed else 0)
-        _affordable(uri, partial, size, done if resumed else 0)
+        if size > LARGEST:
+            raise _too_large(uri)
+        disk.need(partial, size - (done if resumed else 0))
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
         with (
             Progress(*columns, TransferSpeedColumn()) as progress,
@@ -140,19 +142,16 @@ def _transfer(uri: str, partial: Path) -> None:
             for block in response.iter_content(CHUNK):
                 if file.tell() + len(block) > LARGEST:
                     partial.unlink()
-                    _affordable(uri, partial, LARGEST + 1, 0)
+                    raise _too_large(uri)
                 file.write(block)
                 progress.advance(task, len(block))
 
 
-def _affordable(uri: str, partial: Path, size: int, done: int) -> None:
-    """Raise `UserError` for a file of more than `LARGEST` bytes, or than the disk has room for."""
-    if size > LARGEST:
-        raise UserError(
-            f"{redact(uri)} sends more than {LARGEST} bytes: fetch the file by hand, and set "
-            "dataset.archives.<split>.uri to its path"
-        )
-    disk.need(partial, size - done)
+def _too_large(uri: str) -> UserError:
+    return UserError(
+        f"{redact(uri)} sends more than {LARGEST} bytes: fetch the file by hand, and set "
+        "dataset.archives.<split>.uri to its path"
+    )
 
 
 def _from_drive(uri: str, partial: Path) -> None:

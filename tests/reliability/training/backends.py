@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import boto3
 import pytest
 
-from tests.servers import free_port, running
+from tests.servers import free_port, moto
 
 BUCKET = "mlflow"
 S3_ACCOUNT = {
@@ -70,11 +70,9 @@ def _database(programs: Path, folder: str, user: list[str]) -> Iterator[str]:
 @contextmanager
 def s3(folder: Path) -> Iterator[str]:
     """The address of an S3 service with the empty bucket `BUCKET`."""
-    port = free_port()
-    command = ["-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with running(command, port, "/moto-api/", os.environ, folder / "moto.log") as server:
-        client(server.address).create_bucket(Bucket=BUCKET)
-        yield server.address
+    with moto(folder) as address:
+        client(address).create_bucket(Bucket=BUCKET)
+        yield address
 
 
 def client(address: str) -> "boto3.client":

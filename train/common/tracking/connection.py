@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import mlflow
 from hydra.core.hydra_config import HydraConfig
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
@@ -108,6 +109,14 @@ def impatient() -> Iterator[None]:
 def experiment(settings: Config) -> str:
     """Name of the experiment that runs of `settings` belong to."""
     return subject(settings, "/", "/")
+
+
+def runs_of(settings: Config, condition: str) -> list[Run]:
+    """The runs of the experiment of `settings` that meet `condition`, a filter of MLflow."""
+    known = mlflow.get_experiment_by_name(experiment(settings))
+    return (
+        list(mlflow.MlflowClient().search_runs([known.experiment_id], condition)) if known else []
+    )
 
 
 def subject(settings: Config, on: str, of: str) -> str:

@@ -30,7 +30,7 @@ from conf.schema import (
 from datasets.common.fetching.download import file_sha256
 from datasets.common.images import READER
 from models.tables import TRUSTED
-from train.common.tracking.connection import NOT_FOUND, experiment, status_of
+from train.common.tracking.connection import NOT_FOUND, runs_of, status_of
 from train.common.tracking.provenance import settings_digest
 from train.common.tracking.register import FILES as RECORDED
 
@@ -251,9 +251,8 @@ def finished_folds(settings: ImageTraining, data_digest: Callable[[], str]) -> d
     The digest is computed only if there are runs with these settings. Raises `UserError` when a
     fold has two runs.
     """
-    known = mlflow.get_experiment_by_name(experiment(settings))
-    runs = mlflow.MlflowClient().search_runs(
-        [known.experiment_id] if known else [],
+    runs = runs_of(
+        settings,
         f"attributes.status = 'FINISHED' and tags.settings_digest = '{settings_digest(settings)}' "
         "and params.`split.fold` != 'None'",
     )

@@ -1,6 +1,5 @@
 """Log trained models to MLflow, and register them as challengers."""
 
-import hashlib
 import json
 import logging
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from mlflow.models.model import ModelInfo
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 from conf.schema import ImageTraining, TableTraining
+from datasets.common.fetching.download import file_sha256
 from models.common import PROBABILITIES, onnx_predict
 from train.common.tracking.examples import drawn_images, typical_rows
 from train.common.tracking.provenance import requirements
@@ -113,7 +113,7 @@ def _note_files(info: ModelInfo) -> None:
     with TemporaryDirectory() as folder:
         stored = Path(mlflow.artifacts.download_artifacts(info.model_uri, dst_path=folder))
         found = {
-            path.relative_to(stored).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            path.relative_to(stored).as_posix(): file_sha256(path)
             for path in sorted(stored.rglob("*"))
             if path.is_file() and path.name != NOTED
         }

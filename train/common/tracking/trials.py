@@ -7,7 +7,7 @@ import mlflow
 import pandas as pd
 
 from conf.schema import Config, ImageTraining
-from train.common.tracking.connection import experiment, sweeps
+from train.common.tracking.connection import runs_of, sweeps
 from train.common.tracking.files import log_table
 from train.common.tracking.provenance import settings_digest
 
@@ -42,19 +42,14 @@ def log_best(trial: int, runs: list[str]) -> None:
 def adopt(settings: ImageTraining, earlier: str, parent: str) -> None:
     """Make the trials of the killed run `earlier` children of the run `parent`."""
     client = mlflow.MlflowClient()
-    found = mlflow.get_experiment_by_name(experiment(settings))
-    children = client.search_runs(
-        [found.experiment_id] if found else [], f"tags.`{PARENT}` = '{earlier}'"
-    )
-    for child in children:
+    for child in runs_of(settings, f"tags.`{PARENT}` = '{earlier}'"):
         client.set_tag(child.info.run_id, PARENT, parent)
 
 
 def evaluated(settings: ImageTraining, data_digest: str) -> str:
     """The finished run of exactly these `settings` on these data; "" if there is none."""
-    found = mlflow.get_experiment_by_name(experiment(settings))
-    runs = mlflow.MlflowClient().search_runs(
-        [found.experiment_id] if found else [],
+    runs = runs_of(
+        settings,
         f"attributes.status = 'FINISHED' and tags.settings_digest = '{settings_digest(settings)}' "
         f"and tags.data_digest = '{data_digest}' and params.`split.fold` = '{settings.split.fold}'",
     )
